@@ -75,13 +75,9 @@ func OpenSite(dir string, now time.Time) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := x509.ParsePKCS8PrivateKey(raw)
+	priv, err := parseEd25519(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", fileTokenKey, err)
-	}
-	priv, ok := k.(ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("%s: not an Ed25519 key", fileTokenKey)
 	}
 	if s.tokens, err = newSigner(s.id, priv, typToken); err != nil {
 		return nil, err
@@ -141,6 +137,18 @@ func (s *Site) derive(labels ...string) [32]byte {
 		panic("trust: HKDF of 32 bytes failed: " + err.Error())
 	}
 	return [32]byte(b)
+}
+
+func parseEd25519(raw []byte) (ed25519.PrivateKey, error) {
+	k, err := x509.ParsePKCS8PrivateKey(raw)
+	if err != nil {
+		return nil, err
+	}
+	priv, ok := k.(ed25519.PrivateKey)
+	if !ok {
+		return nil, errors.New("not an Ed25519 key")
+	}
+	return priv, nil
 }
 
 // readOrMake returns the first PEM block of type typ in path, making the file first if it is not
