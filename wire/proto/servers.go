@@ -112,3 +112,20 @@ type KeysAnswer struct {
 	Tokens  []SigningKey `json:"tokens"`
 	ZoneKey []byte       `json:"zone_key"` // 32 bytes
 }
+
+// SubjectGrant is served by every controller of a zone, in a queue group: whoever holds no key of that
+// zone asks it for a grant of one of its routers.
+const SubjectGrant = "parley.zone.%s.grant" // zone: request GrantRequest, answer GrantAnswer
+
+// GrantRequest asks a zone for a participant's grant at one of its routers.
+type GrantRequest struct {
+	Meeting     MeetingID     `json:"meeting"`
+	Participant ParticipantID `json:"participant"`
+	Router      string        `json:"router"`
+	Epoch       uint32        `json:"epoch"`
+}
+
+// GrantAnswer carries the signed grant.
+type GrantAnswer struct {
+	Grant SignedGrant `json:"grant"`
+}
