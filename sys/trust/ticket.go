@@ -113,6 +113,20 @@ func (k ZoneKey) Open(ufrag string) (t Ticket, password string, ok bool) {
 	return t, k.password(ufrag), true
 }
 
+// TicketRouter reads the router tag of a ufrag without a key, for a socket that several routers share.
+// Nothing is verified; Open with that router's key must follow.
+func TicketRouter(ufrag string) (tag uint32, ok bool) {
+	const quads = 2 // eight characters hold the version, the shard and the tag
+	var b [3 * quads]byte
+	if len(ufrag) != ufragLen {
+		return 0, false
+	}
+	if n, err := base64.StdEncoding.Decode(b[:], []byte(ufrag[:4*quads])); err != nil || n != len(b) || b[0] != ticketVersion {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(b[2:]), true
+}
+
 func (k ZoneKey) password(ufrag string) string {
 	mac := k.mac(labelPassword, []byte(ufrag))
 	return base64.StdEncoding.EncodeToString(mac[:passwordBytes])

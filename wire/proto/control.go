@@ -312,10 +312,10 @@ func Encode(m Message) []byte {
 }
 
 // Decode reads one control message and returns it by value (Hello, not *Hello). A type it does not
-// know gives Unknown and no error; malformed JSON, a missing type or a message over MaxMessageLen
-// gives an *Error with CodeBadRequest.
+// know gives Unknown and no error; malformed JSON, a missing type or a message over
+// MaxServerMessageLen gives an *Error with CodeBadRequest; who reads from clients bounds the read itself.
 func Decode(b []byte) (Message, error) {
-	if len(b) > MaxMessageLen {
+	if len(b) > MaxServerMessageLen {
 		return nil, NewError(CodeBadRequest, "message too long")
 	}
 	var head struct {

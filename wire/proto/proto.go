@@ -14,8 +14,13 @@ const Version = 1
 // and a newer peer is trusted to know how to talk to us).
 func Compatible(v int) bool { return v >= Version-1 && v > 0 }
 
-// MaxMessageLen bounds one control message and every JSON request body, in bytes.
-const MaxMessageLen = 64 << 10
+const (
+	// MaxMessageLen bounds one control message of a client and every JSON request body, in bytes.
+	MaxMessageLen = 64 << 10
+	// MaxServerMessageLen bounds one message of a router, in bytes: the Welcome of a large meeting
+	// carries its roster and its chat.
+	MaxServerMessageLen = 1 << 20
+)
 
 // MeetingID is the identity of one meeting: 16 random bytes, written as 22 base64url characters.
 type MeetingID string
