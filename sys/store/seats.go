@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"parley/wire/proto"
+)
+
+// Seat is one person in one instance of a meeting: the same key is the same seat, and the participant
+// id stays theirs as long as the instance lasts.
+type Seat struct {
+	Meeting     proto.MeetingID `bun:",pk"`
+	KeyHash     string          `bun:",pk"` // proto.Confirm.Key
+	Participant proto.ParticipantID
+	Name        string
+	UserID      string    // empty: a guest
+	CreatedAt   time.Time `bun:",nullzero"`
+	SeenAt      time.Time `bun:",nullzero"` // last lookup
+}
+
+// TakeSeat returns the seat of a key, which it makes the first time with an id of pick's that nobody
+// in the meeting has. Name, user and time of an existing seat are brought up to date.
+func (s *Store) TakeSeat(ctx context.Context, seat Seat, pick func() proto.ParticipantID, now time.Time) (Seat, error) {
+	at := stamp(now)
+	err := s.update(ctx, func(tx bun.Tx) error {
+		var was Seat
+		err := tx.NewSelect().Model(&was).Where("meeting = ?", seat.Meeting).Where("key_hash = ?", seat.KeyHash).Scan(ctx)
+		if err != nil && !notFound(err) {
+			return err
+		}
+		seat.SeenAt = at
+		if err == nil {
+			seat.Participant, seat.CreatedAt = was.Participant, was.CreatedAt
+			_, err = tx.NewUpdate().Model(&seat).WherePK().Exec(ctx)
+			return err
+		}
+		seat.CreatedAt = at
+		for {
+			seat.Participant = pick()
+			taken, err := tx.NewSelect().Model((*Seat)(nil)).
+				Where("meeting = ?", seat.Meeting).Where("participant = ?", seat.Participant).Exists(ctx)
+			if err != nil {
+				return err
+			}
+			if !taken && seat.Participant != 0 && seat.Participant <= proto.MaxParticipantID {
+				break
+			}
+		}
+		_, err = tx.NewInsert().Model(&seat).Exec(ctx)
+		return err
+	})
+	return seat, classify("taking seat", err)
+}
+
+// Seats lists the seats of an instance, in order of participant id.
+func (s *Store) Seats(ctx context.Context, id proto.MeetingID) ([]Seat, error) {
+	var seats []Seat
+	err := s.read.NewSelect().Model(&seats).Where("meeting = ?", id).OrderExpr("participant").Scan(ctx)
+	return seats, classify("listing seats", err)
+}
