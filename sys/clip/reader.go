@@ -1,0 +1,339 @@
+package clip
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+)
+
+// Options say how a file is read.
+type Options struct {
+	// Loop starts the file again at its end; time stamps go on rising.
+	Loop bool
+	// FFmpeg is the program that reads other formats. Empty: "ffmpeg" from the path; "-": none.
+	FFmpeg string
+}
+
+// lookahead bounds what NextKey reads in search of a key frame: clips encoded for publishing have one
+// every second or two, and what is read is held in memory.
+const (
+	lookahead    = 20 * time.Second
+	lookaheadLen = 64 << 20
+)
+
+// Reader gives the frames of one file. Owned by one goroutine.
+type Reader struct {
+	ctx    context.Context
+	path   string
+	opts   Options
+	format string
+
+	in     demuxer
+	close  func() error
+	tracks []Track
+
+	ahead  []Frame       // read, not yet given out
+	shift  time.Duration // added to every time stamp of the file
+	end    time.Duration // where what was read so far ends, shifted
+	last   time.Duration // time stamp of the last frame given out
+	laps   int
+	nLap   int // frames read in this lap
+	step   [2]time.Duration
+	prev   [2]time.Duration
+	closed bool
+}
+
+// demuxer is one of the file formats.
+type demuxer interface {
+	next() (Frame, error) // io.EOF at the end
+}
+
+// Open reads the head of a file and finds out by its content what it is. What this package does not
+// read itself is converted on the fly by ffmpeg to VP8 and Opus; ErrNoFFmpeg where there is none. ctx
+// ends the conversion.
+func Open(ctx context.Context, path string, opts Options) (*Reader, error) {
+	r := &Reader{ctx: ctx, path: path, opts: opts}
+	if err := r.open(); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return r, nil
+}
+
+// open starts a lap from the beginning of the file.
+func (r *Reader) open() error {
+	f, err := os.Open(r.path)
+	if err != nil {
+		return err
+	}
+	if r.format == "" {
+		head := make([]byte, 16)
+		n, _ := io.ReadFull(f, head)
+		if r.format = sniff(head[:n]); n == 0 {
+			f.Close()
+			return fmt.Errorf("empty file: %w", ErrFormat)
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			f.Close()
+			return err
+		}
+	}
+	if r.format == "other" {
+		f.Close()
+		return r.convert()
+	}
+	in, tracks, err := demux(r.format, f)
+	if errors.Is(err, ErrNoTracks) { // a container of ours with codecs that are not
+		f.Close()
+		r.format = "other"
+		return r.convert()
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	r.in, r.tracks, r.close = in, tracks, f.Close
+	return nil
+}
+
+// sniff names the format by the first bytes.
+func sniff(head []byte) string {
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1a, 0x45, 0xdf, 0xa3}):
+		return "matroska"
+	case bytes.HasPrefix(head, []byte("DKIF")):
+		return "ivf"
+	case bytes.HasPrefix(head, []byte("OggS")):
+		return "ogg"
+	}
+	return "other"
+}
+
+func demux(format string, f io.Reader) (demuxer, []Track, error) {
+	switch format {
+	case "matroska":
+		m, err := openMatroska(f)
+		if err != nil {
+			return nil, nil, err
+		}
+		return m, m.tracks, nil
+	case "ivf":
+		v, err := openIVF(f)
+		if err != nil {
+			return nil, nil, err
+		}
+		return v, []Track{v.track}, nil
+	case "ogg":
+		o, err := openOgg(f)
+		if err != nil {
+			return nil, nil, err
+		}
+		return o, []Track{{Kind: Audio, Codec: Opus}}, nil
+	}
+	return nil, nil, ErrFormat
+}
+
+// convert runs ffmpeg and reads its output from a pipe: a long film starts at once, and ffmpeg waits
+// while nobody reads.
+func (r *Reader) convert() error {
+	if r.opts.FFmpeg == "-" {
+		return ErrNoFFmpeg
+	}
+	program := r.opts.FFmpeg
+	if program == "" {
+		program = "ffmpeg"
+	}
+	bin, err := exec.LookPath(program)
+	if err != nil {
+		return ErrNoFFmpeg
+	}
+	cmd := exec.CommandContext(r.ctx, bin, "-nostdin", "-v", "error", "-i", "file:"+r.path,
+		"-map", "0:v:0?", "-map", "0:a:0?",
+		"-c:v", "libvpx", "-g", "30", "-deadline", "realtime", "-cpu-used", "8", "-auto-alt-ref", "0", "-b:v", "1M",
+		"-vf", "scale='min(1280,iw)':-2", "-pix_fmt", "yuv420p",
+		"-c:a", "libopus", "-b:a", "48k", "-ac", "1", "-ar", "48000", "-frame_duration", "20",
+		"-f", "webm", "pipe:1")
+	var complaint tail
+	cmd.Stderr = &complaint
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting ffmpeg: %w", err)
+	}
+	stop := func() error {
+		cmd.Process.Kill()
+		out.Close()
+		cmd.Wait()
+		return nil
+	}
+	m, err := openMatroska(bufio.NewReader(out))
+	if err != nil {
+		stop()
+		return fmt.Errorf("ffmpeg could not convert it (%s): %w", complaint.String(), ErrFormat)
+	}
+	r.in, r.tracks, r.close = m, m.tracks, stop
+	return nil
+}
+
+// tail keeps the first line of what a program complains about.
+type tail struct{ b []byte }
+
+func (t *tail) Write(p []byte) (int, error) {
+	if len(t.b) < 300 {
+		t.b = append(t.b, p[:min(len(p), 300-len(t.b))]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	line, _, _ := bytes.Cut(t.b, []byte("\n"))
+	if len(line) == 0 {
+		return "no media in it"
+	}
+	return string(line)
+}
+
+// Tracks lists what the file carries: at most one track of each kind.
+func (r *Reader) Tracks() []Track { return r.tracks }
+
+// Track is the track of one kind.
+func (r *Reader) Track(k Kind) (Track, bool) {
+	for _, t := range r.tracks {
+		if t.Kind == k {
+			return t, true
+		}
+	}
+	return Track{}, false
+}
+
+// Laps counts how often the file has started again.
+func (r *Reader) Laps() int { return r.laps }
+
+// Next gives the next frame. At the end of the file it returns io.EOF, or with Loop goes on at the
+// start. A damaged file ends where it is damaged.
+func (r *Reader) Next() (Frame, error) {
+	if len(r.ahead) > 0 {
+		f := r.ahead[0]
+		r.ahead = r.ahead[1:]
+		r.last = f.PTS
+		return f, nil
+	}
+	f, err := r.read()
+	if err == nil {
+		r.last = f.PTS
+	}
+	return f, err
+}
+
+// read takes one frame from the file and puts it on the timeline.
+func (r *Reader) read() (Frame, error) {
+	if r.closed {
+		return Frame{}, ErrClosed
+	}
+	if err := r.ctx.Err(); err != nil {
+		return Frame{}, err
+	}
+	for {
+		f, err := r.in.next()
+		if err == nil {
+			f.PTS += r.shift
+			r.nLap++
+			r.account(f)
+			return f, nil
+		}
+		if !r.opts.Loop || r.nLap == 0 {
+			return Frame{}, io.EOF
+		}
+		r.close()
+		r.close = func() error { return nil }
+		if err := r.open(); err != nil {
+			return Frame{}, err
+		}
+		r.laps++
+		r.nLap = 0
+		r.shift = r.end
+		r.prev = [2]time.Duration{}
+	}
+}
+
+// account keeps track of where the file ends: the last frame lasts as long as the one before it.
+func (r *Reader) account(f Frame) {
+	step := OpusDuration(f.Data)
+	if f.Kind == Video {
+		if d := f.PTS - r.prev[Video]; d > 0 && d < time.Second && r.prev[Video] != 0 {
+			r.step[Video] = d
+		}
+		if step = r.step[Video]; step == 0 {
+			step = time.Second / 30
+		}
+	}
+	r.prev[f.Kind] = f.PTS
+	r.end = max(r.end, f.PTS+step)
+}
+
+// NextKey moves on to the next key frame of the picture, which is how a file answers a request for
+// one: what lies between is skipped, sound too, and later time stamps close up, so that picture and
+// sound stay together. It reports whether there is one within reach; if not, nothing is skipped.
+func (r *Reader) NextKey() bool {
+	if _, ok := r.Track(Video); !ok {
+		return false
+	}
+	size := 0
+	for i := 0; ; i++ {
+		if i == len(r.ahead) {
+			if i > 0 && (r.ahead[i-1].PTS-r.last > lookahead || size > lookaheadLen) {
+				return false
+			}
+			f, err := r.read()
+			if err != nil {
+				return false
+			}
+			r.ahead = append(r.ahead, f)
+		}
+		f := r.ahead[i]
+		size += len(f.Data)
+		if f.Kind != Video || !f.Key {
+			continue
+		}
+		r.closeUp(i)
+		return true
+	}
+}
+
+// closeUp drops the frames before ahead[i] and moves all later ones forward in time.
+func (r *Reader) closeUp(i int) {
+	at := r.ahead[0].PTS // where the stream would have gone on
+	by := r.ahead[i].PTS - at
+	if i == 0 || by <= 0 {
+		return
+	}
+	var kept []Frame
+	for j, f := range r.ahead {
+		if j < i && (f.Kind == Video || f.PTS < r.ahead[i].PTS) {
+			continue
+		}
+		f.PTS -= by
+		kept = append(kept, f)
+	}
+	r.ahead = kept
+	r.shift -= by
+	r.end -= by
+	r.prev[Audio] -= by
+	r.prev[Video] -= by
+}
+
+// Close ends reading and whatever converts the file.
+func (r *Reader) Close() error {
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	return r.close()
+}

@@ -1,0 +1,407 @@
+package clip
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Layout of a file made by Writer: everything before the first cluster has a fixed size, so that it
+// can be written again once more is known (codec, picture size, duration).
+const (
+	headLen    = 4096
+	clusterMax = time.Second // what a crash may cost, and a seek reads too much
+	clusterLen = 4 << 20     // the same in bytes
+)
+
+// Track numbers of a Writer, fixed.
+const (
+	videoNumber = 1
+	audioNumber = 2
+)
+
+// Writer makes one WebM file with at most one track of sound and one of pictures. Every finished
+// cluster (at most a second) is on disk: after a crash the file plays up to there. The codec of the
+// picture is that of the first key frame; its size may change at any key frame. Owned by one
+// goroutine.
+type Writer struct {
+	f       *os.File
+	path    string
+	at      int64 // where the next cluster goes
+	video   Track
+	audio   bool
+	blocks  []block
+	size    int
+	last    [2]time.Duration
+	any     [2]bool
+	end     time.Duration
+	cues    []cue
+	closed  bool
+	scratch []byte
+}
+
+type block struct {
+	kind Kind
+	pts  time.Duration
+	key  bool
+	data []byte
+}
+
+type cue struct {
+	pts time.Duration
+	at  int64
+}
+
+// Create starts a file. The name should end in .webm; where the picture turns out to be H.264, which
+// WebM does not allow, Close renames it to .mkv.
+func Create(path string) (*Writer, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("creating recording: %w", err)
+	}
+	w := &Writer{f: f, path: path, at: headLen}
+	if err := w.writeHead(unknownLen); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Path is where the file is; it is final after Close.
+func (w *Writer) Path() string { return w.path }
+
+// Codec is that of the picture, "" as long as there was none.
+func (w *Writer) Codec() Codec { return w.video.Codec }
+
+// Duration is the time from zero to the end of the last frame written.
+func (w *Writer) Duration() time.Duration { return w.end }
+
+// Write adds a frame; PTS counts from the start of the recording. Pictures before the first key frame
+// are left out, and so are frames of another codec than the first picture's (wrote is false then: the
+// caller begins a new file). Within a track time never goes back: a frame that would is moved to the
+// one before it.
+func (w *Writer) Write(f Frame) (wrote bool, err error) {
+	if w.closed {
+		return false, ErrClosed
+	}
+	if len(f.Data) == 0 || len(f.Data) > maxFrameLen || f.PTS > 1<<30*time.Millisecond {
+		return false, nil
+	}
+	if f.Kind == Video {
+		if w.video.Codec == "" && !f.Key || w.video.Codec != "" && w.video.Codec != f.Codec {
+			return false, nil
+		}
+	}
+	f.PTS = max(f.PTS, 0)
+	if w.any[f.Kind] {
+		f.PTS = max(f.PTS, w.last[f.Kind])
+	}
+	if err := w.learn(f); err != nil {
+		return false, err
+	}
+	if w.mustCut(f) {
+		if err := w.flush(); err != nil {
+			return false, err
+		}
+	}
+	data := f.Data
+	if f.Codec == H264 {
+		data = lengthPrefixed(f.Data)
+	} else {
+		data = slices.Clone(f.Data)
+	}
+	w.blocks = append(w.blocks, block{f.Kind, f.PTS, f.Key || f.Kind == Audio, data})
+	w.size += len(data)
+	w.last[f.Kind], w.any[f.Kind] = f.PTS, true
+	step := OpusDuration(f.Data)
+	if f.Kind == Video {
+		step = time.Second / 30
+	}
+	w.end = max(w.end, f.PTS+step)
+	return true, nil
+}
+
+// learn writes the head again when a frame tells something new about its track.
+func (w *Writer) learn(f Frame) error {
+	if f.Kind == Audio {
+		if w.audio {
+			return nil
+		}
+		w.audio = true
+		return w.writeHead(unknownLen)
+	}
+	if w.video.Codec != "" {
+		return nil
+	}
+	w.video = Track{Kind: Video, Codec: f.Codec}
+	w.video.Width, w.video.Height, _ = Size(f.Codec, f.Data)
+	w.video.private = codecPrivate(f.Codec, f.Data)
+	return w.writeHead(unknownLen)
+}
+
+// mustCut reports whether f starts a new cluster: at every picture that can be decoded by itself, and
+// when the cluster is long enough.
+func (w *Writer) mustCut(f Frame) bool {
+	if len(w.blocks) == 0 {
+		return false
+	}
+	first := w.blocks[0].pts
+	if w.size > clusterLen || f.PTS-first >= clusterMax {
+		return true
+	}
+	return f.Kind == Video && f.Key && f.PTS-first >= clusterMax/4
+}
+
+// flush writes the cluster. Its blocks are put in order of time: sound and picture come with
+// different delays.
+func (w *Writer) flush() error {
+	if len(w.blocks) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(w.blocks, func(a, b block) int { return cmp.Compare(a.pts, b.pts) })
+	start := w.blocks[0].pts.Truncate(time.Millisecond)
+	body := appendUint(w.scratch[:0], idTimestamp, uint64(start/time.Millisecond))
+	for _, b := range w.blocks {
+		if rel := b.pts - start; rel > 32*time.Second { // a gap: the block needs a cluster of its own
+			rest := slices.Clone(w.blocks[slices.IndexFunc(w.blocks, func(x block) bool { return x.pts == b.pts }):])
+			w.blocks = w.blocks[:len(w.blocks)-len(rest)]
+			if err := w.flush(); err != nil {
+				return err
+			}
+			w.blocks = rest
+			return w.flush()
+		}
+	}
+	for _, b := range w.blocks {
+		number, flags := byte(audioNumber), byte(0)
+		if b.kind == Video {
+			number = videoNumber
+			if b.key {
+				w.addCue(start)
+			}
+		}
+		if b.key {
+			flags = 0x80
+		}
+		body = appendSize(appendID(body, idSimpleBlock), uint64(4+len(b.data)))
+		body = append(body, 0x80|number)
+		body = binary.BigEndian.AppendUint16(body, uint16((b.pts-start+time.Millisecond/2)/time.Millisecond))
+		body = append(append(body, flags), b.data...)
+	}
+	w.scratch = body
+	head := appendHead(nil, idCluster, uint64(len(body)))
+	if _, err := w.f.WriteAt(append(head, body...), w.at); err != nil {
+		return fmt.Errorf("writing recording: %w", err)
+	}
+	w.at += int64(len(head) + len(body))
+	w.blocks, w.size = w.blocks[:0], 0
+	return nil
+}
+
+func (w *Writer) addCue(pts time.Duration) {
+	if n := len(w.cues); n == 0 || w.cues[n-1].at != w.at {
+		w.cues = append(w.cues, cue{pts, w.at})
+	}
+}
+
+// writeHead writes what comes before the first cluster. length is the segment's, unknown while the
+// recording runs.
+func (w *Writer) writeHead(length int64) error {
+	docType := "webm"
+	if w.video.Codec == H264 {
+		docType = "matroska"
+	}
+	var e []byte
+	e = appendUint(e, 0x4286, 1)
+	e = appendUint(e, 0x42f7, 1)
+	e = appendUint(e, 0x42f2, 4)
+	e = appendUint(e, 0x42f3, 8)
+	e = appendBytes(e, idDocType, []byte(docType))
+	e = appendUint(e, 0x4287, 4)
+	e = appendUint(e, 0x4285, 2)
+	out := appendBytes(nil, idEBML, e)
+	if length == unknownLen {
+		out = append(appendID(out, idSegment), 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+	} else {
+		out = appendHead(out, idSegment, uint64(length-int64(len(out))-12))
+	}
+	var info []byte
+	info = appendUint(info, idTimestampScale, uint64(time.Millisecond))
+	if length != unknownLen {
+		info = appendFloat(info, idDuration, float64(w.end)/float64(time.Millisecond))
+	}
+	info = appendBytes(info, idMuxingApp, []byte("parley"))
+	info = appendBytes(info, idWritingApp, []byte("parley"))
+	out = appendBytes(out, idInfo, info)
+	out = appendBytes(out, idTracks, w.trackEntries())
+	if len(out)+9 > headLen {
+		return fmt.Errorf("writing recording: codec parameters of %d bytes do not fit", len(w.video.private))
+	}
+	out = appendHead(out, idVoid, uint64(headLen-len(out)-9))
+	out = append(out, make([]byte, headLen-len(out))...)
+	if _, err := w.f.WriteAt(out, 0); err != nil {
+		return fmt.Errorf("writing recording: %w", err)
+	}
+	return nil
+}
+
+func (w *Writer) trackEntries() []byte {
+	var out []byte
+	if w.video.Codec != "" {
+		var t []byte
+		t = appendUint(t, idTrackNumber, videoNumber)
+		t = appendUint(t, idTrackUID, videoNumber)
+		t = appendUint(t, idTrackType, 1)
+		t = appendUint(t, idFlagLacing, 0)
+		t = appendBytes(t, idCodecID, []byte(matroskaCodec(w.video.Codec)))
+		if len(w.video.private) > 0 {
+			t = appendBytes(t, idCodecPrivate, w.video.private)
+		}
+		width, height := w.video.Width, w.video.Height
+		if width == 0 || height == 0 {
+			width, height = 1280, 720
+		}
+		v := appendUint(nil, idPixelWidth, uint64(width))
+		v = appendUint(v, idPixelHeight, uint64(height))
+		t = appendBytes(t, idVideo, v)
+		out = appendBytes(out, idTrackEntry, t)
+	}
+	if w.audio || w.video.Codec == "" {
+		var t []byte
+		t = appendUint(t, idTrackNumber, audioNumber)
+		t = appendUint(t, idTrackUID, audioNumber)
+		t = appendUint(t, idTrackType, 2)
+		t = appendUint(t, idFlagLacing, 0)
+		t = appendBytes(t, idCodecID, []byte("A_OPUS"))
+		t = appendBytes(t, idCodecPrivate, opusHead())
+		// No CodecDelay: PTS is when a packet's sound plays, and there is nothing to trim.
+		t = appendUint(t, idSeekPreRoll, uint64(80*time.Millisecond))
+		a := appendFloat(nil, idSampling, 48000)
+		a = appendUint(a, idChannels, 2)
+		t = appendBytes(t, idAudio, a)
+		out = appendBytes(out, idTrackEntry, t)
+	}
+	return out
+}
+
+// opusHead is the identification header of RFC 7845 §5.1: two channels (a decoder makes stereo of
+// mono packets), no pre-skip.
+func opusHead() []byte {
+	b := append([]byte("OpusHead"), 1, 2, 0, 0)
+	b = binary.LittleEndian.AppendUint32(b, 48000)
+	return append(b, 0, 0, 0)
+}
+
+func matroskaCodec(c Codec) string {
+	switch c {
+	case VP8:
+		return "V_VP8"
+	case VP9:
+		return "V_VP9"
+	case AV1:
+		return "V_AV1"
+	}
+	return "V_MPEG4/ISO/AVC"
+}
+
+// Close writes what is pending, an index for seeking, and the duration.
+func (w *Writer) Close() error {
+	if w.closed {
+		return nil
+	}
+	w.closed = true
+	err := w.finish()
+	if cerr := w.f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil && w.video.Codec == H264 && strings.HasSuffix(w.path, ".webm") {
+		path := strings.TrimSuffix(w.path, ".webm") + ".mkv"
+		if err = os.Rename(w.path, path); err == nil {
+			w.path = path
+		}
+	}
+	return err
+}
+
+func (w *Writer) finish() error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	ebmlLen := w.segmentStart()
+	var cues []byte
+	for _, c := range w.cues {
+		p := appendUint(nil, idCueTrack, videoNumber)
+		p = appendUint(p, idCueClusterAt, uint64(c.at-ebmlLen))
+		b := appendUint(nil, idCueTime, uint64(c.pts/time.Millisecond))
+		b = appendBytes(b, idCuePositions, p)
+		cues = appendBytes(cues, idCuePoint, b)
+	}
+	if len(cues) > 0 {
+		out := appendBytes(nil, idCues, cues)
+		if _, err := w.f.WriteAt(out, w.at); err != nil {
+			return fmt.Errorf("writing recording: %w", err)
+		}
+		w.at += int64(len(out))
+	}
+	return w.writeHead(w.at)
+}
+
+// segmentStart is the offset of the segment's body, from which cues count: the EBML header's length
+// depends on the document type.
+func (w *Writer) segmentStart() int64 {
+	n := int64(len("webm"))
+	if w.video.Codec == H264 {
+		n = int64(len("matroska"))
+	}
+	return 5 + 4*4 + 3 + n + 2*4 + 12
+}
+
+// lengthPrefixed turns an Annex B byte stream into the form of Matroska: four bytes of length before
+// each unit.
+func lengthPrefixed(b []byte) []byte {
+	out := make([]byte, 0, len(b)+16)
+	EachNAL(b, func(nal []byte) {
+		out = binary.BigEndian.AppendUint32(out, uint32(len(nal)))
+		out = append(out, nal...)
+	})
+	return out
+}
+
+// codecPrivate makes what Matroska wants to know of a codec, from its first key frame.
+func codecPrivate(c Codec, b []byte) []byte {
+	switch c {
+	case H264: // AVCDecoderConfigurationRecord
+		var sps, pps []byte
+		EachNAL(b, func(nal []byte) {
+			switch {
+			case nal[0]&0x1f == 7 && sps == nil && len(nal) >= 4:
+				sps = nal
+			case nal[0]&0x1f == 8 && pps == nil:
+				pps = nal
+			}
+		})
+		if sps == nil || pps == nil || len(sps)+len(pps) > 2048 {
+			return nil
+		}
+		out := []byte{1, sps[1], sps[2], sps[3], 0xff, 0xe1}
+		out = append(binary.BigEndian.AppendUint16(out, uint16(len(sps))), sps...)
+		out = append(out, 1)
+		return append(binary.BigEndian.AppendUint16(out, uint16(len(pps))), pps...)
+	case AV1: // AV1CodecConfigurationRecord
+		var out []byte
+		EachOBU(b, func(typ uint8, obu, payload []byte) {
+			s, ok := parseAV1Sequence(payload)
+			if typ != obuSequenceHeader || out != nil || !ok || len(obu) > 1024 {
+				return
+			}
+			out = []byte{0x81, byte(s.profile<<5 | s.level), byte(s.tier<<7 | s.subX<<3 | s.subY<<2), 0}
+			out = append(out, obu...)
+		})
+		return out
+	}
+	return nil
+}
