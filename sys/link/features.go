@@ -1,0 +1,49 @@
+package link
+
+import "sync/atomic"
+
+// socketBuffer is asked for in both directions, bytes: at 1 Gbit/s it covers a garbage collection and
+// a scheduling delay of 30 ms together. The system may grant less; Features says how much.
+const socketBuffer = 4 << 20
+
+// Features is what the system granted one UDP socket.
+type Features struct {
+	GSO         bool // UDP_SEGMENT works on this socket, as far as is known by now
+	Batch       bool // one system call moves many datagrams
+	GrantedRecv int  // receive buffer in bytes; 0 when the system does not say
+	GrantedSend int  // send buffer in bytes; 0 when the system does not say
+}
+
+// Counters are one UDP socket's totals since it was bound.
+type Counters struct {
+	Received uint64 // datagrams handed up
+	Sent     uint64 // datagrams handed to the system
+	Skipped  uint64 // messages the system refused for themselves alone
+	Split    uint64 // segmented messages that were cut in user space
+}
+
+// meter is the shared half of Counters, written once per batch.
+type meter struct{ received, sent, skipped, split atomic.Uint64 }
+
+func (m *meter) counters() Counters {
+	return Counters{
+		Received: m.received.Load(), Sent: m.sent.Load(),
+		Skipped: m.skipped.Load(), Split: m.split.Load(),
+	}
+}
+
+// FeaturesOf tells what the system granted c; false when c is not a socket of the real host.
+func FeaturesOf(c PacketConn) (Features, bool) {
+	if f, ok := c.(interface{ features() Features }); ok {
+		return f.features(), true
+	}
+	return Features{}, false
+}
+
+// CountersOf reads c's totals; false when c is not a socket of the real host.
+func CountersOf(c PacketConn) (Counters, bool) {
+	if f, ok := c.(interface{ counters() Counters }); ok {
+		return f.counters(), true
+	}
+	return Counters{}, false
+}

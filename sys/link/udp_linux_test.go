@@ -1,0 +1,169 @@
+package link
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// withGSO switches segmentation off; true if the socket is now as wished.
+func withGSO(c PacketConn, on bool) bool {
+	u := c.(*udpConn)
+	u.gso.Store(on && u.gso.Load())
+	return u.gso.Load() == on
+}
+
+func TestAnswersFromTheAddressAsked(t *testing.T) {
+	for _, wildcard := range []string{"0.0.0.0:0", "[::]:0"} {
+		server := bind(t, wildcard)
+		for _, ip := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"} {
+			client := bind(t, "127.0.0.1:0")
+			send(t, client, Message{Buf: []byte("?"), N: 1, Addr: at(server, ip)})
+			asked := receive(t, server, 1)
+			if got := asked[0].Local; got != netip.MustParseAddr(ip) {
+				t.Errorf("%s: arrived at %v, want %s", wildcard, got, ip)
+			}
+			send(t, server, asked...)
+			if got, want := receive(t, client, 1)[0].Addr, at(server, ip); got != want {
+				t.Errorf("%s: answered from %v, want %v", wildcard, got, want)
+			}
+		}
+	}
+}
+
+// TestDSCPArrives reads the mark off a plain socket, together with a source and segments.
+func TestDSCPArrives(t *testing.T) {
+	for _, tc := range []struct {
+		name, client, server string
+		level, kind          int
+	}{
+		{"IPv4", "127.0.0.1:0", "127.0.0.1", unix.IPPROTO_IP, unix.IP_RECVTOS},
+		{"IPv4 wildcard with a source", "0.0.0.0:0", "127.0.0.1", unix.IPPROTO_IP, unix.IP_RECVTOS},
+		{"IPv4 peer of a dual-stack socket", "[::]:0", "127.0.0.1", unix.IPPROTO_IP, unix.IP_RECVTOS},
+		{"IPv6", "[::]:0", "::1", unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			client := bind(t, tc.client)
+			server, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(tc.server)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			raw, err := server.SyscallConn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), tc.level, tc.kind, 1) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			to := server.LocalAddr().(*net.UDPAddr).AddrPort()
+			to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+			local := netip.MustParseAddr(tc.server)
+			var ms []Message
+			var want []int
+			for _, dscp := range []uint8{46, 34, 0, 56} {
+				ms = append(ms, Message{Buf: make([]byte, 30), N: 30, Segment: 20, Addr: to, Local: local, DSCP: dscp})
+				want = append(want, int(dscp)<<2, int(dscp)<<2)
+			}
+			send(t, client, ms...)
+			for i, w := range want {
+				b, oob := make([]byte, 100), make([]byte, 100)
+				n, on, _, from, err := server.ReadMsgUDPAddrPort(b, oob)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if from.Addr().Unmap() != local {
+					t.Errorf("datagram %d from %v, want %v", i, from.Addr(), local)
+				}
+				if size := []int{20, 10}[i%2]; n != size {
+					t.Errorf("datagram %d of %d bytes, want %d", i, n, size)
+				}
+				if got := tos(t, oob[:on]); got != w {
+					t.Errorf("datagram %d has TOS %#x, want %#x", i, got, w)
+				}
+			}
+		})
+	}
+}
+
+func tos(t *testing.T, oob []byte) int {
+	t.Helper()
+	cmsgs, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range cmsgs {
+		if m.Header.Type == unix.IP_TOS || m.Header.Type == unix.IPV6_TCLASS {
+			return int(m.Data[0])
+		}
+	}
+	return -1
+}
+
+// TestRefusedSegmentationIsRemembered: a train the kernel refuses is cut in user space, whole.
+func TestRefusedSegmentationIsRemembered(t *testing.T) {
+	server, client := bind(t, "127.0.0.1:0"), bind(t, "127.0.0.1:0")
+	if !withGSO(client, true) {
+		t.Skip("no UDP_SEGMENT on this system")
+	}
+	// Loopback's MTU is 65536: no segment is refused there for its size. Corking the checksum off is:
+	// the kernel answers EIO to segmentation without checksums (udp_send_skb).
+	raw, err := client.(*udpConn).conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	train := Message{Buf: make([]byte, 2500), N: 2500, Segment: 1000, Addr: server.LocalAddr()}
+	one := Message{Buf: make([]byte, 1), N: 1, Addr: server.LocalAddr()}
+	for round := range 2 {
+		send(t, client, one, train, one)
+		var got []int
+		for _, m := range receive(t, server, 5) {
+			got = append(got, m.N)
+		}
+		if want := [5]int{1, 1000, 1000, 500, 1}; [5]int(got) != want {
+			t.Errorf("round %d: lengths %v, want %v", round, got, want)
+		}
+	}
+	if f, _ := FeaturesOf(client); f.GSO {
+		t.Error("GSO still on after a refusal")
+	}
+	if c, _ := CountersOf(client); c.Split != 1 || c.Skipped != 0 {
+		t.Errorf("counters %+v, want one split and none skipped", c)
+	}
+}
+
+func TestFeatures(t *testing.T) {
+	f, ok := FeaturesOf(bind(t, "[::]:0"))
+	if !ok || !f.Batch || f.GrantedRecv <= 0 || f.GrantedSend <= 0 {
+		t.Errorf("features %+v, %v", f, ok)
+	}
+}
+
+func TestNoAllocationPerBatch(t *testing.T) {
+	server, client := bind(t, "0.0.0.0:0"), bind(t, "0.0.0.0:0")
+	out, in := room(16, 1000), room(16, 1500)
+	for i := range out {
+		out[i].N, out[i].DSCP, out[i].Local = 1000, 46, netip.MustParseAddr("127.0.0.1")
+		out[i].Addr = at(server, "127.0.0.1")
+	}
+	got := testing.AllocsPerRun(100, func() {
+		send(t, client, out...)
+		for n := 0; n < len(out); {
+			k, err := server.ReadBatch(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += k
+		}
+	})
+	if got > 0 {
+		t.Errorf("%v allocations per 16 datagrams sent and read, want 0", got)
+	}
+}
