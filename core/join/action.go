@@ -1,0 +1,149 @@
+package join
+
+import "parley/wire/proto"
+
+// Action is something to do. In traces it is a JSON object whose "do" is Name. The caller answers
+// with the events named at each; actions that only tell need no answer.
+type Action interface{ Name() string }
+
+// Lookup asks the site: LookupDone or LookupFailed. One at a time.
+type Lookup struct {
+	Try      int        `json:"try"`
+	LastZone string     `json:"last_zone,omitempty"`
+	LastRung proto.Rung `json:"last_rung,omitempty"`
+}
+
+// Ping measures a controller once: PingDone or PingFailed. All pings of a controller share a connection.
+type Ping struct {
+	Zone       string `json:"zone"`
+	Controller string `json:"controller"`
+	Seq        int    `json:"seq"`
+	Via        string `json:"via,omitempty"` // tunnel
+}
+
+// Probe sends a STUN Binding request, padded to 1200 bytes or bare: ProbeDone if it is answered.
+type Probe struct {
+	Zone   string `json:"zone"`
+	Addr   string `json:"addr"`
+	Seq    int    `json:"seq"`
+	Padded bool   `json:"padded,omitempty"`
+}
+
+// DialTunnel tries a tunnel: TunnelUp or TunnelFailed.
+type DialTunnel struct {
+	URL string `json:"url"`
+}
+
+// Cancel ends what is under way: "lookup", "measure" (pings and probes) or "tunnels". No event is
+// expected; late ones do no harm.
+type Cancel struct {
+	What string `json:"what"`
+}
+
+// Route asks a controller for a grant: RouteDone or RouteFailed.
+type Route struct {
+	Zone       string `json:"zone"`
+	Controller string `json:"controller"`
+	Lost       string `json:"lost,omitempty"`
+	Via        string `json:"via,omitempty"`
+}
+
+// OpenControl opens the control channel at Grant.URL + "/control" and sends the hello: ControlUp, then
+// Welcomed, WaitingRoom, Refused or ControlLost, all with this Attempt.
+type OpenControl struct {
+	Attempt int         `json:"attempt"`
+	Grant   proto.Grant `json:"grant"`
+	Via     string      `json:"via,omitempty"`
+}
+
+// CloseControl drops a control channel. No event is expected.
+type CloseControl struct {
+	Attempt int `json:"attempt"`
+}
+
+// StartTransport sets up a media transport: TransportUp, TransportFailed, later TransportLost.
+type StartTransport struct {
+	Attempt     int               `json:"attempt"`
+	Group       proto.Group       `json:"group"`
+	Rung        proto.Rung        `json:"rung"`
+	Router      string            `json:"router"`
+	Candidates  []proto.Candidate `json:"candidates"` // of this rung
+	Credentials proto.Credentials `json:"credentials"`
+	Fingerprint string            `json:"fingerprint"`
+}
+
+// UseTransport says that a group's media goes over this attempt from now on.
+type UseTransport struct {
+	Attempt int         `json:"attempt"`
+	Group   proto.Group `json:"group"`
+	Rung    proto.Rung  `json:"rung"`
+}
+
+// CloseTransport drops a media transport, up or not. No event is expected.
+type CloseTransport struct {
+	Attempt int         `json:"attempt"`
+	Group   proto.Group `json:"group"`
+	Rung    proto.Rung  `json:"rung"`
+}
+
+// Progress tells that a phase ("lookup", "zone", "route", "control", "media", "resume") got somewhere.
+type Progress struct {
+	Phase  string `json:"phase"`
+	MS     int    `json:"ms"` // since Start
+	Detail string `json:"detail,omitempty"`
+}
+
+// Candidate tells what is known of one controller.
+type Candidate struct {
+	Zone       string  `json:"zone"`
+	Controller string  `json:"controller"`
+	RTT        float64 `json:"rtt_ms,omitempty"`
+	UDP        string  `json:"udp,omitempty"` // "open", "silent", "" where not known (yet)
+	Load       float64 `json:"load,omitempty"`
+	Score      float64 `json:"score,omitempty"`
+	Error      string  `json:"error,omitempty"` // it can't be reached
+}
+
+// Waiting tells that the client is in the waiting room.
+type Waiting struct {
+	Topic string `json:"topic,omitempty"`
+}
+
+// Joined tells that the client is in the meeting, first or again.
+type Joined struct {
+	Router  string `json:"router"`
+	Zone    string `json:"zone"`
+	Resumed bool   `json:"resumed,omitempty"` // it was in before
+	MS      int    `json:"ms"`                // since Start
+}
+
+// Failed ends the process: the caller drops everything.
+type Failed struct {
+	Code    proto.Code `json:"code,omitempty"` // empty: nothing answered
+	Text    string     `json:"text"`
+	Refused bool       `json:"refused,omitempty"` // a server said no; trying again the same way is pointless
+	Tried   []string   `json:"tried,omitempty"`   // for the user, one line each
+	WebURL  string     `json:"web_url,omitempty"` // where a browser may still succeed (S15)
+}
+
+// Left ends the process after Leave.
+type Left struct{}
+
+// The names in traces.
+func (Lookup) Name() string         { return "lookup" }
+func (Ping) Name() string           { return "ping" }
+func (Probe) Name() string          { return "probe" }
+func (DialTunnel) Name() string     { return "dial_tunnel" }
+func (Cancel) Name() string         { return "cancel" }
+func (Route) Name() string          { return "route" }
+func (OpenControl) Name() string    { return "open_control" }
+func (CloseControl) Name() string   { return "close_control" }
+func (StartTransport) Name() string { return "start_transport" }
+func (UseTransport) Name() string   { return "use_transport" }
+func (CloseTransport) Name() string { return "close_transport" }
+func (Progress) Name() string       { return "progress" }
+func (Candidate) Name() string      { return "candidate" }
+func (Waiting) Name() string        { return "waiting" }
+func (Joined) Name() string         { return "joined" }
+func (Failed) Name() string         { return "failed" }
+func (Left) Name() string           { return "left" }

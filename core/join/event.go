@@ -1,0 +1,166 @@
+package join
+
+import "parley/wire/proto"
+
+// Event is a fact for Handle. In traces it is a JSON object whose "is" is Name. Times measured are
+// milliseconds.
+type Event interface{ Name() string }
+
+// Start begins.
+type Start struct{}
+
+// LookupDone is the site's answer, its grants read (and by a native client verified).
+type LookupDone struct {
+	Answer proto.LookupAnswer `json:"answer"`
+	Grants []proto.Grant      `json:"grants,omitempty"`
+	RTT    float64            `json:"rtt_ms,omitempty"` // of the request alone; 0: a third of what it took
+}
+
+// LookupFailed says that the site refused (Code) or could not be reached (Code empty).
+type LookupFailed struct {
+	Code proto.Code `json:"code,omitempty"`
+	Text string     `json:"text,omitempty"`
+}
+
+// PingDone is a controller's answer to a Ping: RTT of the request on a connection that stands, not of
+// its handshakes.
+type PingDone struct {
+	Controller string  `json:"controller"`
+	Seq        int     `json:"seq"`
+	RTT        float64 `json:"rtt_ms"`
+	Load       float64 `json:"load,omitempty"`
+}
+
+// PingFailed says that a controller can't be reached, and why.
+type PingFailed struct {
+	Controller string `json:"controller"`
+	Seq        int    `json:"seq"`
+	Text       string `json:"text,omitempty"`
+}
+
+// ProbeDone is the answer to a Probe.
+type ProbeDone struct {
+	Addr   string  `json:"addr"`
+	Seq    int     `json:"seq"`
+	RTT    float64 `json:"rtt_ms"`
+	Padded bool    `json:"padded,omitempty"`
+}
+
+// ProbeFailed says that the system refused to send (no route, no permission). Mere silence needs no
+// event.
+type ProbeFailed struct {
+	Addr string `json:"addr"`
+	Text string `json:"text,omitempty"`
+}
+
+// TunnelUp says that a tunnel answered.
+type TunnelUp struct {
+	URL string `json:"url"`
+}
+
+// TunnelFailed says that it did not.
+type TunnelFailed struct {
+	URL  string `json:"url"`
+	Text string `json:"text,omitempty"`
+}
+
+// RouteDone is a controller's answer to Route.
+type RouteDone struct {
+	Controller string      `json:"controller"`
+	Grant      proto.Grant `json:"grant"`
+}
+
+// RouteFailed says that a controller refused (Code) or did not answer (Code empty).
+type RouteFailed struct {
+	Controller string       `json:"controller"`
+	Code       proto.Code   `json:"code,omitempty"`
+	Text       string       `json:"text,omitempty"`
+	Grant      *proto.Grant `json:"grant,omitempty"` // with CodeMoved
+}
+
+// ControlUp says that the control channel stands (101) and the hello is sent.
+type ControlUp struct {
+	Attempt int `json:"attempt"`
+}
+
+// Welcomed says that the router admitted this client. Groups are the welcome's credentials, for
+// transports started from now on.
+type Welcomed struct {
+	Attempt int                 `json:"attempt"`
+	Groups  []proto.Credentials `json:"groups,omitempty"`
+	Resumed bool                `json:"resumed,omitempty"`
+}
+
+// WaitingRoom says that a host has to admit this client first.
+type WaitingRoom struct {
+	Attempt int    `json:"attempt"`
+	Topic   string `json:"topic,omitempty"`
+}
+
+// Refused is the router's Bye.
+type Refused struct {
+	Attempt int          `json:"attempt"`
+	Code    proto.Code   `json:"code"`
+	Text    string       `json:"text,omitempty"`
+	Grant   *proto.Grant `json:"grant,omitempty"` // with CodeMoved
+}
+
+// ControlLost says that the channel could not be opened, broke, or fell silent.
+type ControlLost struct {
+	Attempt int    `json:"attempt"`
+	Text    string `json:"text,omitempty"`
+}
+
+// TransportUp says that a media transport has its SRTP keys.
+type TransportUp struct {
+	Attempt int `json:"attempt"`
+}
+
+// TransportFailed says that one could not be set up.
+type TransportFailed struct {
+	Attempt int    `json:"attempt"`
+	Text    string `json:"text,omitempty"`
+}
+
+// TransportLost says that one that was up carries nothing any more.
+type TransportLost struct {
+	Attempt int    `json:"attempt"`
+	Text    string `json:"text,omitempty"`
+}
+
+// NeedContent says that somebody shares: the content transport is wanted now.
+type NeedContent struct{}
+
+// NetworkChanged says that the client's own addresses changed: what stands is doubtful.
+type NetworkChanged struct{}
+
+// Leave ends it from our side.
+type Leave struct{}
+
+// Tick lets time pass.
+type Tick struct{}
+
+// The names in traces.
+func (Start) Name() string           { return "start" }
+func (LookupDone) Name() string      { return "lookup_done" }
+func (LookupFailed) Name() string    { return "lookup_failed" }
+func (PingDone) Name() string        { return "ping_done" }
+func (PingFailed) Name() string      { return "ping_failed" }
+func (ProbeDone) Name() string       { return "probe_done" }
+func (ProbeFailed) Name() string     { return "probe_failed" }
+func (TunnelUp) Name() string        { return "tunnel_up" }
+func (TunnelFailed) Name() string    { return "tunnel_failed" }
+func (RouteDone) Name() string       { return "route_done" }
+func (RouteFailed) Name() string     { return "route_failed" }
+func (ControlUp) Name() string       { return "control_up" }
+func (Welcomed) Name() string        { return "welcomed" }
+func (WaitingRoom) Name() string     { return "waiting_room" }
+func (Refused) Name() string         { return "refused" }
+func (ControlLost) Name() string     { return "control_lost" }
+func (TransportUp) Name() string     { return "transport_up" }
+func (TransportFailed) Name() string { return "transport_failed" }
+func (TransportLost) Name() string   { return "transport_lost" }
+func (NeedContent) Name() string     { return "need_content" }
+func (NetworkChanged) Name() string  { return "network_changed" }
+func (Leave) Name() string           { return "leave" }
+func (Tick) Name() string            { return "tick" }

@@ -1,0 +1,198 @@
+package join
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"parley/wire/proto"
+)
+
+// Outcome is how an attempt ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Pending Outcome = "pending"
+	Won     Outcome = "won"
+	Lost    Outcome = "lost"
+)
+
+// Attempt is one line of the record: what was tried, when, how long it took, how it ended and why.
+type Attempt struct {
+	Phase   string  `json:"phase"` // lookup, zone, probe, tunnel, route, control, media
+	What    string  `json:"what"`
+	StartMS int     `json:"start_ms"` // since Start
+	TookMS  int     `json:"took_ms"`
+	Outcome Outcome `json:"outcome"`
+	Why     string  `json:"why,omitempty"`
+}
+
+// String is the line for people.
+func (a Attempt) String() string {
+	s := fmt.Sprintf("%6d ms  %-7s %s: ", a.StartMS, a.Phase, a.What)
+	switch a.Outcome {
+	case Won:
+		s += fmt.Sprintf("good after %d ms", a.TookMS)
+	case Lost:
+		s += fmt.Sprintf("not used after %d ms", a.TookMS)
+	default:
+		s += "under way"
+	}
+	if a.Why != "" {
+		s += " (" + a.Why + ")"
+	}
+	return s
+}
+
+// Report explains a join.
+type Report struct {
+	State    string    `json:"state"`
+	Summary  []string  `json:"summary"` // sentences a person can act on
+	Attempts []Attempt `json:"attempts"`
+}
+
+// maxRecord bounds the record of a long meeting in a bad network; the oldest half of what is over it
+// goes, except the join's own beginning.
+const (
+	maxRecord  = 400
+	keepRecord = 100
+)
+
+func (m *Mind) begin(now time.Time, phase, what string) *Attempt {
+	if len(m.record) >= maxRecord {
+		m.record = slices.Delete(m.record, keepRecord, keepRecord+maxRecord/4)
+	}
+	a := &Attempt{Phase: phase, What: what, StartMS: m.ms(now), Outcome: Pending}
+	m.record = append(m.record, a)
+	return a
+}
+
+// end closes an attempt; the first end counts.
+func (a *Attempt) end(m *Mind, now time.Time, o Outcome, why string) {
+	if a == nil || a.Outcome != Pending {
+		return
+	}
+	a.Outcome, a.Why, a.TookMS = o, why, m.ms(now)-a.StartMS
+}
+
+// amend says more about an attempt that has ended.
+func (a *Attempt) amend(why string) {
+	if a != nil {
+		a.Why = why
+	}
+}
+
+// note records what took no time.
+func (m *Mind) note(now time.Time, phase, what string, o Outcome, why string) {
+	m.begin(now, phase, what).end(m, now, o, why)
+}
+
+// Explain is the record so far.
+func (m *Mind) Explain() Report {
+	r := Report{State: m.state.String(), Summary: m.summary(), Attempts: make([]Attempt, len(m.record))}
+	for i, a := range m.record {
+		r.Attempts[i] = *a
+	}
+	return r
+}
+
+func (m *Mind) summary() []string {
+	var out []string
+	if m.state == Over && m.failure.Text != "" {
+		out = append(out, m.failure.Text)
+	}
+	if z := m.zoneByID(m.zones.chosen); z != nil {
+		out = append(out, fmt.Sprintf("The best meeting zone is %s, %.0f ms away.", orText(z.Name, z.ID), z.rtt()))
+	} else if !m.answeredAt.IsZero() && !m.zones.open && m.nAnswered() == 0 && len(m.zones.list) > 0 {
+		out = append(out, "No zone controller answered over HTTPS.")
+	}
+	if m.grant.Router != "" && m.zones.chosen != "" && m.grant.Zone != m.zones.chosen {
+		out = append(out, fmt.Sprintf("The meeting runs in zone %s, so everybody meets there.", m.zoneName(m.grant.Zone)))
+	}
+	if m.zones.via != "" {
+		out = append(out, "Servers are reached through the tunnel "+m.zones.via+".")
+	}
+	out = append(out, m.udpSummary()...)
+	for g := range m.lanes {
+		l := &m.lanes[g]
+		switch {
+		case l.inUse != nil:
+			out = append(out, fmt.Sprintf("%s runs over %s.", title(proto.Group(g).String()), rungName(l.inUse.rung)))
+		case l.wanted && (m.state == In || m.state == Over):
+			out = append(out, fmt.Sprintf("%s has no path.", title(proto.Group(g).String())))
+		}
+	}
+	return out
+}
+
+func (m *Mind) udpSummary() []string {
+	n, silent, short := 0, 0, false
+	for _, z := range m.zones.list {
+		for _, p := range z.probes {
+			n++
+			if p.rtt < 0 {
+				silent++
+			} else if !p.padded {
+				short = true
+			}
+		}
+	}
+	var out []string
+	if n > 0 && silent == n && !m.zones.open {
+		out = append(out, fmt.Sprintf("UDP 8801 seems to be blocked: none of %d probes was answered.", n))
+	}
+	if short && !m.zones.open {
+		out = append(out, "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments.")
+	}
+	return out
+}
+
+// tried lists for the user what did not work, each thing once.
+func (m *Mind) tried() []string {
+	var out []string
+	for _, a := range m.record {
+		if a.Outcome == Won || a.Why == "over" {
+			continue
+		}
+		line := fmt.Sprintf("%s: %s: %s", a.Phase, a.What, orText(a.Why, "no answer"))
+		if !slices.Contains(out, line) {
+			out = append(out, line)
+		}
+	}
+	if len(out) > 24 {
+		out = slices.Delete(out, 12, len(out)-12)
+	}
+	return out
+}
+
+func (m *Mind) zoneByID(id string) *zone {
+	for i := range m.zones.list {
+		if m.zones.list[i].ID == id {
+			return &m.zones.list[i]
+		}
+	}
+	return nil
+}
+
+func (m *Mind) zoneName(id string) string {
+	if z := m.zoneByID(id); z != nil {
+		return orText(z.Name, z.ID)
+	}
+	return id
+}
+
+func rungName(r proto.Rung) string {
+	switch r {
+	case proto.UDP8801:
+		return "UDP 8801"
+	case proto.TCP8801:
+		return "TCP 8801"
+	case proto.TLS443:
+		return "TLS 443"
+	}
+	return string(r)
+}
+
+func title(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

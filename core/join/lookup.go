@@ -1,0 +1,118 @@
+package join
+
+import (
+	"fmt"
+	"time"
+
+	"parley/wire/proto"
+)
+
+func (m *Mind) handleStart(now time.Time) {
+	if m.state != Idle {
+		return
+	}
+	m.startAt = now
+	m.startLookup(now)
+}
+
+// startLookup begins phase one, first or again after the token ran out.
+func (m *Mind) startLookup(now time.Time) {
+	m.state, m.try = LookingUp, 0
+	m.lookupLimit = now.Add(m.cfg.LookupFor)
+	m.sendLookup(now)
+}
+
+func (m *Mind) sendLookup(now time.Time) {
+	m.lookupAt, m.lookupAgainAt = now, time.Time{}
+	m.lookupAttempt = m.begin(now, "lookup", "the site")
+	m.do(Lookup{Try: m.try, LastZone: m.cfg.LastZone, LastRung: m.cfg.LastRung})
+	m.try++
+}
+
+func (m *Mind) handleLookupDone(now time.Time, e LookupDone) {
+	if m.state != LookingUp {
+		return
+	}
+	m.lookupAttempt.end(m, now, Won, "")
+	m.answer, m.grants, m.answeredAt = e.Answer, e.Grants, now
+	m.lookupRTT = millis(e.RTT)
+	if e.RTT <= 0 {
+		m.lookupRTT = now.Sub(m.lookupAt) / 3 // a cold request is TCP, TLS, HTTP
+	}
+	if e.Answer.WebURL != "" {
+		m.cfg.WebURL = e.Answer.WebURL
+	}
+	m.progress(now, "lookup", fmt.Sprintf("%s, %d zones", e.Answer.Meeting.Topic, len(e.Answer.Zones)))
+	m.openZones(now)
+	for _, g := range m.grants {
+		// Everybody goes to the home, whichever zone is nearest: people who chose different zones must
+		// meet (design §6). Measuring goes on beside it.
+		if g.Home && m.good(now, g) {
+			m.note(now, "route", g.Router, Won, "the meeting already runs there; no need to ask a controller")
+			m.zones.background = true
+			m.useGrant(now, g)
+			return
+		}
+	}
+	m.state = Measuring
+	if len(m.zones.list) == 0 {
+		m.zones.open = false
+		m.fail(now, proto.CodeNoRouter, "The site knows no meeting zone that could host this meeting.", true)
+	}
+}
+
+// good reports whether a grant of the lookup answer can still be used.
+func (m *Mind) good(now time.Time, g proto.Grant) bool {
+	return g.Router != "" && g.Expires-m.ServerTime(now) > grantMargin.Milliseconds()
+}
+
+func (m *Mind) handleLookupFailed(now time.Time, e LookupFailed) {
+	if m.state != LookingUp || !m.lookupAgainAt.IsZero() {
+		return
+	}
+	m.lookupAttempt.end(m, now, Lost, orText(e.Text, "no answer"))
+	m.failure = Failed{Code: e.Code, Text: e.Text}
+	if final(e.Code) || e.Code == proto.CodeSlowDown {
+		m.fail(now, e.Code, e.Text, true)
+		return
+	}
+	at := now.Add(500 * time.Millisecond << min(m.try-1, 2))
+	if m.try > 3 || at.After(m.lookupLimit) {
+		m.fail(now, e.Code, "The site does not answer: "+orText(e.Text, "no connection"), false)
+		return
+	}
+	m.lookupAgainAt = at
+}
+
+func (m *Mind) advanceLookup(now time.Time) {
+	switch {
+	case due(now, m.lookupLimit):
+		m.lookupAttempt.end(m, now, Lost, "no answer in time")
+		m.do(Cancel{What: "lookup"})
+		m.fail(now, "", "The site does not answer.", false)
+	case due(now, m.lookupAgainAt):
+		m.sendLookup(now)
+	}
+}
+
+// final reports whether a code will be the same however often one asks.
+func final(c proto.Code) bool {
+	switch c {
+	case proto.CodeBadRequest, proto.CodeUnsupported, proto.CodeNoSuchMeeting, proto.CodeFull, proto.CodeLocked, proto.CodeEnded,
+		proto.CodeNotStarted, proto.CodeEjected, proto.CodeReplaced, proto.CodeTokenInvalid, proto.CodeForbidden,
+		proto.CodeTooOld, proto.CodeLeft:
+		return true
+	}
+	return false
+}
+
+func orText(s, def string) string {
+	if s == "" {
+		return def
+	}
+	return s
+}
+
+func millis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
+
+func toMillis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

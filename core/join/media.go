@@ -1,0 +1,304 @@
+package join
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"parley/wire/proto"
+)
+
+// Phase four (S11, S12): one lane per media group, each climbing the ladder by itself.
+//
+//	          grant                 TransportUp                    TransportLost
+//	 closed ────────▶ racing ────────────────────────▶ up ─────────────────────────▶ racing
+//	                   │  ▲                             │ a better rung comes up: it takes over,
+//	      all rungs    ▼  │ backoff                     ▼ the worse one is closed
+//	      failed     pausing                            up
+//
+// Rungs start staggered by H, so that TCP does not win where UDP works but is a little slower; the
+// first that is up is used at once. The rung that worked last time from this network starts at once
+// beside the first.
+
+// ladder is S11's order, best first.
+var ladder = [...]proto.Rung{proto.UDP8801, proto.TCP8801, proto.TLS443}
+
+func rank(r proto.Rung) int {
+	if i := slices.Index(ladder[:], r); i >= 0 {
+		return i
+	}
+	return len(ladder)
+}
+
+// lane is one media group.
+type lane struct {
+	wanted  bool
+	tries   []*rungTry
+	inUse   *rungTry
+	round   int
+	retryAt time.Time
+	channel int // control attempt it was (re)started beside
+}
+
+// rungTry is one attempt of one lane on one rung.
+type rungTry struct {
+	id       int // 0: not started yet
+	rung     proto.Rung
+	startAt  time.Time // when it may start
+	upAt     time.Time
+	deadline time.Time
+	done     bool // failed or closed
+	try      *Attempt
+}
+
+// mediaClock holds what all lanes share.
+type mediaClock struct {
+	contentAt time.Time // content starts then
+	limit     time.Time // joined, and no media path at all until then
+	everUp    bool      // some lane was up on this router
+}
+
+// stagger is H of the design.
+func (m *Mind) stagger() time.Duration {
+	return min(max(2*m.rtt()+50*time.Millisecond, minH), maxH)
+}
+
+// startLanes starts audio and video beside the control channel, and whatever else was wanted. Lanes
+// that are up stay: the router is the same.
+func (m *Mind) startLanes(now time.Time) {
+	m.lanes[proto.GroupAudio].wanted = true
+	if !m.cfg.OneGroup {
+		m.lanes[proto.GroupVideo].wanted = true
+	}
+	for g := range m.lanes {
+		l := &m.lanes[g]
+		if l.wanted && l.inUse == nil {
+			m.dropTries(now, proto.Group(g), nil, "a fresh grant came")
+			l.round = 0
+			m.climb(now, proto.Group(g))
+		}
+	}
+}
+
+// climb sets up the attempts of one lane over all rungs there are candidates for.
+func (m *Mind) climb(now time.Time, g proto.Group) {
+	l := &m.lanes[g]
+	l.tries, l.retryAt, l.channel = nil, time.Time{}, m.control.id
+	h, n := m.stagger(), 0
+	for _, rung := range ladder {
+		if !slices.Contains(m.cfg.Rungs, rung) || len(m.candidates(rung)) == 0 {
+			continue
+		}
+		at := now.Add(time.Duration(n) * h)
+		if rung == m.cfg.LastRung {
+			at = now
+		}
+		l.tries = append(l.tries, &rungTry{rung: rung, startAt: at})
+		n++
+	}
+	m.startDue(now, g)
+}
+
+func (m *Mind) candidates(rung proto.Rung) []proto.Candidate {
+	var out []proto.Candidate
+	for _, c := range m.grant.Candidates {
+		if c.Rung == rung {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (m *Mind) credentials(g proto.Group) proto.Credentials {
+	for _, c := range m.grant.Groups {
+		if c.Group == g {
+			return c
+		}
+	}
+	return proto.Credentials{Group: g}
+}
+
+func (m *Mind) startDue(now time.Time, g proto.Group) {
+	for _, t := range m.lanes[g].tries {
+		if t.id != 0 || t.done || now.Before(t.startAt) {
+			continue
+		}
+		t.id, t.deadline = m.id(), now.Add(transportFor)
+		t.try = m.begin(now, "media", fmt.Sprintf("%s over %s", g, t.rung))
+		m.do(StartTransport{Attempt: t.id, Group: g, Rung: t.rung, Router: m.grant.Router,
+			Candidates: m.candidates(t.rung), Credentials: m.credentials(g), Fingerprint: m.grant.Fingerprint})
+	}
+}
+
+func (m *Mind) findTry(id int) (proto.Group, *rungTry) {
+	for g := range m.lanes {
+		for _, t := range m.lanes[g].tries {
+			if id != 0 && t.id == id && !t.done {
+				return proto.Group(g), t
+			}
+		}
+	}
+	return 0, nil
+}
+
+func (m *Mind) handleTransportUp(now time.Time, e TransportUp) {
+	g, t := m.findTry(e.Attempt)
+	if t == nil || !t.upAt.IsZero() {
+		return
+	}
+	l := &m.lanes[g]
+	t.upAt, t.deadline = now, time.Time{}
+	m.media.everUp, m.media.limit = true, time.Time{}
+	t.try.end(m, now, Won, "")
+	l.inUse = t
+	m.do(UseTransport{Attempt: t.id, Group: g, Rung: t.rung})
+	m.progress(now, "media", fmt.Sprintf("%s over %s", g, t.rung))
+	// What is worse than this one has lost; what is better may still come and take over.
+	m.dropTries(now, g, func(o *rungTry) bool { return rank(o.rung) > rank(t.rung) }, "a better path is up")
+}
+
+// dropTries closes the attempts of a lane that match; nil matches all.
+func (m *Mind) dropTries(now time.Time, g proto.Group, match func(*rungTry) bool, why string) {
+	l := &m.lanes[g]
+	l.tries = slices.DeleteFunc(l.tries, func(t *rungTry) bool {
+		if t.done || match != nil && !match(t) {
+			return t.done
+		}
+		t.done = true
+		if t.id != 0 {
+			t.try.end(m, now, Lost, why)
+			m.do(CloseTransport{Attempt: t.id, Group: g, Rung: t.rung})
+		}
+		if l.inUse == t {
+			l.inUse = nil
+		}
+		return true
+	})
+}
+
+func (m *Mind) handleTransportDown(now time.Time, id int, text string) {
+	g, t := m.findTry(id)
+	if t == nil {
+		return
+	}
+	l := &m.lanes[g]
+	t.done = true
+	wasUp := !t.upAt.IsZero()
+	if wasUp {
+		m.note(now, "media", fmt.Sprintf("%s over %s", g, t.rung), Lost, orText(text, "nothing arrives any more"))
+		if now.Sub(t.upAt) >= steadyAfter {
+			l.round = 0
+		}
+	} else {
+		t.try.end(m, now, Lost, orText(text, "no answer"))
+	}
+	if l.inUse == t {
+		l.inUse = nil
+		m.progress(now, "media", fmt.Sprintf("%s over %s is lost", g, t.rung))
+	}
+	if l.inUse != nil {
+		return // a better rung did not come up; the one in use goes on
+	}
+	for _, o := range l.tries {
+		if o.done {
+			continue
+		}
+		if o.id == 0 {
+			o.startAt = now // nothing runs beside it: no reason to hold it back
+		}
+		m.startDue(now, g)
+		return
+	}
+	// While the control channel is away the credentials may have lapsed; a fresh grant starts the lane.
+	if m.control.id != 0 {
+		l.retryAt = now.Add(backoff(l.round))
+		l.round++
+	}
+}
+
+// welcomeLanes: the router keeps this participant now. anew: it did not know us from before, so what
+// stood with it is gone.
+func (m *Mind) welcomeLanes(now time.Time, anew bool) {
+	m.media.contentAt = now.Add(m.cfg.ContentAfter)
+	if !m.media.everUp {
+		m.media.limit = now.Add(m.cfg.MediaFor)
+	}
+	for g := range m.lanes {
+		l := &m.lanes[g]
+		switch {
+		case !l.wanted:
+		case anew && l.channel != m.control.id:
+			m.dropTries(now, proto.Group(g), nil, "the server started anew")
+			m.climb(now, proto.Group(g))
+		case l.inUse == nil && !l.retryAt.IsZero():
+			m.climb(now, proto.Group(g)) // what was refused before may be admitted now
+		}
+	}
+}
+
+func (m *Mind) handleNeedContent(now time.Time) {
+	if m.state == In && !m.media.contentAt.IsZero() {
+		m.media.contentAt = now
+	}
+}
+
+func (m *Mind) advanceMedia(now time.Time) {
+	if m.state == In && due(now, m.media.contentAt) {
+		m.media.contentAt = time.Time{}
+		if l := &m.lanes[proto.GroupContent]; !m.cfg.OneGroup && !l.wanted {
+			l.wanted = true
+			m.climb(now, proto.GroupContent)
+		}
+	}
+	for g := range m.lanes {
+		l := &m.lanes[g]
+		if !l.wanted {
+			continue
+		}
+		m.startDue(now, proto.Group(g))
+		for _, t := range slices.Clone(l.tries) {
+			if !t.done && due(now, t.deadline) {
+				m.do(CloseTransport{Attempt: t.id, Group: proto.Group(g), Rung: t.rung})
+				m.handleTransportDown(now, t.id, fmt.Sprintf("no answer within %v", transportFor))
+			}
+		}
+		if due(now, l.retryAt) {
+			m.climb(now, proto.Group(g))
+		}
+	}
+	if m.state == In && due(now, m.media.limit) {
+		m.fail(now, "", "The meeting was reached, but no path for sound and pictures was found.", false)
+	}
+}
+
+func (m *Mind) wakeMedia(w *waker) {
+	if m.state == In {
+		w.add(m.media.contentAt, ReasonContent)
+		w.add(m.media.limit, ReasonMedia)
+	}
+	for g := range m.lanes {
+		l := &m.lanes[g]
+		if !l.wanted {
+			continue
+		}
+		w.add(l.retryAt, ReasonRung)
+		for _, t := range l.tries {
+			switch {
+			case t.done:
+			case t.id == 0:
+				w.add(t.startAt, ReasonRung)
+			default:
+				w.add(t.deadline, ReasonRung)
+			}
+		}
+	}
+}
+
+// closeLanes drops all media transports. What was wanted stays wanted.
+func (m *Mind) closeLanes(now time.Time, why string) {
+	for g := range m.lanes {
+		m.dropTries(now, proto.Group(g), nil, why)
+		m.lanes[g].retryAt, m.lanes[g].round = time.Time{}, 0
+	}
+	m.media.everUp, m.media.limit, m.media.contentAt = false, time.Time{}, time.Time{}
+}
