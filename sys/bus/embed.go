@@ -1,0 +1,70 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// embed starts the engine inside this process.
+func (b *Bus) embed(cfg Config) error {
+	o := &server.Options{
+		ServerName:   cfg.Name,
+		DontListen:   !cfg.Listen.IsValid(),
+		NoSigs:       true,
+		PingInterval: time.Second,
+		MaxPingsOut:  2,
+		// No HTTP monitor, no system account, no JetStream, no cluster: core messages only.
+		NoSystemAccount: true,
+	}
+	if cfg.Listen.IsValid() {
+		o.Host, o.Port = cfg.Listen.Addr().String(), int(cfg.Listen.Port())
+		if o.Port == 0 {
+			o.Port = server.RANDOM_PORT
+		}
+		if cfg.TLS != nil {
+			// The handshake first: nobody without a certificate of ours reaches the parser.
+			o.TLS, o.TLSVerify, o.TLSConfig, o.TLSHandshakeFirst = true, true, cfg.TLS, true
+			o.TLSTimeout = 3 // seconds
+		}
+	}
+	srv, err := server.NewServer(o)
+	if err != nil {
+		return fmt.Errorf("making the bus: %w", err)
+	}
+	srv.SetLoggerV2(engineLog{b.log}, false, false, false)
+	srv.Start()
+	b.srv = srv
+	if !srv.ReadyForConnections(startTimeout) {
+		b.stopServer()
+		return errors.New("starting the bus: not ready in time (is the address taken?)")
+	}
+	if a, ok := srv.Addr().(*net.TCPAddr); ok {
+		b.addr = a.AddrPort()
+		b.addr = netip.AddrPortFrom(b.addr.Addr().Unmap(), b.addr.Port())
+	}
+	return nil
+}
+
+func (b *Bus) stopServer() {
+	if b.srv == nil {
+		return
+	}
+	b.srv.Shutdown()
+	b.srv.WaitForShutdown()
+}
+
+// engineLog passes the engine's warnings on, and its chatter at debug level.
+type engineLog struct{ log *slog.Logger }
+
+func (l engineLog) Noticef(f string, v ...any) { l.log.Debug("bus engine: " + fmt.Sprintf(f, v...)) }
+func (l engineLog) Warnf(f string, v ...any)   { l.log.Warn("bus engine: " + fmt.Sprintf(f, v...)) }
+func (l engineLog) Errorf(f string, v ...any)  { l.log.Error("bus engine: " + fmt.Sprintf(f, v...)) }
+func (l engineLog) Fatalf(f string, v ...any)  { l.log.Error("bus engine: " + fmt.Sprintf(f, v...)) }
+func (l engineLog) Debugf(string, ...any)      {}
+func (l engineLog) Tracef(string, ...any)      {}
