@@ -3,11 +3,48 @@ package trust
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"parley/wire/proto"
 )
+
+// GrantLife is how long a grant is good for a group's first check.
+const GrantLife = 10 * time.Second
+
+// Grant makes the grant that lets one participant of a meeting reach a router of this zone, with the
+// ICE credentials of all groups under one fresh nonce. home says that the meeting lives there
+// already, epoch which claim of it.
+func (k ZoneKey) Grant(r proto.RouterAnnounce, meeting proto.MeetingID, seat proto.ParticipantID,
+	home bool, epoch uint32, now time.Time) proto.Grant {
+	expires := now.Add(GrantLife)
+	t := Ticket{
+		Router: RouterTag(r.ID), Shard: ShardOf(meeting, r.Shards), Meeting: MeetingTag(meeting), Participant: seat,
+		// A ticket counts whole seconds; it must not end before the grant says so.
+		Expires: expires.Add(time.Second - 1).Truncate(time.Second),
+		Nonce:   binary.BigEndian.Uint32(randomBytes(4)),
+	}
+	g := proto.Grant{
+		Router: r.ID, Zone: r.Zone, Meeting: meeting, Participant: seat, URL: r.URL,
+		Candidates: r.Candidates, Fingerprint: r.Fingerprint,
+		Expires: expires.UnixMilli(), Home: home, Epoch: epoch,
+	}
+	for t.Group = range proto.Group(proto.NGroups) {
+		g.Groups = append(g.Groups, k.Credentials(t))
+	}
+	return g
+}
+
+// ShardOf is the shard of a router on which a meeting's participants are put: all on one, so that a
+// packet crosses no ring on its way.
+func ShardOf(meeting proto.MeetingID, shards int) uint8 {
+	if shards <= 1 {
+		return 0
+	}
+	return uint8(MeetingTag(meeting) % uint64(min(shards, 256)))
+}
 
 // GrantSigner signs grants: one per controller, and one of the web infrastructure. Immutable; safe
 // for concurrent use.

@@ -93,6 +93,42 @@ func TestTicketForged(t *testing.T) {
 	}
 }
 
+func TestZoneKeyGrant(t *testing.T) {
+	k := ZoneKey{1}
+	meeting := NewMeetingID()
+	r := proto.RouterAnnounce{ID: "mmr1", Zone: "fra", URL: "/mmr/1", Fingerprint: "sha-256 AB", Shards: 4,
+		Candidates: []proto.Candidate{{Rung: proto.UDP8801, Addr: "192.0.2.1:8801"}}}
+	now := start.Add(300 * time.Millisecond)
+	g := k.Grant(r, meeting, 9, true, 2, now)
+	if g.Router != "mmr1" || g.Zone != "fra" || !g.Home || g.Epoch != 2 || g.Fingerprint != "sha-256 AB" ||
+		g.Expires != now.Add(GrantLife).UnixMilli() || len(g.Groups) != 3 || len(g.Candidates) != 1 {
+		t.Errorf("grant %+v", g)
+	}
+	var nonce uint32
+	for i, c := range g.Groups {
+		got, _, ok := k.Open(c.Ufrag)
+		if !ok || got.Group != proto.Group(i) || got.Participant != 9 || got.Router != RouterTag("mmr1") ||
+			got.Meeting != MeetingTag(meeting) || got.Shard != ShardOf(meeting, 4) {
+			t.Errorf("group %d: %+v %v", i, got, ok)
+		}
+		if end := now.Add(GrantLife); got.Expires.Before(end) || got.Expires.Sub(end) >= time.Second {
+			t.Errorf("ticket ends at %v, grant at %v", got.Expires, end)
+		}
+		if i > 0 && got.Nonce != nonce {
+			t.Error("the groups of one grant have different nonces")
+		}
+		nonce = got.Nonce
+	}
+	if again, _, _ := k.Open(k.Grant(r, meeting, 9, true, 2, now).Groups[0].Ufrag); again.Nonce == nonce {
+		t.Error("two grants have one nonce")
+	}
+	for _, shards := range []int{-1, 0, 1, 300} {
+		if s := ShardOf(meeting, shards); shards <= 1 && s != 0 {
+			t.Errorf("ShardOf(%d) = %d", shards, s)
+		}
+	}
+}
+
 func BenchmarkTicketOpen(b *testing.B) {
 	k := ZoneKey{1}
 	ufrag := k.Credentials(someTicket()).Ufrag
