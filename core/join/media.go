@@ -230,7 +230,7 @@ func (m *Mind) welcomeLanes(now time.Time, anew bool) {
 		case anew && l.channel != m.control.id:
 			m.dropTries(now, proto.Group(g), nil, "the server started anew")
 			m.climb(now, proto.Group(g))
-		case l.inUse == nil && !l.retryAt.IsZero():
+		case l.inUse == nil && !slices.ContainsFunc(l.tries, func(t *rungTry) bool { return !t.done }):
 			m.climb(now, proto.Group(g)) // what was refused before may be admitted now
 		}
 	}

@@ -260,10 +260,14 @@ func (m *Mind) decideAt(now time.Time) time.Time {
 		if z.rtt() >= 0 || z.failed() {
 			continue
 		}
-		if known := max(float64(z.Floor), z.udpRTT()) + float64(z.Bias); known >= best {
+		beaten := best // a score from which on z does not matter any more
+		if z.ID == m.cfg.LastZone {
+			beaten = max(best+keepBy, best*3/2)
+		}
+		if known := max(float64(z.Floor), z.udpRTT()) + float64(z.Bias); known >= beaten {
 			continue
 		}
-		unbeaten = later(unbeaten, m.zones.startAt.Add(millis(3*(best-float64(z.Bias)))))
+		unbeaten = later(unbeaten, m.zones.startAt.Add(millis(3*(beaten-float64(z.Bias)))))
 	}
 	at := earlier(unbeaten, m.zones.firstAt.Add(decideAfter))
 	if !m.zones.thirdAt.IsZero() {

@@ -1,0 +1,365 @@
+package join
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"parley/wire/proto"
+)
+
+func TestKilledRouterIsReplacedWithinASecond(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	w.route = func(r Route) (Event, float64) {
+		if r.Lost == "a-1" {
+			return RouteDone{Controller: r.Controller, Grant: grantOf("a", "a-2", true)}, 320 // it pinged the suspect first
+		}
+		return RouteDone{Controller: r.Controller, Grant: grantOf("a", "a-1", false)}, 20
+	}
+	w.run(9000)
+	w.at(10_000, ControlLost{Attempt: w.m.control.id, Text: "connection reset"})
+	w.run(12_500)
+	w.wantState(In)
+	if r, at := last[Route](w); r.Lost != "a-1" || at != 10_000 {
+		t.Errorf("route %+v at %v", r, at)
+	}
+	if u, at := last[UseTransport](w); at > 11_000 || u.Group == proto.GroupAudio {
+		t.Errorf("media back at %v ms (%v)", at, u)
+	}
+	if j, _ := last[Joined](w); j.Router != "a-2" || !j.Resumed {
+		t.Errorf("joined %+v", j)
+	}
+	w.wantWhy("control", "server a-1", "connection reset")
+	w.record("router-killed")
+}
+
+func TestLostControlChannelAloneKeepsMedia(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	w.run(9000)
+	before, _ := find[StartTransport](w)
+	w.at(10_000, ControlLost{Attempt: w.m.control.id})
+	w.run(12_000)
+	w.wantState(In)
+	after, _ := find[StartTransport](w)
+	if len(after) != len(before) {
+		t.Errorf("%d transports started anew though the router is the same", len(after)-len(before))
+	}
+	w.record("control-lost")
+}
+
+func TestRouterThatForgotUsGetsFreshTransports(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		return []Event{ControlUp{o.Attempt}, Welcomed{Attempt: o.Attempt}}, []float64{60, 80}
+	}
+	w.run(9000)
+	w.at(10_000, ControlLost{Attempt: w.m.control.id})
+	w.run(12_000)
+	if all, _ := find[StartTransport](w); len(all) != 6 {
+		t.Errorf("%d transports started in all, want 6", len(all))
+	}
+}
+
+func TestControllersGoneRouterAlive(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	w.run(9000)
+	w.route = func(Route) (Event, float64) { return nil, 0 }
+	w.at(10_000, ControlLost{Attempt: w.m.control.id})
+	w.run(12_000)
+	w.wantState(In)
+	w.wantWhy("no controller answers; trying the last server itself")
+	w.record("controllers-gone")
+}
+
+func TestGivesUpAfter30s(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	w.run(9000)
+	w.route = func(r Route) (Event, float64) {
+		return RouteFailed{Controller: r.Controller, Text: "network unreachable"}, 1
+	}
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		return []Event{ControlLost{Attempt: o.Attempt, Text: "network unreachable"}}, []float64{1}
+	}
+	w.at(10_000, ControlLost{Attempt: w.m.control.id, Text: "reset"})
+	w.run(60_000)
+	f, at := first[Failed](w)
+	if at != 40_000 || f.Refused || f.WebURL == "" {
+		t.Errorf("failed at %v: %+v", at, f)
+	}
+	if r, _ := find[Route](w); len(r) > 20 {
+		t.Errorf("%d routes asked in 30 s", len(r))
+	}
+	w.record("gives-up")
+}
+
+func TestFlappingChannelIsNotReopenedInACircle(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		return []Event{ControlUp{o.Attempt}, Welcomed{Attempt: o.Attempt}, ControlLost{Attempt: o.Attempt}}, []float64{1, 2, 3}
+	}
+	w.run(30_000)
+	if n, _ := find[OpenControl](w); len(n) > 12 {
+		t.Errorf("%d channels opened in 30 s", len(n))
+	}
+}
+
+func TestByeCodes(t *testing.T) {
+	tests := []struct {
+		code    proto.Code
+		over    bool
+		lookups int
+	}{
+		{proto.CodeEnded, true, 1},
+		{proto.CodeEjected, true, 1},
+		{proto.CodeReplaced, true, 1}, // coming back would throw the other one out, and so on
+		{proto.CodeLocked, true, 1},
+		{proto.CodeShutdown, false, 1},
+		{proto.CodeLost, false, 1},
+		{proto.CodeInternal, false, 1},
+		{proto.CodeReplayed, false, 1},
+		{proto.CodeTokenExpired, false, 2}, // a new token by lookup
+	}
+	for _, tt := range tests {
+		w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+		w.run(9000)
+		w.at(10_000, Refused{Attempt: w.m.control.id, Code: tt.code, Text: "why"})
+		w.run(14_000)
+		if got := w.m.State() == Over; got != tt.over {
+			t.Errorf("%s: over %v, want %v", tt.code, got, tt.over)
+		}
+		if !tt.over {
+			w.wantState(In)
+		} else if f, _ := first[Failed](w); f.Code != tt.code || !f.Refused || f.Text != "why" {
+			t.Errorf("%s: %+v", tt.code, f)
+		}
+		if l, _ := find[Lookup](w); len(l) != tt.lookups {
+			t.Errorf("%s: %d lookups, want %d", tt.code, len(l), tt.lookups)
+		}
+	}
+}
+
+func TestNetworkChangeRejoinsMedia(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	w.run(9000)
+	w.at(10_000, NetworkChanged{})
+	w.run(13_000)
+	w.wantState(In)
+	all, at := find[StartTransport](w)
+	if len(all) != 6 || at[3] != 10_020 {
+		t.Errorf("%d transports, at %v", len(all), at)
+	}
+	w.record("network-changed")
+}
+
+var allRungs = []proto.Rung{proto.TLS443, proto.UDP8801, proto.TCP8801}
+
+func TestLadder(t *testing.T) {
+	tests := []struct {
+		name  string
+		last  proto.Rung
+		up    map[proto.Rung]float64 // ms until up; missing: silent
+		fail  map[proto.Rung]float64
+		used  []proto.Rung // audio's, in order
+		tried int          // audio attempts
+	}{
+		{"UDP works, TCP never starts", "", map[proto.Rung]float64{proto.UDP8801: 60}, nil, []proto.Rung{proto.UDP8801}, 1},
+		{"UDP silent, TCP after H", "", map[proto.Rung]float64{proto.TCP8801: 60}, nil, []proto.Rung{proto.TCP8801}, 2},
+		{"UDP late takes over", "", map[proto.Rung]float64{proto.UDP8801: 900, proto.TCP8801: 60}, nil, []proto.Rung{proto.TCP8801, proto.UDP8801}, 2},
+		{"only TLS", "", map[proto.Rung]float64{proto.TLS443: 80}, nil, []proto.Rung{proto.TLS443}, 3},
+		{"refused rungs pass at once", "", map[proto.Rung]float64{proto.TLS443: 80}, map[proto.Rung]float64{proto.UDP8801: 5, proto.TCP8801: 5}, []proto.Rung{proto.TLS443}, 3},
+		{"last time's rung starts beside the first", proto.TLS443, map[proto.Rung]float64{proto.TLS443: 80}, nil, []proto.Rung{proto.TLS443}, 3},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, Config{Rungs: allRungs, LastRung: tt.last}, zoneOf("a", 0, 0))
+			w.media = func(s StartTransport) (Event, float64) {
+				if ms, ok := tt.up[s.Rung]; ok {
+					return TransportUp{s.Attempt}, ms
+				}
+				if ms, ok := tt.fail[s.Rung]; ok {
+					return TransportFailed{Attempt: s.Attempt, Text: "refused"}, ms
+				}
+				return nil, 0
+			}
+			w.run(4000)
+			var used []proto.Rung
+			all, _ := find[UseTransport](w)
+			for _, u := range all {
+				if u.Group == proto.GroupAudio {
+					used = append(used, u.Rung)
+				}
+			}
+			if len(used) != len(tt.used) || used[0] != tt.used[0] || used[len(used)-1] != tt.used[len(tt.used)-1] {
+				t.Errorf("used %v, want %v\n%s", used, tt.used, w.lines())
+			}
+			tried := 0
+			starts, _ := find[StartTransport](w)
+			for _, s := range starts {
+				if s.Group == proto.GroupAudio {
+					tried++
+				}
+			}
+			if tried != tt.tried {
+				t.Errorf("%d attempts, want %d\n%s", tried, tt.tried, w.lines())
+			}
+		})
+	}
+}
+
+func TestLadderTraces(t *testing.T) {
+	w := newWorld(t, Config{Rungs: allRungs}, zoneOf("a", 0, 0))
+	w.media = func(s StartTransport) (Event, float64) {
+		switch s.Rung {
+		case proto.UDP8801:
+			return TransportUp{s.Attempt}, 900
+		case proto.TCP8801:
+			return TransportUp{s.Attempt}, 60
+		}
+		return nil, 0
+	}
+	w.run(4000)
+	w.record("udp-takes-over")
+}
+
+func TestLostTransportIsSetUpAgain(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	w.run(9000)
+	audio := w.m.lanes[proto.GroupAudio].inUse.id
+	w.at(10_000, TransportLost{Attempt: audio, Text: "silent for 1.5 s"})
+	w.run(12_000)
+	s, at := last[StartTransport](w)
+	if s.Group != proto.GroupAudio || at != 10_000 {
+		t.Errorf("%v at %v", s.Group, at)
+	}
+	w.record("transport-lost")
+}
+
+func TestNoMediaPathIsTold(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	clear(w.udp)
+	w.media = func(StartTransport) (Event, float64) { return nil, 0 }
+	w.run(40_000)
+	f, at := first[Failed](w)
+	if at > 16_000 || f.WebURL == "" {
+		t.Errorf("failed at %v: %+v", at, f)
+	}
+	w.wantWhy("UDP 8801 seems to be blocked")
+	w.record("no-media")
+}
+
+func TestContentStartsWhenSomebodyShares(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	w.at(600, NeedContent{})
+	w.run(5000)
+	if s, at := last[StartTransport](w); s.Group != proto.GroupContent || at != 600 {
+		t.Errorf("%v at %v", s.Group, at)
+	}
+	one := newWorld(t, Config{OneGroup: true}, zoneOf("a", 0, 0))
+	one.run(5000)
+	if s, _ := find[StartTransport](one); len(s) != 1 {
+		t.Errorf("one group: %d transports", len(s))
+	}
+}
+
+// TestTraces replays every recorded trace, as the twin does: events in, the same actions out.
+func TestTraces(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(traceDir, "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no traces: %v", err)
+	}
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tr trace
+		if err := json.Unmarshal(raw, &tr); err != nil {
+			t.Fatalf("%s: %v", f, err)
+		}
+		m := New(tr.Config)
+		for i, s := range tr.Steps {
+			e, err := DecodeEvent(s.Event)
+			if err != nil {
+				t.Fatalf("%s step %d: %v", f, i, err)
+			}
+			m.Handle(t0.Add(millis(s.AtMS)), e)
+			for n := 0; ; n++ {
+				a, ok := m.Next()
+				if !ok {
+					if n != len(s.Actions) {
+						t.Fatalf("%s step %d: %d actions, want %d", f, i, n, len(s.Actions))
+					}
+					break
+				}
+				got, err := EncodeAction(a)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n >= len(s.Actions) || string(got) != string(s.Actions[n]) {
+					t.Fatalf("%s step %d: got action %s, want %v", f, i, got, s.Actions)
+				}
+			}
+		}
+	}
+}
+
+// TestAnyEventsAnyOrder: whatever comes, the machine neither panics nor spins, and what it has closed
+// stays closed.
+func TestAnyEventsAnyOrder(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		zones := []proto.Zone{zoneOf("a", 0, 0), zoneOf("b", 5, 30)}
+		m := New(Config{Rungs: allRungs})
+		w := newWorld(t, Config{}, zones...)
+		now := t0
+		open := map[int]bool{}
+		for range 400 {
+			id := r.IntN(30)
+			g := grantOf("a", []string{"a-1", "a-2"}[r.IntN(2)], r.IntN(4) == 0)
+			ctrl := []string{"https://a/a", "https://b/a", "nowhere"}[r.IntN(3)]
+			codes := []proto.Code{"", proto.CodeMoved, proto.CodeRouterFull, proto.CodeTokenExpired, proto.CodeInternal, proto.CodeShutdown}
+			code := codes[r.IntN(len(codes))]
+			events := []Event{Start{}, w.answer(zones, g), LookupFailed{}, PingDone{Controller: ctrl, RTT: r.Float64() * 300}, PingFailed{Controller: ctrl},
+				ProbeDone{Addr: "a:8801", RTT: 5}, ProbeFailed{Addr: "b:8801"}, TunnelUp{"t"}, TunnelFailed{URL: "t"}, RouteDone{ctrl, g},
+				RouteFailed{Controller: ctrl, Code: code, Grant: &g}, ControlUp{id}, Welcomed{Attempt: id}, WaitingRoom{Attempt: id},
+				Refused{Attempt: id, Code: code, Grant: &g}, ControlLost{Attempt: id}, TransportUp{id}, TransportFailed{Attempt: id},
+				TransportLost{Attempt: id}, NeedContent{}, NetworkChanged{}, Tick{}, Tick{}, Tick{}}
+			m.Handle(now, events[r.IntN(len(events))])
+			for {
+				a, ok := m.Next()
+				if !ok {
+					break
+				}
+				switch a := a.(type) {
+				case StartTransport:
+					open[a.Attempt] = true
+				case CloseTransport:
+					if !open[a.Attempt] {
+						t.Fatalf("seed %d: closes transport %d, which is not open", seed, a.Attempt)
+					}
+					delete(open, a.Attempt)
+				case UseTransport:
+					if !open[a.Attempt] {
+						t.Fatalf("seed %d: uses transport %d, which is closed", seed, a.Attempt)
+					}
+				}
+			}
+			at, why := m.Wake()
+			if !at.IsZero() && !at.After(now) && !at.Equal(now) {
+				// Time that has passed must have been dealt with by Handle.
+				t.Fatalf("seed %d: %v lies %v in the past", seed, why, now.Sub(at))
+			}
+			if m.State() == Over {
+				break
+			}
+			if !at.IsZero() && r.IntN(2) == 0 {
+				now = at
+			} else {
+				now = now.Add(time.Duration(r.IntN(200)) * time.Millisecond)
+			}
+		}
+	}
+}
