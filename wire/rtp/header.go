@@ -117,7 +117,7 @@ func (h *Header) Ext(b []byte, id uint8) []byte {
 
 // Exts walks all extension elements of b in order.
 func (h *Header) Exts(b []byte) ExtIter {
-	it := ExtIter{}
+	it := ExtIter{end: h.ExtStart + h.ExtLen}
 	switch {
 	case h.ExtProfile == profileOneByte:
 		it.rest = b[h.ExtStart : h.ExtStart+h.ExtLen]
@@ -127,11 +127,13 @@ func (h *Header) Exts(b []byte) ExtIter {
 	return it
 }
 
-// ExtIter walks extension elements: Next, then ID and Value.
+// ExtIter walks extension elements: Next, then ID, Value, and At, the offset of Value in the packet.
 type ExtIter struct {
 	ID    uint8
+	At    int
 	Value []byte
 	rest  []byte
+	end   int
 	two   bool
 }
 
@@ -166,6 +168,7 @@ func (it *ExtIter) Next() bool {
 			break
 		}
 		it.Value = it.rest[head : head+n : head+n]
+		it.At = it.end - len(it.rest) + head
 		it.rest = it.rest[head+n:]
 		return true
 	}

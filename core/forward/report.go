@@ -1,0 +1,113 @@
+package forward
+
+import (
+	"time"
+
+	"parley/wire/rtp"
+)
+
+// StreamStats are plain counters of an incoming stream since AddStream.
+type StreamStats struct {
+	Packets     uint64 // taken, repaired ones too
+	Bytes       uint64
+	Lost        int64 // by RFC 3550: expected less received; negative when repaired before it was missed
+	Duplicates  uint64
+	Repaired    uint64 // came as retransmissions
+	Nacked      uint64 // requests made, by packet
+	KeyFrames   uint64
+	KeyRequests uint64
+	Jitter      time.Duration
+	RTT         time.Duration // as told by StreamRTT
+	Width       uint16        // pixels, of the last key frame that said
+	Height      uint16
+	Flowing     bool // packets have been coming
+}
+
+// LegStats are plain counters of an outgoing slot since AddLeg.
+type LegStats struct {
+	Packets            uint64
+	Bytes              uint64 // before sealing
+	Late               uint64 // sent out of order
+	Nacked             uint64 // asked for again, by packet
+	Retransmitted      uint64
+	RetransmittedBytes uint64
+	Pictures           uint64 // PLI and FIR received
+	Switches           uint64
+	RTT                time.Duration
+	Current            StreamID // forwarded now
+	Target             StreamID // to be forwarded
+}
+
+// Stats are the counters of a stream. ok is false for a stale handle.
+func (s *Shard) Stats(id StreamID) (StreamStats, bool) {
+	st := s.stream(id)
+	if st == nil {
+		return StreamStats{}, false
+	}
+	out := st.stats
+	out.RTT, out.Flowing = st.rtt, st.flowing
+	if st.started {
+		out.Lost = st.top - st.first + 1 - st.restarted - int64(st.received)
+		out.Jitter = time.Duration(st.jitter * float64(time.Second) / float64(st.cfg.Clock))
+	}
+	return out, true
+}
+
+// LegStats are the counters of a leg. ok is false for a stale handle.
+func (s *Shard) LegStats(id LegID) (LegStats, bool) {
+	l := s.leg(id)
+	if l == nil {
+		return LegStats{}, false
+	}
+	out := l.stats
+	out.RTT, out.Current, out.Target = l.rtt, l.cur, l.target
+	return out, true
+}
+
+// LegReport is the sender's part of an SR for a slot: the source's own wall clock, carried forward to
+// now, and the same instant in the slot's time stamps, so that sound and picture of one source stay
+// in step at the receiver. Send one at once after NoteSwitched. ok is false while the slot is idle or
+// the source has not sent its own report yet: a guess would pull sound and picture apart.
+func (s *Shard) LegReport(now time.Time, id LegID) (info rtp.SenderInfo, ok bool) {
+	l := s.leg(id)
+	if l == nil || l.cur == 0 {
+		return info, false
+	}
+	st := s.stream(l.cur)
+	if st == nil || !st.hasSR {
+		return info, false
+	}
+	at := s.since(now)
+	d := at - st.srAt
+	in := st.sr.Time + rtp.Time(rtp.Ticks(d, st.cfg.Clock))
+	info = rtp.SenderInfo{
+		NTP:     st.sr.NTP + ntpLength(d),
+		Time:    in + l.iv[l.now].timeOff,
+		Packets: l.packets,
+		Octets:  l.octets,
+	}
+	l.reportNTP, l.reportAt = rtp.MiddleNTP(info.NTP), at
+	return info, true
+}
+
+// RoundTrip reads the round-trip time to a leg's receiver from its report block, which must answer the
+// leg's last LegReport (RFC 3550 section 6.4.1: A − LSR − DLSR; our A is kept with the report, since
+// its clock is the source's). It is kept for spacing retransmissions.
+func (s *Shard) RoundTrip(now time.Time, id LegID, b rtp.ReportBlock) (time.Duration, bool) {
+	l := s.leg(id)
+	if l == nil || l.reportAt == 0 || b.LSR != l.reportNTP {
+		return 0, false
+	}
+	rtt := s.since(now) - l.reportAt - rtp.FromShort(b.DLSR)
+	if rtt < 0 {
+		return 0, false
+	}
+	l.rtt = max(rtt, time.Microsecond)
+	return l.rtt, true
+}
+
+// ntpLength is a length of time as a difference of NTP time stamps.
+func ntpLength(d time.Duration) uint64 {
+	sec, rest := uint64(d/time.Second), uint64(d%time.Second)
+	return sec<<32 + rest<<32/uint64(time.Second)
+}
