@@ -48,7 +48,11 @@ func (m *Mind) living(q Query) (*router, uint32, bool) {
 
 func (m *Mind) offer(now time.Time, meeting proto.MeetingID, r *router, people int, why Reason) Placement {
 	r.fresh += people
-	m.offers[meeting] = offer{router: r.said.ID, until: now.Add(m.cfg.StickFor)}
+	until := now.Add(m.cfg.StickFor)
+	m.offers[meeting] = offer{router: r.said.ID, until: until}
+	if m.lapseAt.IsZero() || until.Before(m.lapseAt) {
+		m.lapseAt = until
+	}
 	return Placement{Router: r.said, Why: why}
 }
 
@@ -89,7 +93,7 @@ func (m *Mind) takes(r *router, people int, fresh bool) bool {
 	if !fresh {
 		return true
 	}
-	return r.load() < m.cfg.FullAt && (r.said.MaxMeetings == 0 || len(r.meetings) < r.said.MaxMeetings)
+	return r.said.Load < m.cfg.FullAt && (r.said.MaxMeetings == 0 || len(r.meetings) < r.said.MaxMeetings)
 }
 
 // room reports whether so many more people fit. A router that names no limit has none.

@@ -124,6 +124,7 @@ type Mind struct {
 	cfg     Config
 	routers map[string]*router
 	offers  map[proto.MeetingID]offer
+	lapseAt time.Time // no offer lapses before; zero: there is none
 	actions []Action
 }
 
@@ -187,10 +188,8 @@ func (m *Mind) Wake() (at time.Time, why Reason) {
 			at, why = t, ReasonSilent
 		}
 	}
-	for _, o := range m.offers {
-		if at.IsZero() || o.until.Before(at) {
-			at, why = o.until, ReasonOfferLapses
-		}
+	if !m.lapseAt.IsZero() && (at.IsZero() || m.lapseAt.Before(at)) {
+		at, why = m.lapseAt, ReasonOfferLapses
 	}
 	return at, why
 }
@@ -246,9 +245,15 @@ func (m *Mind) expire(now time.Time) {
 	for _, id := range silent {
 		m.drop(id, ReasonSilent)
 	}
+	if m.lapseAt.IsZero() || now.Before(m.lapseAt) {
+		return
+	}
+	m.lapseAt = time.Time{}
 	for meeting, o := range m.offers {
 		if !now.Before(o.until) {
 			delete(m.offers, meeting)
+		} else if m.lapseAt.IsZero() || o.until.Before(m.lapseAt) {
+			m.lapseAt = o.until
 		}
 	}
 }
