@@ -121,6 +121,7 @@ type Claims struct {
 	Audience    []string      `json:"aud"` // "zone:<id>" for every zone that may host the meeting
 	Meeting     MeetingID     `json:"mtg"`
 	Number      string        `json:"num"`
+	Topic       string        `json:"topic,omitempty"`
 	Participant ParticipantID `json:"pid"`
 	User        string        `json:"sub,omitempty"` // user id, empty for guests
 	Name        string        `json:"name"`
