@@ -1,0 +1,326 @@
+package rtc
+
+import (
+	"context"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley/sys/link"
+	"parley/sys/rtc/srtp"
+	"parley/wire/proto"
+	"parley/wire/stun"
+)
+
+const (
+	maxQueued = 512 // packets waiting for Read; more are dropped and counted
+	maxEarly  = 64  // SRTP packets that overtake the end of the handshake
+	readBatch = 16
+	readLen   = 1600
+	nChecks   = 32 // checks remembered while their answers are out
+)
+
+// route is one pair: a socket and an address of the router.
+type route struct {
+	pc       link.PacketConn
+	remote   netip.AddrPort
+	rung     proto.Rung
+	answered bool          // guarded by Conn.mu
+	works    chan struct{} // closed with the first answer
+}
+
+func newRoute(pc link.PacketConn, remote netip.AddrPort, rung proto.Rung) *route {
+	return &route{pc: pc, remote: remote, rung: rung, works: make(chan struct{})}
+}
+
+// sentCheck is a check whose answer is awaited.
+type sentCheck struct {
+	id    stun.TxID
+	at    time.Time
+	route *route
+}
+
+// Conn is the client's end of one transport. All methods are safe for concurrent use.
+type Conn struct {
+	cfg    DialConfig
+	user   string // USERNAME of checks
+	tie    uint64
+	ctx    context.Context // ends, with a cause, when the transport does
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup
+	pipe   *pipe
+	cur    atomic.Pointer[route] // where packets go
+
+	mu      sync.Mutex
+	cond    sync.Cond // queue or err changed
+	routes  []*route
+	sockets []link.PacketConn
+	retired []retired
+	checks  [nChecks]sentCheck
+	nChecks int
+	rtt     time.Duration
+	heardAt time.Time
+	mapped  netip.AddrPort
+	err     error // why the transport has ended
+	in      *srtp.Context
+	early   [][]byte
+	queue   []packet
+	free    [][]byte
+	dropped uint64
+	kick    chan struct{} // wakes keepChecking
+
+	wmu     sync.Mutex // sending
+	out     *srtp.Context
+	scratch []byte
+	msg     [1]link.Message
+}
+
+// packet is a plaintext packet waiting for Read.
+type packet struct {
+	b    []byte
+	rtcp bool
+}
+
+// retired is a socket that Rebind has left.
+type retired struct {
+	pc link.PacketConn
+	at time.Time
+}
+
+func newConn(cfg DialConfig) *Conn {
+	c := &Conn{
+		cfg:     cfg,
+		user:    cfg.Credentials.Ufrag + ":" + randomText(6),
+		tie:     randomUint64(),
+		heardAt: time.Now(),
+		kick:    make(chan struct{}, 1),
+	}
+	c.cond.L = &c.mu
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	return c
+}
+
+// keyed takes the keys, and what has come in since the router had them.
+func (c *Conn) keyed(k keyed) {
+	c.wmu.Lock()
+	c.out = k.out
+	c.wmu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.in = k.in
+	for _, b := range c.early {
+		c.openLocked(b, time.Now())
+	}
+	c.early = nil
+}
+
+// fail ends the transport with a reason; the first one stays.
+func (c *Conn) fail(err error) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.err = err
+	sockets := c.sockets
+	c.sockets = nil
+	c.cond.Broadcast()
+	c.mu.Unlock()
+	c.cancel(err)
+	for _, pc := range sockets {
+		pc.Close()
+	}
+	if c.pipe != nil {
+		c.pipe.mute()
+	}
+}
+
+// Close ends the transport and waits for its goroutines. Nothing is said to the router: the control
+// channel does that.
+func (c *Conn) Close() error {
+	c.fail(ErrClosed)
+	c.wg.Wait()
+	return nil
+}
+
+// read is the goroutine of one socket.
+func (c *Conn) read(pc link.PacketConn) {
+	ms := make([]link.Message, readBatch)
+	room := make([]byte, readBatch*readLen)
+	for i := range ms {
+		ms[i].Buf = room[i*readLen : (i+1)*readLen]
+	}
+	for {
+		n, err := pc.ReadBatch(ms)
+		if err != nil {
+			if cur := c.cur.Load(); cur != nil && cur.pc == pc {
+				c.fail(err)
+			}
+			return
+		}
+		now := time.Now()
+		for i := range ms[:n] {
+			m := &ms[i]
+			c.receive(now, pc, m.Addr, m.Buf[:m.N])
+		}
+	}
+}
+
+func (c *Conn) receive(now time.Time, pc link.PacketConn, from netip.AddrPort, b []byte) {
+	if len(b) < 2 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := slices.IndexFunc(c.routes, func(r *route) bool { return r.remote == from })
+	if at < 0 || c.err != nil {
+		return
+	}
+	switch first := b[0]; {
+	case first < 4:
+		c.answeredLocked(now, pc, from, b)
+	case first >= 20 && first < 64:
+		c.pipe.push(b)
+	case first >= 128 && first < 192:
+		if c.in != nil {
+			c.openLocked(b, now)
+		} else if len(c.early) < maxEarly {
+			c.early = append(c.early, slices.Clone(b))
+		}
+	}
+}
+
+func (c *Conn) openLocked(b []byte, now time.Time) {
+	var plain []byte
+	var err error
+	rtcp := isRTCP(b)
+	if rtcp {
+		plain, _, err = c.in.OpenRTCP(b)
+	} else {
+		plain, _, err = c.in.OpenRTP(b)
+	}
+	if err != nil {
+		c.dropped++
+		return
+	}
+	c.heardAt = now
+	if len(c.queue) >= maxQueued {
+		c.dropped++
+		return
+	}
+	var keep []byte
+	if n := len(c.free); n > 0 {
+		keep, c.free = c.free[n-1], c.free[:n-1]
+	}
+	c.queue = append(c.queue, packet{append(keep[:0], plain...), rtcp})
+	c.cond.Signal()
+}
+
+// Read waits for the next plaintext packet and copies it to buf, cut to its length. It ends with the
+// reason the transport ended for: ErrClosed, ErrLost or the socket's error.
+func (c *Conn) Read(buf []byte) (n int, rtcp bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.queue) == 0 {
+		if c.err != nil {
+			return 0, false, c.err
+		}
+		c.cond.Wait()
+	}
+	p := c.queue[0]
+	c.queue[0] = packet{}
+	c.queue = c.queue[1:]
+	c.free = append(c.free, p.b)
+	return copy(buf, p.b), p.rtcp, nil
+}
+
+// WriteRTP seals and sends a packet; the plaintext is kept as it is. Sending the same SSRC and sequence
+// number twice is refused (srtp.ErrUsed).
+func (c *Conn) WriteRTP(pkt []byte) error { return c.write(pkt, (*srtp.Context).SealRTP) }
+
+// WriteRTCP seals and sends a compound packet.
+func (c *Conn) WriteRTCP(pkt []byte) error { return c.write(pkt, (*srtp.Context).SealRTCP) }
+
+func (c *Conn) write(pkt []byte, seal func(*srtp.Context, []byte, []byte) ([]byte, error)) error {
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	if c.out == nil {
+		return ErrNotReleased
+	}
+	b, err := seal(c.out, c.scratch[:0], pkt)
+	if err != nil {
+		return err
+	}
+	c.scratch = b
+	return c.sendLocked(c.cur.Load(), b)
+}
+
+// sendLocked sends one datagram; wmu is held.
+func (c *Conn) sendLocked(r *route, b []byte) error {
+	if err := context.Cause(c.ctx); err != nil {
+		return err
+	}
+	c.msg[0] = link.Message{Buf: b, N: len(b), Addr: r.remote, DSCP: c.cfg.DSCP}
+	_, err := r.pc.WriteBatch(c.msg[:])
+	return err
+}
+
+// sendDTLS is the pipe's writer. What is lost is repeated by DTLS.
+func (c *Conn) sendDTLS(b []byte) {
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	c.sendLocked(c.cur.Load(), b)
+}
+
+// RTT is the round trip measured by the latest answered check, 0 before the first.
+func (c *Conn) RTT() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rtt
+}
+
+// HeardAt is when the router was last heard: an answer to a check or an authentic packet.
+func (c *Conn) HeardAt() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heardAt
+}
+
+// MappedAddr is this end's address as the router sees it, zero before the first answer.
+func (c *Conn) MappedAddr() netip.AddrPort {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mapped
+}
+
+// Dropped is the number of packets that were forged, replayed or found no room.
+func (c *Conn) Dropped() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dropped
+}
+
+// Rung is the step of the ladder media goes over (S11).
+func (c *Conn) Rung() proto.Rung { return c.cur.Load().rung }
+
+// LocalAddr is the address of the socket in use.
+func (c *Conn) LocalAddr() netip.AddrPort { return c.cur.Load().pc.LocalAddr() }
+
+// RemoteAddr is the router's address in use.
+func (c *Conn) RemoteAddr() netip.AddrPort { return c.cur.Load().remote }
+
+// Profile is the SRTP profile in use.
+func (c *Conn) Profile() srtp.Profile {
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	return c.out.Profile()
+}
+
+// hello is an empty receiver report: an authentic packet for a router to move its path by.
+func hello() []byte {
+	b := []byte{0x80, 201, 0, 1}
+	return binary.BigEndian.AppendUint32(b, 1) // the SSRC of a receiver that sends nothing
+}

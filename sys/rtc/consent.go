@@ -1,0 +1,237 @@
+package rtc
+
+import (
+	"context"
+	"crypto/rand"
+	"net/netip"
+	"slices"
+	"time"
+
+	"parley/sys/link"
+	"parley/wire/stun"
+)
+
+// check sends one connectivity check on a route (RFC 8445 §7.2.4). Every check nominates: there is one
+// remote, and the router answers where authentic media comes from.
+func (c *Conn) check(r *route, now time.Time) {
+	var id stun.TxID
+	rand.Read(id[:])
+	c.mu.Lock()
+	c.checks[c.nChecks%nChecks] = sentCheck{id, now, r}
+	c.nChecks++
+	c.mu.Unlock()
+
+	b := stun.Build(make([]byte, 0, 256), stun.BindingRequest, id)
+	b.Username(c.user)
+	b.Priority(110<<24 | 65535<<8 | 255) // peer-reflexive, one component (RFC 8445 §5.1.2)
+	b.Controlling(c.tie)
+	b.UseCandidate()
+	b.Integrity([]byte(c.cfg.Credentials.Password))
+	b.Fingerprint()
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	c.sendLocked(r, b.Bytes())
+}
+
+// answeredLocked takes an answer to a check: consent, the round trip, and a route that works.
+func (c *Conn) answeredLocked(now time.Time, pc link.PacketConn, from netip.AddrPort, b []byte) {
+	res, err := stun.Parse(b)
+	if err != nil || res.Type() != stun.BindingSuccess {
+		return
+	}
+	id := res.TxID()
+	at := slices.IndexFunc(c.checks[:], func(s sentCheck) bool { return s.route != nil && s.id == id })
+	if at < 0 {
+		return
+	}
+	sent := c.checks[at]
+	if sent.route.pc != pc || sent.route.remote != from || !res.CheckIntegrity([]byte(c.cfg.Credentials.Password)) {
+		return
+	}
+	c.checks[at] = sentCheck{}
+	c.rtt, c.heardAt = now.Sub(sent.at), now
+	c.mapped, _ = res.XORMappedAddress()
+	if sent.route.answered {
+		return
+	}
+	sent.route.answered = true
+	close(sent.route.works)
+	if cur := c.cur.Load(); c.in == nil && !cur.answered {
+		c.cur.Store(sent.route) // the first candidate is silent, this one is not
+	}
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}
+
+// keepChecking is the goroutine that checks until the transport ends.
+func (c *Conn) keepChecking() {
+	timer := time.NewTimer(checkEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-c.kick:
+			timer.Reset(c.untilCheck())
+			continue
+		case <-timer.C:
+		}
+		now := time.Now()
+		if now.Sub(c.HeardAt()) >= clientLost {
+			c.fail(ErrLost)
+			return
+		}
+		c.retire(now)
+		for _, r := range c.due() {
+			c.check(r, now)
+		}
+		timer.Reset(c.untilCheck())
+	}
+}
+
+// due is which routes to check now: all until one has answered, then the one in use.
+func (c *Conn) due() []*route {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cur := c.cur.Load(); cur.answered {
+		return []*route{cur}
+	}
+	return slices.Clone(c.routes)
+}
+
+func (c *Conn) untilCheck() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.cur.Load().answered {
+		return checkEvery
+	}
+	if len(c.retired) > 0 {
+		return retireAfter
+	}
+	return consentEvery
+}
+
+// retire closes the sockets left long enough ago.
+func (c *Conn) retire(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retired = slices.DeleteFunc(c.retired, func(r retired) bool {
+		if now.Sub(r.at) < retireAfter {
+			return false
+		}
+		if i := slices.Index(c.sockets, r.pc); i >= 0 {
+			c.sockets = slices.Delete(c.sockets, i, i+1)
+		}
+		c.routes = slices.DeleteFunc(c.routes, func(x *route) bool { return x.pc == r.pc })
+		r.pc.Close()
+		return true
+	})
+}
+
+// Rebind moves the transport to a new local socket, as after a change of network: same credentials, same
+// keys, no handshake. It returns once the router has answered there, after one round trip; a round of
+// media later the router sends there too. On error the transport stays where it was.
+func (c *Conn) Rebind(ctx context.Context) error {
+	old := c.cur.Load()
+	pc, err := c.listen(old.remote)
+	if err != nil {
+		return err
+	}
+	r := newRoute(pc, old.remote, old.rung)
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return c.err
+	}
+	c.routes = append(c.routes, r)
+	c.wg.Go(func() { c.read(pc) })
+	c.mu.Unlock()
+	ticker := time.NewTicker(checkEvery)
+	defer ticker.Stop()
+	c.check(r, time.Now())
+	for waiting := true; waiting; {
+		select {
+		case <-c.ctx.Done():
+			return context.Cause(c.ctx)
+		case <-ctx.Done():
+			c.leave(r.pc, time.Now().Add(-retireAfter))
+			c.retire(time.Now())
+			return context.Cause(ctx)
+		case <-r.works:
+			waiting = false
+		case <-ticker.C:
+			c.check(r, time.Now())
+		}
+	}
+	c.cur.Store(r)
+	c.leave(old.pc, time.Now())
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+	return c.WriteRTCP(hello())
+}
+
+func (c *Conn) leave(pc link.PacketConn, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retired = append(c.retired, retired{pc, at})
+}
+
+// Probe asks a zone's UDP address for its round trip, and for this end's address as seen from there (S9). A
+// padded probe is 1200 bytes both ways, which shows that the path carries media packets. It asks again
+// every 500 ms until ctx ends.
+func Probe(ctx context.Context, host link.Host, addr netip.AddrPort, padded bool) (rtt time.Duration, mapped netip.AddrPort, err error) {
+	any := netip.IPv4Unspecified()
+	if addr.Addr().Unmap().Is6() {
+		any = netip.IPv6Unspecified()
+	}
+	pc, err := host.ListenPacket(netip.AddrPortFrom(any, 0))
+	if err != nil {
+		return 0, netip.AddrPort{}, err
+	}
+	defer pc.Close()
+	size := 64
+	if padded {
+		size = 1200
+	}
+	defer context.AfterFunc(ctx, func() { pc.SetReadDeadline(time.Unix(1, 0)) })()
+	sent := map[stun.TxID]time.Time{}
+	ms := []link.Message{{Buf: make([]byte, readLen)}}
+	for ctx.Err() == nil {
+		var id stun.TxID
+		rand.Read(id[:])
+		b := stun.Build(make([]byte, 0, size), stun.BindingRequest, id)
+		b.Padding(size - stun.HeaderLen - 4)
+		now := time.Now()
+		sent[id] = now
+		if _, err := pc.WriteBatch([]link.Message{{Buf: b.Bytes(), N: b.Len(), Addr: addr}}); err != nil {
+			return 0, netip.AddrPort{}, err
+		}
+		pc.SetReadDeadline(now.Add(probeEvery))
+		if ctx.Err() != nil {
+			break // the deadline just set may have undone the one of the end
+		}
+		for {
+			if _, err := pc.ReadBatch(ms); err != nil {
+				break
+			}
+			now := time.Now()
+			res, err := stun.Parse(ms[0].Buf[:ms[0].N])
+			if err != nil || res.Type() != stun.BindingSuccess || ms[0].Addr != addr || padded && res.Len() < size {
+				continue
+			}
+			at, ours := sent[res.TxID()]
+			mapped, ok := res.XORMappedAddress()
+			if ours && ok {
+				return now.Sub(at), mapped, nil
+			}
+		}
+	}
+	return 0, netip.AddrPort{}, context.Cause(ctx)
+}
+
+// probeEvery is how often an unanswered probe is repeated.
+const probeEvery = 500 * time.Millisecond

@@ -1,0 +1,82 @@
+package rtc
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"time"
+
+	"parley/wire/stun"
+)
+
+// probe answers a zone probe (S9): never with more bytes than it had, so that a forged source address
+// gains nothing, and with the same number where the request is padded, so that the prober learns the
+// path's MTU both ways.
+func (m *Mux) probe(now time.Time, key pathKey, local netip.Addr, req stun.Message) {
+	if len(req.AppendUnknown(nil)) > 0 {
+		m.drop(ReasonMalformed)
+		return
+	}
+	res := stun.Build(m.scratch[:0], stun.BindingSuccess, req.TxID())
+	res.XORMappedAddress(key.addr)
+	room := req.Len() - res.Len()
+	if room < 0 {
+		m.drop(ReasonProbeSmall)
+		return
+	}
+	if !m.probes.allow(now, key.addr.Addr()) {
+		m.drop(ReasonProbeLimit)
+		return
+	}
+	if req.Has(stun.AttrPadding) && room >= 4 {
+		res.Padding(room - 4)
+	}
+	m.counters.Probes++
+	m.send(key, local, res.Bytes())
+}
+
+// limiterSize is the number of buckets. Networks that fall into the same one share it: the table neither
+// grows nor evicts, whatever addresses are forged.
+const limiterSize = 1024
+
+// limiter counts probes by /24 or /64, with a token bucket for each.
+type limiter struct {
+	rate    float64 // per second; below zero refuses all
+	burst   float64
+	seed    maphash.Seed
+	buckets [limiterSize]bucket
+}
+
+type bucket struct {
+	at     time.Time
+	tokens float64
+}
+
+func newLimiter(perSecond int) *limiter {
+	return &limiter{rate: float64(perSecond), burst: 4 * float64(perSecond), seed: maphash.MakeSeed()}
+}
+
+func (l *limiter) allow(now time.Time, addr netip.Addr) bool {
+	if l.rate < 0 {
+		return false
+	}
+	bits := 64
+	if addr = addr.Unmap(); addr.Is4() {
+		bits = 24
+	}
+	prefix, err := addr.WithZone("").Prefix(bits)
+	if err != nil {
+		return false
+	}
+	b := &l.buckets[maphash.Comparable(l.seed, prefix)%limiterSize]
+	if b.at.IsZero() {
+		b.tokens = l.burst
+	} else {
+		b.tokens = min(l.burst, b.tokens+l.rate*now.Sub(b.at).Seconds())
+	}
+	b.at = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
