@@ -1,0 +1,261 @@
+package client
+
+import (
+	"context"
+	"time"
+
+	"parley/core/join"
+	"parley/sys/link"
+	"parley/sys/trust"
+	"parley/wire/proto"
+)
+
+// The heartbeat of the control channel: with a ping every two seconds a lost router is noticed within
+// five.
+const (
+	pingEvery    = 2 * time.Second
+	silenceLimit = 4500 * time.Millisecond
+	writeTimeout = 5 * time.Second
+	byeTimeout   = 500 * time.Millisecond
+	queueLen     = 256 // messages waiting to be written
+)
+
+// control is the control channel. Owned by the loop.
+type control struct {
+	ch       *channel
+	heardAt  time.Time
+	pingAt   time.Time
+	pings    int64
+	pingedAt map[int64]time.Time
+	rtt      time.Duration
+	statsAt  time.Time
+}
+
+// channel is one WebSocket with its two goroutines.
+type channel struct {
+	attempt int
+	out     chan []byte
+	cancel  context.CancelFunc
+	up      bool // hello sent
+	in      bool // welcomed
+}
+
+// openControl dials the router and says hello.
+func (c *Client) openControl(a join.OpenControl, now time.Time) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	ch := &channel{attempt: a.Attempt, out: make(chan []byte, queueLen), cancel: cancel}
+	c.control = control{ch: ch, pingedAt: map[int64]time.Time{}, heardAt: now, rtt: c.control.rtt}
+	at, nonce := c.mind.ServerTime(now), trust.NewNonce()
+	hello := proto.Hello{
+		V: proto.Version, Build: c.cfg.Build, Token: c.hands.token, Key: c.identity.Key(), Nonce: nonce,
+		Caps: proto.Caps{
+			Client: "native", Codecs: []string{"VP8", "VP9", "H264", "AV1"},
+			VideoSlots: c.cfg.Slots, OneGroup: c.cfg.OneGroup,
+		},
+	}
+	dialed := now
+	token := c.hands.token
+	c.wg.Go(func() {
+		defer cancel()
+		ws, err := link.DialWebSocket(ctx, link.WSDial{
+			Host: c.cfg.Host, URL: a.Grant.URL + "/control", TLS: c.cfg.TLS, MaxMessage: proto.MaxServerMessageLen,
+		})
+		if err != nil {
+			_, text := blame(err)
+			c.tell(join.ControlLost{Attempt: a.Attempt, Text: text})
+			return
+		}
+		defer ws.CloseNow()
+		hello.At = at + time.Since(dialed).Milliseconds()
+		hello.Sig = c.identity.SignHello(token, a.Grant.Router, hello.At, nonce)
+		if err := ws.Write(ctx, proto.Encode(hello)); err != nil {
+			c.tell(join.ControlLost{Attempt: a.Attempt, Text: "the connection broke"})
+			return
+		}
+		c.post(func(now time.Time) {
+			if c.control.ch == ch {
+				ch.up = true
+				c.control.heardAt, c.control.pingAt = now, now.Add(pingEvery)
+			}
+			c.mind.Handle(now, join.ControlUp{Attempt: a.Attempt})
+		})
+		c.wg.Go(func() { write(ctx, ws, ch) })
+		c.read(ctx, ws, ch)
+	})
+}
+
+// read posts what arrives until the channel ends.
+func (c *Client) read(ctx context.Context, ws *link.WebSocket, ch *channel) {
+	for {
+		b, err := ws.Read(ctx)
+		if err != nil {
+			c.tell(join.ControlLost{Attempt: ch.attempt, Text: "the connection broke"})
+			return
+		}
+		m, err := proto.Decode(b)
+		if err != nil {
+			c.log.Warn("a message of the router can't be read", "err", err)
+			continue
+		}
+		c.post(func(now time.Time) {
+			if c.control.ch == ch {
+				c.control.heardAt = now
+				c.heard(now, ch, m)
+			}
+		})
+	}
+}
+
+// write sends what is queued; a nil message ends the channel in an orderly way.
+func write(ctx context.Context, ws *link.WebSocket, ch *channel) {
+	defer ch.cancel()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case b := <-ch.out:
+			if b == nil {
+				ws.Close(1000, "")
+				return
+			}
+			wctx, cancel := context.WithTimeout(ctx, writeTimeout)
+			err := ws.Write(wctx, b)
+			cancel()
+			if err != nil {
+				return
+			}
+		}
+	}
+}
+
+// closeControl says goodbye and drops the channel. Attempt 0 means whichever there is.
+func (c *Client) closeControl(attempt int, bye proto.Bye) {
+	ch := c.control.ch
+	if ch == nil || attempt != 0 && ch.attempt != attempt {
+		return
+	}
+	c.control.ch = nil
+	if !ch.up {
+		ch.cancel()
+		return
+	}
+	select {
+	case ch.out <- proto.Encode(bye):
+	default:
+	}
+	select {
+	case ch.out <- nil:
+	default:
+		ch.cancel()
+		return
+	}
+	// The goodbye must not hold up what comes next; the writer gets a moment and is then cut off.
+	timer := time.AfterFunc(byeTimeout, ch.cancel)
+	c.room.goodbyes = append(c.room.goodbyes, timer)
+}
+
+// send queues a control message. A full queue means a router that does not read: the channel is given
+// up rather than messages lost out of the middle.
+func (c *Client) send(m proto.Message) {
+	ch := c.control.ch
+	if ch == nil || !ch.up {
+		return
+	}
+	select {
+	case ch.out <- proto.Encode(m):
+	default:
+		ch.cancel()
+	}
+}
+
+// tickControl keeps the heartbeat.
+func (c *Client) tickControl(now time.Time) {
+	ch := c.control.ch
+	if ch == nil || !ch.up {
+		return
+	}
+	if now.Sub(c.control.heardAt) >= silenceLimit {
+		c.control.ch = nil
+		ch.cancel()
+		c.mind.Handle(now, join.ControlLost{Attempt: ch.attempt, Text: "the server fell silent"})
+		return
+	}
+	if !now.Before(c.control.pingAt) {
+		c.control.pings++
+		c.control.pingedAt[c.control.pings] = now
+		delete(c.control.pingedAt, c.control.pings-4)
+		c.control.pingAt = now.Add(pingEvery)
+		c.send(proto.Ping{N: c.control.pings})
+	}
+}
+
+// wakeControl is when tickControl has something to do.
+func (c *Client) wakeControl() time.Time {
+	if c.control.ch == nil || !c.control.ch.up {
+		return time.Time{}
+	}
+	at := c.control.heardAt.Add(silenceLimit)
+	if c.control.pingAt.Before(at) {
+		at = c.control.pingAt
+	}
+	return at
+}
+
+// heard dispatches one message of the router.
+func (c *Client) heard(now time.Time, ch *channel, m proto.Message) {
+	switch m := m.(type) {
+	case proto.Welcome:
+		c.handleWelcome(now, ch, m)
+	case proto.Waiting:
+		c.mind.Handle(now, join.WaitingRoom{Attempt: ch.attempt, Topic: m.Topic})
+	case proto.Bye:
+		c.handleBye(now, ch, m)
+	case proto.Ping:
+		c.send(proto.Pong{N: m.N})
+	case proto.Pong:
+		if at, ok := c.control.pingedAt[m.N]; ok {
+			c.control.rtt = now.Sub(at)
+			delete(c.control.pingedAt, m.N)
+		}
+	case proto.Failed:
+		c.emit(Denied(m))
+	case proto.Slots:
+		c.handleSlots(now, m)
+	case proto.Roster:
+		c.handleRoster(m)
+	case proto.State:
+		c.room.state = m
+		c.publishView()
+		c.emit(Switches(m))
+	case proto.Speakers:
+		c.emit(Speakers(m))
+	case proto.Chat:
+		c.emit(ChatLine(m))
+	case proto.React:
+		c.emit(Reaction(m))
+	case proto.AskUnmute:
+		c.emit(UnmuteAsked{Kind: m.Kind.String(), By: m.By})
+	case proto.Wanted:
+		c.emit(Wanted{Kind: m.Kind.String(), RIDs: m.RIDs})
+	case proto.Unknown:
+		c.send(proto.Failed{Code: proto.CodeUnsupported, Text: "unknown message", Re: m.T})
+	}
+}
+
+func (c *Client) handleBye(now time.Time, ch *channel, m proto.Bye) {
+	refused := join.Refused{Attempt: ch.attempt, Code: m.Code, Text: m.Text}
+	if grant, ok := c.grant(m.Grant); ok {
+		refused.Grant = &grant
+	}
+	c.control.ch = nil
+	ch.cancel()
+	c.mind.Handle(now, refused)
+}
+
+// keepReport keeps the record of the process readable from outside.
+func (c *Client) keepReport() {
+	r := c.mind.Explain()
+	c.view.mu.Lock()
+	c.view.report = r
+	c.view.mu.Unlock()
+}

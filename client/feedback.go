@@ -1,0 +1,425 @@
+package client
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"parley/core/join"
+	"parley/wire/proto"
+	"parley/wire/rtp"
+)
+
+// What is due by time.
+const (
+	reportEvery   = 500 * time.Millisecond // each transport carries at least one report (design §6)
+	twccEvery     = 100 * time.Millisecond
+	repairEvery   = 10 * time.Millisecond
+	statsEvery    = 2 * time.Second // the event
+	statsMsgEvery = 5 * time.Second // the message to the router (S40)
+	// deafAfter is when a transport that carried something, and carries nothing any more, is lost. The
+	// router reports every half second.
+	deafAfter = 2500 * time.Millisecond
+	cname     = "parley"
+)
+
+// media is the media plane of a client. Owned by the loop.
+type media struct {
+	startedAt time.Time
+	welcomed  bool
+	lanes     map[int]*lane // by attempt
+	active    [proto.NGroups]*lane
+	feeders   []*feeder
+	out       [proto.NKinds]*outStream
+	slots     map[uint32]*inSlot // by SSRC
+	rtx       map[uint32]*inSlot // by SSRC of retransmissions
+	reporter  uint32             // SSRC of reports where nothing is sent
+	scratch   []byte
+	twccSeq   uint16
+	arrivals  arrivals
+	stretches uint64
+
+	reportAt, twccAt, repairAt, statsAt, statsMsgAt time.Time
+
+	lastFrames                   map[uint32]uint64 // by SSRC, at the last Stats
+	lastStats                    time.Time
+	malformed, strangers, resent uint64
+}
+
+func (m *media) init() {
+	m.startedAt = time.Now()
+	m.lanes = map[int]*lane{}
+	m.slots, m.rtx = map[uint32]*inSlot{}, map[uint32]*inSlot{}
+	m.lastFrames = map[uint32]uint64{}
+	m.reporter = m.freshSSRC()
+	m.scratch = make([]byte, 0, 2048)
+}
+
+// random32 gives random bits. The system's source never fails (crypto/rand panics by itself).
+func random32() uint32 {
+	var b [4]byte
+	rand.Read(b[:])
+	return binary.BigEndian.Uint32(b[:])
+}
+
+// freshSSRC is a random SSRC that this client does not use yet.
+func (m *media) freshSSRC() uint32 {
+	for {
+		x := random32()
+		taken := x == 0 || x == m.reporter
+		for _, o := range m.out {
+			taken = taken || o != nil && (o.ssrc == x || o.rtx == x)
+		}
+		if !taken {
+			return x
+		}
+	}
+}
+
+// welcomeMedia takes the slot table. A slot that is the same as before goes on.
+func (c *Client) welcomeMedia(now time.Time, m proto.Welcome) {
+	old := c.media.slots
+	c.media.slots, c.media.rtx = map[uint32]*inSlot{}, map[uint32]*inSlot{}
+	for _, slot := range m.Slots {
+		s := old[slot.SSRC]
+		if s == nil || s.slot != slot {
+			s = &inSlot{slot: slot, held: map[int64]heldPacket{}, missing: map[int64]*gap{}}
+			s.asm.reset()
+		}
+		c.media.slots[slot.SSRC] = s
+		if slot.RTX != 0 {
+			c.media.rtx[slot.RTX] = s
+		}
+	}
+	c.media.welcomed = true
+	if c.media.reportAt.IsZero() {
+		c.media.reportAt, c.media.twccAt = now, now
+		c.media.statsAt, c.media.statsMsgAt = now.Add(statsEvery), now.Add(statsMsgEvery)
+		c.media.lastStats = now
+	}
+	c.announce()
+	c.startSending(now)
+}
+
+// feedback handles one compound of the router.
+func (c *Client) feedback(now time.Time, data []byte) {
+	for {
+		p, rest, ok := rtp.NextRTCP(data)
+		if !ok {
+			return
+		}
+		data = rest
+		if ssrc, info, blocks, ok := p.SenderReport(); ok {
+			c.senderReport(now, ssrc, info)
+			c.reportBlocks(now, blocks)
+		} else if _, blocks, ok := p.ReceiverReport(); ok {
+			c.reportBlocks(now, blocks)
+		} else if _, ssrc, pairs, ok := p.Nack(); ok {
+			if o := c.media.sending(ssrc); o != nil {
+				c.resend(now, o, pairs.AppendSeqs(nil, historyLen))
+			}
+		} else if _, ssrc, ok := p.PLI(); ok {
+			c.wantKey(now, c.media.sending(ssrc))
+		} else {
+			for i := 0; ; i++ {
+				ssrc, _, ok := p.FIR(i)
+				if !ok {
+					break
+				}
+				c.wantKey(now, c.media.sending(ssrc))
+			}
+		}
+	}
+}
+
+// sending is the own stream of an SSRC, nil for none.
+func (m *media) sending(ssrc uint32) *outStream {
+	for _, o := range m.out {
+		if o != nil && o.ssrc == ssrc {
+			return o
+		}
+	}
+	return nil
+}
+
+// senderReport ties a slot's time stamps to the sender's clock.
+func (c *Client) senderReport(now time.Time, ssrc uint32, info rtp.SenderInfo) {
+	s := c.media.slots[ssrc]
+	if s == nil {
+		return
+	}
+	s.stats.srMiddle, s.stats.srAt = rtp.MiddleNTP(info.NTP), now
+	if c.recorder != nil && s.stretch != 0 {
+		c.recorder.report(recordedReport{stretch: s.stretch, ntp: info.NTP, time: info.Time, clock: s.clock(), at: now})
+	}
+}
+
+// reportBlocks takes what the router says of our streams.
+func (c *Client) reportBlocks(now time.Time, blocks rtp.Blocks) {
+	for i := range blocks.Len() {
+		b := blocks.At(i)
+		o := c.media.sending(b.SSRC)
+		if o == nil {
+			continue
+		}
+		o.report = b
+		if b.LSR != 0 {
+			if d := rtp.FromShort(rtp.MiddleNTP(rtp.NTP(now)) - b.LSR - b.DLSR); d < 10*time.Second {
+				o.rtt = d
+			}
+		}
+	}
+}
+
+// tickMedia does what is due by time.
+func (c *Client) tickMedia(now time.Time) {
+	m := &c.media
+	if !m.welcomed {
+		return
+	}
+	if !now.Before(m.repairAt) {
+		m.repairAt = now.Add(repairEvery)
+		for _, s := range m.slots {
+			c.tickSlot(now, s)
+		}
+	}
+	if !now.Before(m.twccAt) {
+		m.twccAt = now.Add(twccEvery)
+		c.sendTWCC()
+	}
+	if !now.Before(m.reportAt) {
+		m.reportAt = now.Add(reportEvery)
+		c.sendReports(now)
+		c.listen(now)
+	}
+	if !now.Before(m.statsAt) {
+		m.statsAt = now.Add(statsEvery)
+		c.sendStats(now)
+	}
+}
+
+// wakeMedia is when tickMedia has something to do.
+func (c *Client) wakeMedia() time.Time {
+	m := &c.media
+	if !m.welcomed {
+		return time.Time{}
+	}
+	at := m.reportAt
+	if m.statsAt.Before(at) {
+		at = m.statsAt
+	}
+	if m.arrivals.pending() && m.twccAt.Before(at) {
+		at = m.twccAt
+	}
+	for _, s := range m.slots {
+		if (len(s.missing) > 0 || s.wantKey && s.source != 0) && m.repairAt.Before(at) {
+			return m.repairAt
+		}
+	}
+	return at
+}
+
+// tickSlot repairs one slot: NACK for holes, PLI where only a key frame helps.
+func (c *Client) tickSlot(now time.Time, s *inSlot) {
+	var b []byte
+	g := s.slot.Kind.Group()
+	if len(s.missing) > 0 {
+		b = rtp.AppendNack(b, c.reporterOf(g), s.slot.SSRC, c.repair(now, s, c.rtt(g)))
+	}
+	if s.wantKey && s.source != 0 && !now.Before(s.pliAt) {
+		s.pliAt = now.Add(pliEvery)
+		b = rtp.AppendPLI(b, c.reporterOf(g), s.slot.SSRC)
+	}
+	if len(b) > 0 {
+		c.writeRTCP(g, b)
+	}
+}
+
+// rtt is the path's round trip as far as known.
+func (c *Client) rtt(g proto.Group) time.Duration {
+	if l := c.laneOf(g); l != nil {
+		if d := l.conn.RTT(); d > 0 {
+			return d
+		}
+	}
+	if c.control.rtt > 0 {
+		return c.control.rtt
+	}
+	return 50 * time.Millisecond
+}
+
+// reporterOf is the SSRC this client's feedback on a transport comes from.
+func (c *Client) reporterOf(g proto.Group) uint32 {
+	for _, o := range c.media.out {
+		if o != nil && o.kind.Group() == g {
+			return o.ssrc
+		}
+	}
+	return c.media.reporter
+}
+
+// sendReports sends one compound on each transport: sender reports of what is sent there, reports on
+// what is received.
+func (c *Client) sendReports(now time.Time) {
+	var blocks [proto.NGroups][]rtp.ReportBlock
+	for _, s := range c.media.slots {
+		if s.stats.any && now.Sub(s.lastAt()) < time.Minute {
+			g := s.slot.Kind.Group()
+			blocks[g] = append(blocks[g], s.block(now))
+		}
+	}
+	for g := range proto.Group(proto.NGroups) {
+		if c.cfg.OneGroup {
+			if g != proto.GroupAudio {
+				continue
+			}
+			blocks[0] = slices.Concat(blocks[0], blocks[1], blocks[2])
+		}
+		if c.laneOf(g) == nil {
+			continue
+		}
+		var b []byte
+		for _, o := range c.media.out {
+			if o != nil && o.packets > 0 && (o.kind.Group() == g || c.cfg.OneGroup) {
+				b = rtp.AppendSR(b, o.ssrc, o.senderInfo(now))
+			}
+		}
+		from := c.reporterOf(g)
+		rest := blocks[g]
+		for first := true; first || len(rest) > 0; first = false {
+			n := min(len(rest), 31)
+			b = rtp.AppendRR(b, from, rest[:n]...)
+			rest = rest[n:]
+		}
+		c.writeRTCP(g, rtp.AppendCNAME(b, from, cname))
+	}
+}
+
+// lastAt is when the slot last had a sender report; a slot without one counts as fresh.
+func (s *inSlot) lastAt() time.Time {
+	if s.stats.srAt.IsZero() {
+		return time.Unix(1<<40, 0)
+	}
+	return s.stats.srAt
+}
+
+// listen gives up transports that carried something and have fallen silent.
+func (c *Client) listen(now time.Time) {
+	for _, l := range c.media.active {
+		if l == nil || l.heardAt.IsZero() || now.Sub(l.heardAt) < deafAfter {
+			continue
+		}
+		c.mind.Handle(now, join.TransportLost{Attempt: l.attempt, Text: "nothing arrives any more"})
+		c.closeTransport(l.attempt)
+	}
+}
+
+// arrivals is the recorder of transport-wide feedback: one for all transports of the client.
+type arrivals struct {
+	seqs   rtp.Unwrapper
+	list   []arrival // since the last feedback
+	began  time.Time
+	number uint8
+	next   int64 // first not yet reported
+	any    bool
+}
+
+type arrival struct {
+	seq int64
+	at  time.Duration
+}
+
+func (a *arrivals) add(now time.Time, seq rtp.Seq) {
+	if a.began.IsZero() {
+		a.began = now
+	}
+	if len(a.list) < 4096 {
+		a.list = append(a.list, arrival{a.seqs.Unwrap(seq), now.Sub(a.began)})
+	}
+}
+
+func (a *arrivals) pending() bool { return len(a.list) > 0 }
+
+// feedback appends the reports on what has come since the last one. A packet that was reported lost
+// and came late is reported again.
+func (a *arrivals) feedback(dst []byte, from, media uint32) []byte {
+	if len(a.list) == 0 {
+		return dst
+	}
+	slices.SortFunc(a.list, func(x, y arrival) int { return int(x.seq - y.seq) })
+	first, last := a.list[0].seq, a.list[len(a.list)-1].seq
+	if a.any && first > a.next && first-a.next < 1000 {
+		first = a.next // so that the gap in between is seen
+	}
+	if last-first > 4000 {
+		first = last - 4000
+	}
+	at := make([]time.Duration, last-first+1)
+	for i := range at {
+		at[i] = rtp.NotReceived
+	}
+	for _, x := range a.list {
+		if x.seq >= first {
+			at[x.seq-first] = x.at
+		}
+	}
+	a.list, a.next, a.any = a.list[:0], max(a.next, last+1), true
+	for len(at) > 0 {
+		out, n := rtp.AppendTransportFeedback(dst, from, media, a.number, rtp.Seq(first), at)
+		if n <= 0 {
+			break
+		}
+		a.number++
+		dst, first, at = out, first+int64(n), at[n:]
+	}
+	return dst
+}
+
+// sendTWCC sends transport-wide feedback on the transport of the pictures, or whichever is up.
+func (c *Client) sendTWCC() {
+	if !c.media.arrivals.pending() {
+		return
+	}
+	for _, g := range [...]proto.Group{proto.GroupVideo, proto.GroupAudio, proto.GroupContent} {
+		if c.laneOf(g) == nil {
+			continue
+		}
+		var ssrc uint32
+		for _, s := range c.media.slots {
+			if s.slot.Kind.Group() == proto.GroupVideo && s.stats.any {
+				ssrc = s.slot.SSRC
+				break
+			}
+		}
+		if b := c.media.arrivals.feedback(nil, c.reporterOf(g), ssrc); len(b) > 0 {
+			c.writeRTCP(g, b)
+		}
+		return
+	}
+}
+
+// closeMedia ends all transports.
+func (c *Client) closeMedia(now time.Time) {
+	for g := range c.media.active {
+		l := c.media.active[g]
+		if l == nil {
+			continue
+		}
+		for _, o := range c.media.out {
+			if o != nil && o.packets > 0 && o.kind.Group() == l.group {
+				l.conn.WriteRTCP(rtp.AppendBye(rtp.AppendRR(nil, o.ssrc), o.ssrc))
+			}
+		}
+	}
+	for attempt := range c.media.lanes {
+		c.closeTransport(attempt)
+	}
+	c.media.welcomed = false
+	for _, f := range c.media.feeders {
+		if !f.running {
+			f.source.Close()
+		}
+	}
+	c.stopRecording(now)
+}

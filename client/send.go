@@ -1,0 +1,352 @@
+package client
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"parley/core/join"
+	"parley/sys/clip"
+	"parley/wire/proto"
+	"parley/wire/rtp"
+)
+
+// Source is what a client publishes: a clip.Reader, or anything that gives frames like one. It is
+// used by one goroutine, which closes it.
+type Source interface {
+	Tracks() []clip.Track
+	Next() (clip.Frame, error) // may block; io.EOF ends the source
+	NextKey() bool             // moves on to the next key frame, see clip.Reader
+	Close() error
+}
+
+// Numbers of sending.
+const (
+	historyLen  = 512                    // packets kept per stream for retransmission (design §4)
+	keyEvery    = 500 * time.Millisecond // between two jumps to a key frame: each is heard
+	lateLimit   = time.Second            // a source this late starts its clock anew
+	defaultDBov = 30
+	headRoom    = 64 // bytes for an RTP header with extensions
+)
+
+// outStream is one stream that this client sends. Owned by the loop.
+type outStream struct {
+	kind    proto.Kind
+	codec   clip.Codec
+	pt      uint8
+	clock   uint32
+	ssrc    uint32
+	rtx     uint32 // 0: no retransmissions
+	seq     rtp.Seq
+	rtxSeq  rtp.Seq
+	base    rtp.Time // of the source's time zero
+	pack    packetizer
+	muted   bool
+	feeder  *feeder
+	history [historyLen]sent
+
+	packets, bytes uint64 // payload bytes
+	unsent         uint64 // packets dropped for want of a transport
+	width, height  int
+	frames         uint64
+	report         rtp.ReportBlock // the receiver's latest
+	rtt            time.Duration
+}
+
+// sent is a packet kept for retransmission.
+type sent struct {
+	ok      bool
+	seq     rtp.Seq
+	time    rtp.Time
+	marker  bool
+	payload []byte
+	againAt time.Time // last retransmission
+}
+
+// feeder takes frames from a source and hands each to the loop when it is due. Its goroutine owns the
+// source; the fields below are the loop's.
+type feeder struct {
+	source  Source
+	streams [2]*outStream // by clip.Kind
+	key     chan struct{}
+	running bool
+	zero    time.Time // when time stamp zero is
+	keyAt   time.Time
+}
+
+// initMedia makes the streams of what will be published.
+func (c *Client) initMedia() error {
+	c.media.init()
+	for i, src := range []Source{c.cfg.Publish, c.cfg.Share} {
+		if src == nil {
+			continue
+		}
+		f := &feeder{source: src, key: make(chan struct{}, 1)}
+		for _, t := range src.Tracks() {
+			kind := proto.Audio
+			switch {
+			case t.Kind == clip.Video && i == 0:
+				kind = proto.Video
+			case t.Kind == clip.Video:
+				kind = proto.Content
+			case i == 1:
+				kind = proto.ContentAudio
+			}
+			o := &outStream{
+				kind: kind, codec: t.Codec, pt: payloadType(t.Codec), ssrc: c.media.freshSSRC(), clock: proto.ClockAudio,
+				seq: rtp.Seq(random32() & 0x7fff), rtxSeq: rtp.Seq(random32() & 0x7fff), base: rtp.Time(random32()),
+				width: t.Width, height: t.Height, feeder: f,
+			}
+			o.pack.picture = uint16(random32() & 0x7fff)
+			if t.Kind == clip.Video {
+				o.clock, o.rtx = proto.ClockVideo, c.media.freshSSRC()
+			}
+			f.streams[t.Kind] = o
+			c.media.out[kind] = o
+		}
+		c.media.feeders = append(c.media.feeders, f)
+	}
+	return nil
+}
+
+// announce tells the router what this client sends.
+func (c *Client) announce() {
+	answer := proto.Answer{TWCC: []proto.Group{proto.GroupVideo, proto.GroupContent}}
+	for _, o := range c.media.out {
+		if o != nil {
+			answer.Streams = append(answer.Streams, o.stream())
+		}
+	}
+	c.send(answer)
+	for _, o := range c.media.out {
+		if o != nil {
+			c.sendPublish(o)
+		}
+	}
+}
+
+func (o *outStream) stream() proto.Stream {
+	return proto.Stream{Kind: o.kind, SSRC: o.ssrc, RTX: o.rtx}
+}
+
+func (c *Client) sendPublish(o *outStream) {
+	p := proto.Publish{
+		Kind: o.kind, Active: o.pt != 0, Muted: o.muted, Codec: proto.CodecName(o.pt), Streams: []proto.Stream{o.stream()},
+	}
+	if o.width > 0 && !o.kind.IsAudio() {
+		p.Layers = []proto.Layer{{Width: o.width, Height: o.height}}
+	}
+	c.send(p)
+}
+
+// mute stops a stream, or resumes it: pictures at the next key frame.
+func (c *Client) mute(now time.Time, k proto.Kind, on bool) {
+	if k >= proto.NKinds || c.media.out[k] == nil {
+		return
+	}
+	o := c.media.out[k]
+	o.muted = on
+	c.sendPublish(o)
+	if !on {
+		c.wantKey(now, o)
+	}
+}
+
+// startSending starts the sources once there is a transport for them, and asks for what a new
+// transport must begin with.
+func (c *Client) startSending(now time.Time) {
+	if !c.media.welcomed {
+		return
+	}
+	for _, f := range c.media.feeders {
+		ready := false
+		for _, o := range f.streams {
+			ready = ready || o != nil && c.laneOf(o.kind.Group()) != nil
+		}
+		if !ready {
+			for _, o := range f.streams {
+				if o != nil && o.kind.Group() == proto.GroupContent {
+					c.mind.Handle(now, join.NeedContent{})
+				}
+			}
+			continue
+		}
+		if f.running {
+			c.wantKey(now, f.streams[clip.Video])
+			continue
+		}
+		f.running = true
+		f.zero = now
+		c.wg.Go(func() { c.feed(f, now) })
+	}
+}
+
+// wantKey asks the source of a stream for a key frame, not too often.
+func (c *Client) wantKey(now time.Time, o *outStream) {
+	if o == nil || o.kind.IsAudio() || now.Before(o.feeder.keyAt) || o.muted {
+		return
+	}
+	o.feeder.keyAt = now.Add(keyEvery)
+	select {
+	case o.feeder.key <- struct{}{}:
+	default:
+	}
+}
+
+// feed runs a source until it or the client ends.
+func (c *Client) feed(f *feeder, zero time.Time) {
+	defer f.source.Close()
+	first := true
+	var offset time.Duration // of the source's time stamps
+	for c.ctx.Err() == nil {
+		select {
+		case <-f.key:
+			f.source.NextKey()
+		default:
+		}
+		frame, err := f.source.Next()
+		if err != nil {
+			c.post(func(now time.Time) { c.sourceEnded(f, err) })
+			return
+		}
+		if first {
+			offset, first = frame.PTS, false
+		}
+		frame.PTS -= offset
+		wait := time.Until(zero.Add(frame.PTS))
+		if wait < -lateLimit { // the source stalled: do not rush after it
+			c.post(func(now time.Time) { f.zero = f.zero.Add(-wait) })
+			zero = zero.Add(-wait)
+			wait = 0
+		}
+		if !sleep(c.ctx, wait) {
+			return
+		}
+		c.post(func(now time.Time) { c.sendFrame(now, f, frame) })
+	}
+}
+
+// sleep waits; false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// sourceEnded tells the router that a source has stopped; the participant stays.
+func (c *Client) sourceEnded(f *feeder, err error) {
+	for _, o := range f.streams {
+		if o != nil {
+			c.send(proto.Publish{Kind: o.kind, Active: false})
+			o.pt = 0
+		}
+	}
+	c.emit(Trouble{Text: "the published file has ended"})
+}
+
+// sendFrame sends the packets of one frame.
+func (c *Client) sendFrame(now time.Time, f *feeder, frame clip.Frame) {
+	o := f.streams[frame.Kind]
+	if o == nil || o.pt == 0 {
+		return
+	}
+	if frame.Codec != o.codec {
+		o.codec, o.pt = frame.Codec, payloadType(frame.Codec)
+	}
+	payloads := o.pack.split(frame)
+	if o.muted || !c.media.welcomed || c.laneOf(o.kind.Group()) == nil {
+		o.unsent += uint64(len(payloads))
+		return
+	}
+	if frame.Kind == clip.Video && frame.Key {
+		if w, h, ok := clip.Size(frame.Codec, frame.Data); ok {
+			o.width, o.height = w, h
+		}
+	}
+	at := o.at(frame.PTS)
+	o.frames++
+	for i, payload := range payloads {
+		p := sent{ok: true, seq: o.seq, time: at, marker: i == len(payloads)-1 && frame.Kind == clip.Video, payload: payload}
+		o.seq = o.seq.Next()
+		if o.rtx != 0 {
+			o.history[p.seq%historyLen] = p
+		}
+		o.packets++
+		o.bytes += uint64(len(payload))
+		c.sendPacket(o, p)
+	}
+}
+
+// at is the RTP time stamp of a moment of the source.
+func (o *outStream) at(pts time.Duration) rtp.Time { return o.base + rtp.Time(rtp.Ticks(pts, o.clock)) }
+
+// sendPacket writes one packet with the header extensions of its kind.
+func (c *Client) sendPacket(o *outStream, p sent) {
+	fields := rtp.Fields{Marker: p.marker, PT: o.pt, Seq: p.seq, Time: p.time, SSRC: o.ssrc}
+	c.write(o, fields, nil, p.payload)
+}
+
+// write builds a packet in the scratch buffer and sends it. osn goes before the payload of a
+// retransmission.
+func (c *Client) write(o *outStream, fields rtp.Fields, osn, payload []byte) {
+	var exts [1]rtp.Ext
+	var value [2]byte
+	if o.kind.IsAudio() {
+		level := uint8(defaultDBov)
+		if c.cfg.Level != nil {
+			level = c.cfg.Level(o.kind, payload) & 0x7f
+		}
+		value[0] = level
+		if level < 60 {
+			value[0] |= 0x80 // RFC 6464: the sender takes it for speech
+		}
+		exts[0] = rtp.Ext{ID: proto.ExtAudioLevel, Data: value[:1]}
+	}
+	if !o.kind.IsAudio() {
+		binary.BigEndian.PutUint16(value[:], c.media.twccSeq)
+		c.media.twccSeq++ // one space for all transports of the client
+		exts[0] = rtp.Ext{ID: proto.ExtTransportSeq, Data: value[:]}
+	}
+	b := rtp.AppendHeader(c.media.scratch[:0], fields, exts[:])
+	b = append(append(b, osn...), payload...)
+	c.media.scratch = b
+	if !c.writeRTP(o.kind.Group(), b) {
+		o.unsent++
+	}
+}
+
+// resend answers a NACK by RTX (RFC 4588), at most once per round trip and packet.
+func (c *Client) resend(now time.Time, o *outStream, seqs []rtp.Seq) {
+	if o.rtx == 0 {
+		return
+	}
+	for _, seq := range seqs {
+		p := &o.history[seq%historyLen]
+		if !p.ok || p.seq != seq || now.Sub(p.againAt) < max(o.rtt, 20*time.Millisecond) {
+			continue
+		}
+		p.againAt = now
+		c.media.resent++
+		var osn [2]byte
+		binary.BigEndian.PutUint16(osn[:], uint16(p.seq))
+		fields := rtp.Fields{Marker: p.marker, PT: proto.RTXOf(o.pt), Seq: o.rtxSeq, Time: p.time, SSRC: o.rtx}
+		o.rtxSeq = o.rtxSeq.Next()
+		c.write(o, fields, osn[:], p.payload)
+	}
+}
+
+// senderInfo is the sender report's view of a stream: the RTP time stamp of this very moment, so that
+// receivers put sound and picture of one source on one clock.
+func (o *outStream) senderInfo(now time.Time) rtp.SenderInfo {
+	return rtp.SenderInfo{
+		NTP: rtp.NTP(now), Time: o.at(now.Sub(o.feeder.zero)), Packets: uint32(o.packets), Octets: uint32(o.bytes),
+	}
+}
