@@ -51,7 +51,7 @@ func (s *Server) route(ctx context.Context, now time.Time, req proto.RouteReques
 		return "", err
 	}
 	if home.Router != "" && home.Zone != s.cfg.Zone {
-		return s.askZone(ctx, home, claims)
+		return s.askZone(ctx, home, claims, req.Lost)
 	}
 	return s.place(steer.Query{Meeting: claims.Meeting, Home: home.Router, Lost: req.Lost}, claims.Participant, home.Epoch)
 }
@@ -105,7 +105,7 @@ func (s *Server) home(ctx context.Context, meeting proto.MeetingID) (proto.Claim
 
 // askHome is one request to the web infrastructure, repeated once.
 func (s *Server) askHome(ctx context.Context, meeting proto.MeetingID) (a proto.ClaimAnswer, keep time.Duration, err error) {
-	if err := s.request(ctx, proto.SubjectHome, proto.HomeRequest{Meeting: meeting}, &a); err != nil {
+	if err := s.request(ctx, askTimeout, proto.SubjectHome, proto.HomeRequest{Meeting: meeting}, &a); err != nil {
 		return a, webLostKept, err
 	}
 	if a.Router == "" && !a.Ended {
@@ -116,13 +116,17 @@ func (s *Server) askHome(ctx context.Context, meeting proto.MeetingID) (a proto.
 
 // askZone gets the grant of a router of another zone from a controller of that zone, since only they
 // have the key for it.
-func (s *Server) askZone(ctx context.Context, home proto.ClaimAnswer, c proto.Claims) (proto.SignedGrant, error) {
+func (s *Server) askZone(ctx context.Context, home proto.ClaimAnswer, c proto.Claims, lost string) (proto.SignedGrant, error) {
 	if !bus.ValidID(home.Zone) {
 		return "", fmt.Errorf("the home's zone id %q is malformed", home.Zone)
 	}
 	var a proto.GrantAnswer
-	err := s.request(ctx, fmt.Sprintf(proto.SubjectGrant, home.Zone), proto.GrantRequest{
-		Meeting: c.Meeting, Participant: c.Participant, Router: home.Router, Epoch: home.Epoch}, &a)
+	each := askTimeout
+	if lost != "" {
+		each *= 2 // the other controller pings the lost router first
+	}
+	err := s.request(ctx, each, fmt.Sprintf(proto.SubjectGrant, home.Zone), proto.GrantRequest{
+		Meeting: c.Meeting, Participant: c.Participant, Router: home.Router, Epoch: home.Epoch, Lost: lost}, &a)
 	if _, told := errors.AsType[*proto.Error](err); told {
 		return "", err
 	}
@@ -135,7 +139,7 @@ func (s *Server) askZone(ctx context.Context, home proto.ClaimAnswer, c proto.Cl
 
 // onGrant serves askZone of other zones' controllers, and routers of whose meetings another became
 // the home. Who may ask is the bus's to know; the asker has checked the client's token.
-func (s *Server) onGrant(_ context.Context, data []byte) (any, error) {
+func (s *Server) onGrant(ctx context.Context, data []byte) (any, error) {
 	var req proto.GrantRequest
 	if err := json.Unmarshal(data, &req); err != nil || req.Participant == 0 || req.Participant > proto.MaxParticipantID {
 		return nil, proto.NewError(proto.CodeBadRequest, "malformed request for a grant")
@@ -146,7 +150,10 @@ func (s *Server) onGrant(_ context.Context, data []byte) (any, error) {
 	if err := s.checkRevoked(time.Now(), req.Meeting, req.Participant); err != nil {
 		return nil, err
 	}
-	grant, err := s.place(steer.Query{Meeting: req.Meeting, Home: req.Router}, req.Participant, req.Epoch)
+	if req.Lost != "" {
+		s.suspect(ctx, req.Lost)
+	}
+	grant, err := s.place(steer.Query{Meeting: req.Meeting, Home: req.Router, Lost: req.Lost}, req.Participant, req.Epoch)
 	if err != nil {
 		return nil, err
 	}
@@ -185,10 +192,10 @@ func (s *Server) askAlive(ctx context.Context, id string) (alive bool, keep time
 
 // request asks over the bus, and once more where nobody answered in time: the queue may have others
 // who do.
-func (s *Server) request(ctx context.Context, subject string, in, out any) error {
+func (s *Server) request(ctx context.Context, each time.Duration, subject string, in, out any) error {
 	var err error
 	for range 2 {
-		try, cancel := context.WithTimeout(ctx, askTimeout)
+		try, cancel := context.WithTimeout(ctx, each)
 		err = s.cfg.Bus.Request(try, subject, in, out)
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) {

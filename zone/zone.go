@@ -58,8 +58,7 @@ const (
 	announceEvery = time.Second
 	// announceGap coalesces announcements made at once on change.
 	announceGap = 50 * time.Millisecond
-	// goneTombstones: so many are kept at most; beyond it the whole table is cleared of the expired, and
-	// new ones are refused. 100,000 are 10 MB.
+	// maxTombstones bounds them; beyond it new ones are refused. 100,000 are 10 MB.
 	maxTombstones = 100_000
 )
 
@@ -120,13 +119,13 @@ func New(cfg Config) (*Server, error) {
 		stirred: make(chan struct{}, 1),
 		mind:    steer.New(cfg.Steer),
 		revoked: make(map[tombstone]time.Time),
-		routes: cfg.Metrics.Counter("parley_zone_routes_total",
-			"Routes asked of this controller, by how they ended.", "result"),
 	}
+	metrics := cfg.Metrics.With("zone", cfg.Zone).With("controller", cfg.ID)
+	s.routes = metrics.Counter("parley_zone_routes_total", "Routes asked of this controller, by how they ended.", "result")
 	s.homes = newAsker(s.askHome)
 	s.pings = newAsker(s.askAlive)
 	s.load.Store(math.Float64bits(1))
-	cfg.Metrics.Gauge("parley_zone_load_ratio", "Load of the zone's routers, 0 to 1.", s.loadNow)
+	metrics.Gauge("parley_zone_load_ratio", "Load of the zone's routers, 0 to 1.", s.loadNow)
 	return s, nil
 }
 

@@ -17,14 +17,25 @@ import (
 // everything and shows nothing. Safe for concurrent use.
 type Metrics struct {
 	reg *prometheus.Registry
+	to  prometheus.Registerer // reg, with the labels of With
 }
 
 // NewMetrics makes a registry with the Go runtime's and the process's own metrics in it.
 func NewMetrics() *Metrics {
-	m := &Metrics{reg: prometheus.NewRegistry()}
+	reg := prometheus.NewRegistry()
+	m := &Metrics{reg: reg, to: reg}
 	m.reg.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// With is the same registry for one of several equal parts in a process: everything made through it
+// has the label besides its own. All parts of a kind use the same labels.
+func (m *Metrics) With(label, value string) *Metrics {
+	if m == nil {
+		return nil
+	}
+	return &Metrics{reg: m.reg, to: prometheus.WrapRegistererWith(prometheus.Labels{label: value}, m.to)}
 }
 
 // Handler serves the registry in Prometheus' text format.
@@ -37,11 +48,12 @@ type Counter struct {
 	v *prometheus.CounterVec
 }
 
-// Counter makes and registers a counter. A second one of the same name is a panic: a bug of ours.
+// Counter makes and registers a counter. A second one of the same name and
+// labels is a panic: a bug of ours.
 func (m *Metrics) Counter(name, help string, labels ...string) *Counter {
 	c := &Counter{v: prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)}
 	if m != nil {
-		m.reg.MustRegister(c.v)
+		m.to.MustRegister(c.v)
 	}
 	return c
 }
@@ -58,7 +70,7 @@ type Histogram struct {
 func (m *Metrics) Histogram(name, help string, bounds []float64) *Histogram {
 	h := &Histogram{h: prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: bounds})}
 	if m != nil {
-		m.reg.MustRegister(h.h)
+		m.to.MustRegister(h.h)
 	}
 	return h
 }
@@ -69,7 +81,7 @@ func (h *Histogram) Observe(v float64) { h.h.Observe(v) }
 // Gauge registers a value that is read when somebody asks; read runs on the asker's goroutine.
 func (m *Metrics) Gauge(name, help string, read func() float64) {
 	if m != nil {
-		m.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+		m.to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 	}
 }
 
@@ -78,7 +90,7 @@ func (m *Metrics) Gauge(name, help string, read func() float64) {
 // goroutine; several adds of one reason are summed.
 func (m *Metrics) Reasons(name, help string, read func(add func(reason string, total uint64))) {
 	if m != nil {
-		m.reg.MustRegister(reasons{prometheus.NewDesc(name, help, []string{"reason"}, nil), read})
+		m.to.MustRegister(reasons{prometheus.NewDesc(name, help, []string{"reason"}, nil), read})
 	}
 }
 

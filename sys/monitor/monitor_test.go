@@ -33,6 +33,9 @@ func TestAdminShowsMetricsAndPages(t *testing.T) {
 		add("muted", 4) // shard 1
 		add("replayed", 1)
 	})
+	for _, zone := range []string{"fra", "par"} {
+		m.With("zone", zone).Counter("parley_zone_two_total", "In one process.").Add(1)
+	}
 	h := Admin(m, []Page{{Path: "zone", Title: "The <zone>", Write: func(w io.Writer) { fmt.Fprint(w, "routers: 2") }}})
 
 	_, text := get(h, "127.0.0.1:9900", "/metrics")
@@ -43,6 +46,7 @@ func TestAdminShowsMetricsAndPages(t *testing.T) {
 		`parley_web_lookup_seconds_bucket{le="1"} 1`,
 		`parley_mmr_drops_total{reason="muted"} 7`,
 		`parley_mmr_drops_total{reason="replayed"} 1`,
+		`parley_zone_two_total{zone="par"} 1`,
 		`go_goroutines`,
 	} {
 		if !strings.Contains(text, want) {
@@ -79,6 +83,7 @@ func TestAdminAnswersToThisMachineOnly(t *testing.T) {
 func TestNilMetricsTakeEverything(t *testing.T) {
 	var m *Metrics
 	m.Counter("a", "").Add(1)
+	m.With("x", "y").Counter("a", "").Add(1)
 	m.Histogram("b", "", nil).Observe(1)
 	m.Gauge("c", "", nil)
 	m.Reasons("d", "", nil)

@@ -123,6 +123,8 @@ type GrantRequest struct {
 	Participant ParticipantID `json:"participant"`
 	Router      string        `json:"router"`
 	Epoch       uint32        `json:"epoch"`
+	// Lost as in RouteRequest: the zone's controller looks before it places.
+	Lost string `json:"lost,omitempty"`
 }
 
 // GrantAnswer carries the signed grant.
