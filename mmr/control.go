@@ -1,0 +1,240 @@
+package mmr
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"parley/sys/link"
+	"parley/sys/trust"
+	"parley/wire/proto"
+)
+
+const (
+	// outQueue is how many messages may wait for one slow client; one that falls further behind is
+	// cut off and resumes with a fresh state, which is cheaper for everybody than feeding it history.
+	outQueue = 512
+	// writeTimeout bounds one message on the way out.
+	writeTimeout = 5 * time.Second
+	// closeNormal is the WebSocket close code after a Bye (RFC 6455 section 7.4.1): the reason is in it.
+	closeNormal = 1000
+)
+
+// channel is one control channel: a WebSocket, the reader that posts its messages to the room, and the
+// writer that empties its queue.
+type channel struct {
+	ws     *link.WebSocket
+	claims proto.Claims
+	caps   proto.Caps
+	out    chan []byte
+	cancel context.CancelFunc
+
+	mu  sync.Mutex
+	bye []byte // last message; the writer closes after it
+}
+
+// send queues an encoded message. A full queue ends the channel: false.
+func (c *channel) send(b []byte) bool {
+	select {
+	case c.out <- b:
+		return true
+	default:
+		c.cancel()
+		return false
+	}
+}
+
+// close ends the channel with a last message.
+func (c *channel) close(bye proto.Bye) {
+	c.mu.Lock()
+	first := c.bye == nil
+	if first {
+		c.bye = proto.Encode(bye)
+	}
+	c.mu.Unlock()
+	if first {
+		c.send(nil)
+	}
+}
+
+// anyPage lets pages of every origin in: a control channel is opened by the signed hello inside it,
+// never by a cookie, and a zone's routers have origins of their own (S22).
+var anyPage = []string{"*"}
+
+// serveControl is the life of one control channel.
+func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	if s.closing || s.pending >= maxPending {
+		s.mu.Unlock()
+		http.Error(w, "busy", http.StatusServiceUnavailable)
+		return
+	}
+	s.pending++
+	s.tasks.Add(1)
+	s.mu.Unlock()
+	defer s.tasks.Done()
+	helloDone := sync.OnceFunc(func() {
+		s.mu.Lock()
+		s.pending--
+		s.mu.Unlock()
+	})
+	defer helloDone()
+
+	ws, err := link.AcceptWebSocket(w, r, link.WSAccept{Origins: anyPage})
+	if err != nil {
+		return // AcceptWebSocket has answered
+	}
+	defer ws.CloseNow()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.cfg.HelloTimeout)
+	c, rm, err := s.hello(ctx, ws)
+	cancel()
+	helloDone()
+	if err != nil {
+		s.refuse(ws, err)
+		return
+	}
+	s.serve(c, rm)
+}
+
+// hello reads and checks the first message and finds the meeting's room.
+func (s *Server) hello(ctx context.Context, ws *link.WebSocket) (*channel, *room, error) {
+	data, err := ws.Read(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	msg, err := proto.Decode(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	h, ok := msg.(proto.Hello)
+	if !ok {
+		return nil, nil, proto.NewError(proto.CodeBadRequest, "The first message must be a hello.")
+	}
+	if !proto.Compatible(h.V) {
+		return nil, nil, proto.NewError(proto.CodeTooOld, "This client is too old for this server. Update it.")
+	}
+	now := time.Now()
+	claims, err := s.cfg.Verifier.Claims(h.Token, now, "zone:"+s.cfg.Zone)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := trust.CheckHello(h, claims, s.cfg.ID, now); err != nil {
+		return nil, nil, err
+	}
+	if code := s.isRevoked(claims, now); code != "" {
+		text := map[proto.Code]string{
+			proto.CodeEnded:   "This meeting has ended.",
+			proto.CodeEjected: "A host has removed you from this meeting.",
+		}[code]
+		return nil, nil, proto.NewError(code, text)
+	}
+	if err := s.replay.Check(now, h); err != nil {
+		return nil, nil, err
+	}
+	rm, err := s.room(claims)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &channel{ws: ws, claims: claims, caps: h.Caps, out: make(chan []byte, outQueue)}, rm, nil
+}
+
+// refuse says why and closes. Errors that are not for the client's eyes become "internal".
+func (s *Server) refuse(ws *link.WebSocket, err error) {
+	var pe *proto.Error
+	if !errors.As(err, &pe) {
+		return // the peer went away or timed out: nobody to tell
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	if ws.Write(ctx, proto.Encode(proto.Bye{Code: pe.Code, Text: pe.Text, Grant: pe.Grant})) == nil {
+		ws.Close(closeNormal, string(pe.Code))
+	}
+}
+
+// serve runs an accepted channel until either side ends it.
+func (s *Server) serve(c *channel, rm *room) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c.cancel = cancel
+	if !rm.post(joined{c}) {
+		s.refuse(c.ws, proto.NewError(proto.CodeShutdown, "The meeting is closing. Join again."))
+		return
+	}
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		defer cancel()
+		s.write(ctx, c)
+	})
+	why := s.read(ctx, c, rm)
+	rm.post(gone{c, why})
+	cancel()
+	writer.Wait()
+}
+
+// read posts the client's messages to the room until the channel ends, and says why it ended.
+func (s *Server) read(ctx context.Context, c *channel, rm *room) proto.Code {
+	silence := 3 * s.cfg.Heartbeat
+	for {
+		rctx, cancel := context.WithTimeout(ctx, silence)
+		data, err := c.ws.Read(rctx)
+		cancel()
+		if err != nil {
+			return proto.CodeLost
+		}
+		msg, err := proto.Decode(data)
+		if err != nil {
+			var pe *proto.Error
+			errors.As(err, &pe)
+			c.send(proto.Encode(proto.Failed{Code: pe.Code, Text: pe.Text}))
+			continue
+		}
+		switch m := msg.(type) {
+		case proto.Ping:
+			c.send(proto.Encode(proto.Pong{N: m.N}))
+		case proto.Pong:
+		case proto.Unknown:
+			c.send(proto.Encode(proto.Failed{Code: proto.CodeUnsupported, Text: "unknown message type", Re: m.T}))
+		case proto.Bye:
+			return proto.CodeLeft
+		default:
+			if !rm.postWait(ctx, received{c, msg}) {
+				return proto.CodeLost
+			}
+		}
+	}
+}
+
+// write empties the queue, with a heartbeat of its own.
+func (s *Server) write(ctx context.Context, c *channel) {
+	beat := time.NewTicker(s.cfg.Heartbeat)
+	defer beat.Stop()
+	var n int64
+	for {
+		var b []byte
+		select {
+		case b = <-c.out:
+		case <-beat.C:
+			n++
+			b = proto.Encode(proto.Ping{N: n})
+		case <-ctx.Done():
+			return
+		}
+		last := b == nil
+		if last {
+			c.mu.Lock()
+			b = c.bye
+			c.mu.Unlock()
+		}
+		wctx, cancel := context.WithTimeout(ctx, writeTimeout)
+		err := c.ws.Write(wctx, b)
+		cancel()
+		if err != nil || last {
+			if last && err == nil {
+				c.ws.Close(closeNormal, "")
+			}
+			return
+		}
+	}
+}

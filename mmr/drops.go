@@ -1,0 +1,64 @@
+package mmr
+
+import "sync/atomic"
+
+// Drop is the reason a packet, or a transport, went no further. Each is counted, none is logged.
+type Drop uint8
+
+// The reasons.
+const (
+	DropNotAdmitted   Drop = iota // media before the control channel has admitted the participant
+	DropMalformed                 // not RTP or RTCP
+	DropUnknownStream             // an SSRC nobody announced
+	DropWrongGroup                // a kind on a transport of another group
+	DropWrongPayload              // a payload type that its kind may not carry
+	DropGateClosed                // muted, not permitted or not announced as active
+	DropNoReceiver                // the receiver has left
+	DropNoTransport               // the receiver's transport of that group is not up
+	DropNoPath                    // the transport has no address to send to
+	DropSeal                      // encryption refused (a repeated index: our bug)
+	DropWrite                     // the socket refused
+	DropFingerprint               // a transport with another certificate than the token's
+	DropOrphan                    // a transport whose control channel never came
+	DropEvents                    // a meeting's loop was too far behind for a note
+	nDrops
+)
+
+// String is the metric label.
+func (d Drop) String() string {
+	names := [nDrops]string{"not_admitted", "malformed", "unknown_stream", "wrong_group", "wrong_payload",
+		"gate_closed", "no_receiver", "no_transport", "no_path", "seal", "write", "fingerprint", "orphan", "events"}
+	if d < nDrops {
+		return names[d]
+	}
+	return "unknown"
+}
+
+// counters is what a shard publishes once per turn, for readers on other goroutines.
+type counters struct {
+	drops [nDrops]atomic.Uint64
+	peers atomic.Int64
+}
+
+func (c *counters) store(s *shard) {
+	for i := range s.drops {
+		if c.drops[i].Load() != s.drops[i] {
+			c.drops[i].Store(s.drops[i])
+		}
+	}
+	c.peers.Store(int64(len(s.peers)))
+}
+
+// Drops are the plane's counted drops by reason; zero counts are left out. Safe from any goroutine.
+func (p *Plane) Drops() map[string]uint64 {
+	out := make(map[string]uint64)
+	for i := range p.shard.publish.drops {
+		if n := p.shard.publish.drops[i].Load(); n > 0 {
+			out[Drop(i).String()] = n
+		}
+	}
+	return out
+}
+
+// Peers is how many seats the plane holds. Safe from any goroutine.
+func (p *Plane) Peers() int { return int(p.shard.publish.peers.Load()) }

@@ -1,0 +1,256 @@
+package mmr
+
+import (
+	"time"
+
+	"parley/core/forward"
+	"parley/wire/proto"
+	"parley/wire/rtp"
+)
+
+const (
+	// reportEvery is how often receiver and sender reports go to each transport that is up: the client
+	// counts 1.5 s of silence as a lost router (design §6).
+	reportEvery = 500 * time.Millisecond
+	// feedbackEvery is how often transport-wide feedback goes to a publisher that sends. Browsers expect
+	// 50 to 100 ms.
+	feedbackEvery = 80 * time.Millisecond
+	// maxNack bounds what one NACK may ask for.
+	maxNack = 256
+)
+
+// feedback handles one compound RTCP packet of a peer.
+func (s *shard) feedback(now time.Time, c *conn, data []byte) {
+	p := c.peer
+	if !p.admitted {
+		s.drops[DropNotAdmitted]++
+		return
+	}
+	rest := data
+	for len(rest) > 0 {
+		pkt, next, ok := rtp.NextRTCP(rest)
+		if !ok {
+			s.drops[DropMalformed]++
+			return
+		}
+		rest = next
+		if ssrc, info, blocks, ok := pkt.SenderReport(); ok {
+			if b := p.bound(ssrc); b != nil && b.repairs == 0 {
+				s.fwd.SenderReport(now, b.stream, info)
+			}
+			s.reportBlocks(now, p, blocks)
+		} else if _, blocks, ok := pkt.ReceiverReport(); ok {
+			s.reportBlocks(now, p, blocks)
+		} else if _, media, pairs, ok := pkt.Nack(); ok {
+			if leg := p.legOf(media); leg != 0 {
+				s.seqs = pairs.AppendSeqs(s.seqs[:0], maxNack)
+				s.fwd.Nack(now, leg, s.seqs, &s.out)
+			}
+		} else if _, media, ok := pkt.PLI(); ok {
+			if leg := p.legOf(media); leg != 0 {
+				s.fwd.Picture(now, leg)
+			}
+		} else {
+			for i := 0; ; i++ {
+				media, _, ok := pkt.FIR(i)
+				if !ok {
+					break
+				}
+				if leg := p.legOf(media); leg != 0 {
+					s.fwd.Picture(now, leg)
+				}
+			}
+		}
+	}
+}
+
+// reportBlocks takes what a receiver says of our slots.
+func (s *shard) reportBlocks(now time.Time, p *peer, blocks rtp.Blocks) {
+	for i := range blocks.Len() {
+		b := blocks.At(i)
+		if leg := p.legOf(b.SSRC); leg != 0 {
+			s.fwd.RoundTrip(now, leg, b)
+		}
+	}
+}
+
+// bound is the binding of an SSRC the peer sends, nil for one we do not know.
+func (p *peer) bound(ssrc uint32) *binding {
+	for i := range p.bindings {
+		if p.bindings[i].ssrc == ssrc {
+			return &p.bindings[i]
+		}
+	}
+	return nil
+}
+
+// legOf is the leg of a slot's SSRC, 0 for one that is not this peer's: nobody asks for another's packets.
+func (p *peer) legOf(ssrc uint32) forward.LegID {
+	for i := range p.slots {
+		if p.slots[i].slot.SSRC == ssrc {
+			return p.slots[i].leg
+		}
+	}
+	return 0
+}
+
+// tick looks after everything that is due by time rather than by packet.
+func (s *shard) tick(now time.Time) {
+	s.unwrap = s.unwrap[:0]
+	for key, p := range s.peers {
+		if p.banned {
+			if now.After(p.bannedUntil) {
+				delete(s.peers, key)
+			}
+			continue
+		}
+		if p.room == nil {
+			if now.Sub(p.since) > orphanFor {
+				s.drops[DropOrphan]++
+				for len(p.conns) > 0 {
+					s.closeConn(now, p.conns[0])
+				}
+				delete(s.peers, key)
+			}
+			continue
+		}
+		if p.admitted {
+			s.tickPeer(now, p)
+		}
+	}
+	s.emit(now)
+}
+
+func (s *shard) tickPeer(now time.Time, p *peer) {
+	for _, c := range p.conns {
+		if now.Before(c.feedbackAt) {
+			continue
+		}
+		c.feedbackAt = now.Add(feedbackEvery)
+		// Any transport of the peer connection will do; the video group's is where the packets came from.
+		for _, g := range [...]proto.Group{proto.GroupVideo, proto.GroupAudio, proto.GroupContent} {
+			if t := c.transports[g]; t != nil {
+				s.rtcp = c.recorder.AppendFeedback(s.rtcp[:0], now, p.ssrc, p.mediaSSRC())
+				if len(s.rtcp) > 0 {
+					s.sendRTCP(t, g, s.rtcp)
+				}
+				break
+			}
+		}
+	}
+	for i := range p.bindings {
+		b := &p.bindings[i]
+		t := p.active[p.group(b.kind)]
+		if b.repairs != 0 || t == nil {
+			continue
+		}
+		s.rtcp = s.rtcp[:0]
+		if s.seqs = s.fwd.Missing(now, b.stream, s.seqs[:0]); len(s.seqs) > 0 {
+			s.rtcp = rtp.AppendNack(s.rtcp, p.ssrc, b.ssrc, s.seqs)
+		}
+		if !b.kind.IsAudio() && p.sources[b.kind].open && s.fwd.KeyFrameDue(now, b.stream) {
+			s.rtcp = rtp.AppendPLI(s.rtcp, p.ssrc, b.ssrc)
+		}
+		if len(s.rtcp) > 0 {
+			s.sendRTCP(t, p.group(b.kind), s.rtcp)
+		}
+	}
+	if !now.Before(p.reportAt) {
+		p.reportAt = now.Add(reportEvery)
+		s.report(now, p)
+	}
+}
+
+// mediaSSRC names one of the peer's streams, which transport-wide feedback formally wants.
+func (p *peer) mediaSSRC() uint32 {
+	for i := range p.bindings {
+		if p.bindings[i].repairs == 0 && p.bindings[i].kind == proto.Video {
+			return p.bindings[i].ssrc
+		}
+	}
+	return 0
+}
+
+// report sends, on every transport of the peer that is up, a sender report for each slot in use and
+// receiver reports for each stream. A transport without either still gets an empty one: it is how the
+// other side knows that the router lives.
+func (s *shard) report(now time.Time, p *peer) {
+	for g := range p.active {
+		t := p.active[g]
+		if t == nil {
+			continue
+		}
+		var blocks [8]rtp.ReportBlock
+		n := 0
+		for i := range p.bindings {
+			b := &p.bindings[i]
+			if b.repairs == 0 && p.group(b.kind) == proto.Group(g) && n < len(blocks) {
+				if rb, ok := s.fwd.ReceiverReport(now, b.stream); ok {
+					blocks[n] = rb
+					n++
+				}
+			}
+		}
+		s.rtcp = rtp.AppendRR(s.rtcp[:0], p.ssrc, blocks[:n]...)
+		s.rtcp = rtp.AppendCNAME(s.rtcp, p.ssrc, cname)
+		s.sendRTCP(t, proto.Group(g), s.rtcp)
+		s.rtcp = s.rtcp[:0]
+		for i := range p.slots {
+			sl := &p.slots[i]
+			if sl.source == 0 || p.group(sl.kind) != proto.Group(g) {
+				continue
+			}
+			info, ok := s.fwd.LegReport(now, sl.leg)
+			if !ok {
+				continue
+			}
+			s.rtcp = rtp.AppendSR(s.rtcp, sl.slot.SSRC, info)
+			if len(s.rtcp) > 1000 { // stay under every path's MTU
+				s.sendRTCP(t, proto.Group(g), s.rtcp)
+				s.rtcp = s.rtcp[:0]
+			}
+		}
+		if len(s.rtcp) > 0 {
+			s.sendRTCP(t, proto.Group(g), s.rtcp)
+		}
+	}
+}
+
+// reportSlot sends a slot's sender report at once, after a switch: without it the receiver would play
+// sound and picture of the new source apart until the next report.
+func (s *shard) reportSlot(now time.Time, p *peer, slot int) {
+	sl := &p.slots[slot]
+	t := p.active[p.group(sl.kind)]
+	if t == nil {
+		return
+	}
+	if info, ok := s.fwd.LegReport(now, sl.leg); ok {
+		s.rtcp = rtp.AppendSR(s.rtcp[:0], sl.slot.SSRC, info)
+		s.sendRTCP(t, p.group(sl.kind), s.rtcp)
+	}
+}
+
+// cname is the same for all slots of all receivers: they share one clock, the router's.
+const cname = "parley"
+
+// notes hands what forward observed to the meetings, one event per meeting and batch.
+func (s *shard) notes(now time.Time) {
+	for i := range s.out.Notes {
+		n := &s.out.Notes[i]
+		switch n.Kind {
+		case forward.NoteLevel:
+			if p := s.owners[n.Stream]; p != nil && p.room != nil {
+				p.room.levels = append(p.room.levels, level{proto.SourceID(n.Source), n.Level, n.Voice})
+			}
+		case forward.NoteSwitched:
+			p := s.receiver(n.Receiver)
+			if p == nil || p.room == nil || int(n.Slot) >= len(p.slots) {
+				continue
+			}
+			p.room.post(mapped{p.key.id, int(n.Slot), proto.SourceID(n.Source), uint32(n.Time)})
+			s.reportSlot(now, p, int(n.Slot))
+		}
+	}
+	s.out.Notes = s.out.Notes[:0]
+	s.flushLevels()
+}

@@ -1,0 +1,361 @@
+package mmr
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"parley/core/forward"
+	"parley/sys/link"
+	"parley/sys/rtc"
+	"parley/sys/trust"
+	"parley/wire/proto"
+	"parley/wire/rtp"
+)
+
+// shard is a small MMR: one goroutine that owns its transports, the peers behind them and the
+// forwarding state (design §5). Everything below is owned by that goroutine except where said.
+//
+// A packet's way through it:
+//
+//	reader -> in -> mux.Receive (STUN, DTLS, SRTP opened in place)
+//	  RTCP -> feedback.go
+//	  RTP  -> peer.receive (whose stream, may it pass) -> forward.Admit -> descriptors
+//	       -> emit (transport-wide number, header, seal) -> one WriteBatch per socket
+type shard struct {
+	plane *Plane
+	in    chan arrival
+	mux   *rtc.Mux
+	fwd   *forward.Shard
+
+	peers  map[peerKey]*peer
+	byRecv []*peer // by receiver index, the number descriptors carry
+	free   []uint32
+	topos  map[*room]*topology
+	dirty  []*topology // with changes not yet published
+
+	nextTopo uint32
+	owners   map[forward.StreamID]*peer // who sends a stream, for audio levels
+
+	// Scratch of one batch.
+	inbound []rtc.Inbound
+	packets []forward.Packet
+	out     forward.Out
+	plain   []byte
+	arena   []byte
+	sends   map[link.PacketConn][]link.Message
+	seqs    []rtp.Seq
+	rtcp    []byte
+	unwrap  []byte
+
+	drops   [nDrops]uint64
+	publish counters // copied out once per batch
+
+	cmds struct {
+		sync.Mutex
+		queue []func(now time.Time)
+		wake  chan struct{} // holds one token while queue is not empty
+		ended bool
+	}
+}
+
+// peerKey names one seat on one router.
+type peerKey struct {
+	router  uint32
+	meeting uint64
+	id      proto.ParticipantID
+}
+
+func newShard(p *Plane) *shard {
+	s := &shard{
+		plane:  p,
+		in:     make(chan arrival, 4),
+		fwd:    forward.New(forward.Config{}),
+		peers:  make(map[peerKey]*peer),
+		topos:  make(map[*room]*topology),
+		owners: make(map[forward.StreamID]*peer),
+		sends:  make(map[link.PacketConn][]link.Message),
+	}
+	s.cmds.wake = make(chan struct{}, 1)
+	s.mux = rtc.NewMux(rtc.MuxConfig{
+		Certificate: p.cfg.Certificate,
+		Admit:       s.admit,
+		Post:        s.do,
+		Send:        s.send,
+		Up:          s.transportUp,
+		Down:        s.transportDown,
+		Log:         p.cfg.Log,
+	})
+	return s
+}
+
+// do runs f on the shard's goroutine, soon. Safe from any goroutine; dropped once the shard has ended.
+func (s *shard) do(f func(now time.Time)) {
+	s.cmds.Lock()
+	defer s.cmds.Unlock()
+	if s.cmds.ended {
+		return
+	}
+	s.cmds.queue = append(s.cmds.queue, f)
+	select {
+	case s.cmds.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *shard) runCommands(now time.Time) {
+	s.cmds.Lock()
+	queue := s.cmds.queue
+	s.cmds.queue = nil
+	s.cmds.Unlock()
+	for _, f := range queue {
+		f(now)
+	}
+}
+
+// run is the shard's loop: take what is there, decide, send, sleep until the next thing is due.
+func (s *shard) run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	nextTick := time.Now().Add(s.plane.cfg.Tick)
+	for {
+		timer.Reset(time.Until(s.wake(nextTick)))
+		select {
+		case a := <-s.in:
+			s.receive(time.Now(), a)
+			a.home <- a.batch
+		case <-s.cmds.wake:
+			s.runCommands(time.Now())
+		case <-timer.C:
+		case <-ctx.Done():
+			s.close()
+			return
+		}
+		now := time.Now()
+		if w := s.mux.Wake(); !w.IsZero() && !now.Before(w) {
+			s.mux.Tick(now)
+		}
+		if !now.Before(nextTick) {
+			nextTick = now.Add(s.plane.cfg.Tick)
+			s.tick(now)
+		}
+		s.publishTables(now)
+		s.flush(now)
+		s.publish.store(s)
+	}
+}
+
+// wake is when the loop must turn even if nothing arrives. An empty shard sleeps on its mux alone.
+func (s *shard) wake(nextTick time.Time) time.Time {
+	w := s.mux.Wake()
+	earlier := func(t time.Time) {
+		if w.IsZero() || t.Before(w) {
+			w = t
+		}
+	}
+	if len(s.peers) > 0 {
+		earlier(nextTick)
+	}
+	for _, t := range s.dirty {
+		earlier(t.due)
+	}
+	if w.IsZero() {
+		return time.Now().Add(time.Hour)
+	}
+	return w
+}
+
+// close ends every transport. Commands queued later are dropped.
+func (s *shard) close() {
+	now := time.Now()
+	s.cmds.Lock()
+	s.cmds.ended = true
+	s.cmds.Unlock()
+	s.runCommands(now)
+	s.mux.Close(now)
+}
+
+// receive takes one batch of datagrams through to descriptors.
+func (s *shard) receive(now time.Time, a arrival) {
+	s.inbound = s.inbound[:0]
+	for i := range a.ms[:a.n] {
+		if s.plane.cfg.ReceiveLoss != nil && s.plane.cfg.ReceiveLoss() {
+			continue
+		}
+		s.inbound = s.mux.Receive(now, a.via, &a.ms[i], s.inbound)
+	}
+	s.packets = s.packets[:0]
+	for i := range s.inbound {
+		in := &s.inbound[i]
+		c := connOf(in.T)
+		if c == nil || c.peer == nil {
+			s.drops[DropNotAdmitted]++
+			continue
+		}
+		if in.RTCP {
+			s.feedback(now, c, in.Data)
+			continue
+		}
+		s.packets = c.peer.receive(now, c, in.T, in.Data, s.packets)
+	}
+	if len(s.packets) > 0 {
+		s.fwd.Admit(now, s.packets, &s.out)
+	}
+	s.emit(now)
+}
+
+// emit turns the descriptors and notes of s.out into datagrams and events, and empties it.
+func (s *shard) emit(now time.Time) {
+	for i := range s.out.Descs {
+		s.seal(now, &s.out.Descs[i])
+	}
+	s.fwd.Done(s.out.Descs)
+	s.out.Descs = s.out.Descs[:0]
+	s.notes(now)
+}
+
+// seal writes, numbers and encrypts one descriptor into the arena.
+func (s *shard) seal(now time.Time, d *forward.Desc) {
+	p := s.receiver(d.Receiver)
+	if p == nil {
+		s.drops[DropNoReceiver]++
+		return
+	}
+	slot := &p.slots[d.Slot]
+	t := p.active[p.group(slot.kind)]
+	if t == nil {
+		s.drops[DropNoTransport]++
+		return
+	}
+	via, to, from, ok := t.Path()
+	if !ok {
+		s.drops[DropNoPath]++
+		return
+	}
+	c := connOf(t)
+	var number uint16
+	if d.TWCC {
+		number = c.sent
+		c.sent++
+	}
+	s.plain = s.fwd.Write(s.plain[:0], d, number, d.TWCC)
+	start := len(s.arena)
+	sealed, err := t.SealRTP(s.arena, s.plain)
+	if err != nil {
+		s.drops[DropSeal]++
+		return
+	}
+	s.arena = sealed
+	s.queue(via, to, from, s.plane.cfg.DSCP[slot.kind.Group()], start)
+	p.sentPackets++
+	p.sentBytes += uint64(len(s.plain))
+}
+
+// queue makes one datagram of the arena from start on.
+func (s *shard) queue(via link.PacketConn, to netip.AddrPort, from netip.Addr, dscp uint8, start int) {
+	buf := s.arena[start:len(s.arena):len(s.arena)]
+	s.sends[via] = append(s.sends[via], link.Message{Buf: buf, N: len(buf), Addr: to, Local: from, DSCP: dscp})
+}
+
+// sendRTCP seals a compound packet for one transport; it leaves with the next flush.
+func (s *shard) sendRTCP(t *rtc.Transport, group proto.Group, packet []byte) {
+	via, to, from, ok := t.Path()
+	if !ok {
+		s.drops[DropNoPath]++
+		return
+	}
+	start := len(s.arena)
+	sealed, err := t.SealRTCP(s.arena, packet)
+	if err != nil {
+		s.drops[DropSeal]++
+		return
+	}
+	s.arena = sealed
+	s.queue(via, to, from, s.plane.cfg.DSCP[group], start)
+}
+
+// send is the mux's way out: STUN and DTLS. Small and rare, so it goes at once.
+func (s *shard) send(via link.PacketConn, m link.Message) {
+	one := [1]link.Message{m}
+	if _, err := via.WriteBatch(one[:]); err != nil {
+		s.drops[DropWrite]++
+	}
+}
+
+// flush hands the queued datagrams to the sockets.
+func (s *shard) flush(time.Time) {
+	for via, ms := range s.sends {
+		if len(ms) == 0 {
+			continue
+		}
+		for rest := ms; len(rest) > 0; {
+			n, err := via.WriteBatch(rest)
+			if err != nil {
+				s.drops[DropWrite] += uint64(len(rest) - n)
+				break
+			}
+			rest = rest[n:]
+		}
+		s.sends[via] = ms[:0]
+	}
+	s.arena = s.arena[:0]
+}
+
+// admit answers the mux's question whose ufrag this is. Stateless but for what already stands: expiry
+// bounds only the first check of a group, unless the participant's control channel is up (design §3).
+func (s *shard) admit(now time.Time, ufrag string) (rtc.Admission, bool) {
+	router, ok := trust.TicketRouter(ufrag)
+	if !ok {
+		return rtc.Admission{}, false
+	}
+	tn := (*s.plane.tenants.Load())[router]
+	if tn == nil {
+		return rtc.Admission{}, false
+	}
+	ticket, password, ok := tn.key.Open(ufrag)
+	if !ok || ticket.Group >= proto.NGroups || ticket.Participant == 0 {
+		return rtc.Admission{}, false
+	}
+	key := peerKey{ticket.Router, ticket.Meeting, ticket.Participant}
+	p := s.peers[key]
+	if p != nil && p.banned {
+		return rtc.Admission{}, false
+	}
+	attached := p != nil && p.room != nil
+	if !attached && len(s.peers) >= maxPeers {
+		return rtc.Admission{}, false
+	}
+	return rtc.Admission{
+		Password: password,
+		Expired:  !attached && now.After(ticket.Expires),
+		Tag:      &association{key: key, group: ticket.Group, nonce: ticket.Nonce},
+	}, true
+}
+
+// association is the tag of one transport: which seat, group and peer connection it belongs to.
+type association struct {
+	key   peerKey
+	group proto.Group
+	nonce uint32
+	// Set once the transport is up.
+	fingerprint string
+	conn        *conn
+}
+
+// connOf is the peer connection of a transport, nil before it is up.
+func connOf(t *rtc.Transport) *conn {
+	a, _ := t.Tag.(*association)
+	if a == nil {
+		return nil
+	}
+	return a.conn
+}
+
+// receiver is the peer a descriptor's receiver index names, nil when it has left.
+func (s *shard) receiver(i uint32) *peer {
+	if int(i) >= len(s.byRecv) {
+		return nil
+	}
+	return s.byRecv[i]
+}

@@ -1,0 +1,130 @@
+package mmr
+
+import (
+	"time"
+
+	"parley/core/meeting"
+	"parley/wire/proto"
+)
+
+// openRoom gives a meeting its place in the shard.
+func (s *shard) openRoom(r *room) {
+	s.nextTopo++
+	s.topos[r] = newTopology(s.nextTopo)
+}
+
+// closeRoom drops everything of a meeting that is over.
+func (s *shard) closeRoom(r *room) {
+	now := time.Now()
+	for key, p := range s.peers {
+		if p.room == r {
+			s.removePeer(now, key, time.Time{})
+		}
+	}
+	if t := s.topos[r]; t != nil {
+		delete(s.topos, r)
+		clear(t.rows)
+		s.fwd.Publish(t.id, t.build())
+		for i, d := range s.dirty {
+			if d == t {
+				s.dirty = append(s.dirty[:i], s.dirty[i+1:]...)
+				break
+			}
+		}
+	}
+}
+
+// gate opens or shuts a source: what a muted, waiting or not permitted person sends goes no further.
+func (s *shard) gate(key peerKey, k proto.Kind, open bool) {
+	p := s.peers[key]
+	if p == nil || k >= proto.NKinds {
+		return
+	}
+	p.sources[k].open = open
+}
+
+// takesTWCC notes on which groups a receiver accepted the transport-wide number. Never on audio, where
+// it is not offered.
+func (s *shard) takesTWCC(key peerKey, groups []proto.Group) {
+	p := s.peers[key]
+	if p == nil {
+		return
+	}
+	p.twcc = [proto.NGroups]bool{}
+	for _, g := range groups {
+		if g == proto.GroupVideo || g == proto.GroupContent {
+			p.twcc[g] = true
+		}
+	}
+	for i := range p.slots {
+		s.fwd.SetTWCC(p.slots[i].leg, p.twcc[p.slots[i].kind.Group()] && !p.slots[i].kind.IsAudio())
+	}
+}
+
+// wire points slots at sources.
+func (s *shard) wire(now time.Time, r *room, wires []meeting.Wire) {
+	t := s.topos[r]
+	if t == nil {
+		return
+	}
+	for _, w := range wires {
+		p := s.peers[peerKey{r.key(w.ID).router, r.tag, w.ID}]
+		if p == nil || !p.admitted || w.Slot < 0 || w.Slot >= len(p.slots) {
+			continue
+		}
+		t.wire(p, w.Slot, w.Source, w.Layer)
+	}
+	s.markDirty(t, now)
+}
+
+// flushLevels hands each meeting the audio levels of the batch in hand, as one event.
+func (s *shard) flushLevels() {
+	for r := range s.topos {
+		if len(r.levels) == 0 {
+			continue
+		}
+		batch := make([]level, len(r.levels))
+		copy(batch, r.levels)
+		if !r.post(batch) {
+			s.drops[DropEvents]++
+		}
+		r.levels = r.levels[:0]
+	}
+}
+
+// SeatInfo is the router's own record of one participant (S40): what is open, and over which rung each
+// medium runs as the server sees it.
+type SeatInfo struct {
+	Participant proto.ParticipantID       `json:"participant"`
+	Rungs       [proto.NGroups]proto.Rung `json:"rungs"`
+}
+
+// inspect lists the seats.
+func (r *room) inspect() []SeatInfo {
+	out := make([]SeatInfo, 0, len(r.seats))
+	for id, s := range r.seats {
+		out = append(out, SeatInfo{Participant: id, Rungs: s.rungs})
+	}
+	return out
+}
+
+// Seats is the router's record of a meeting's participants, nil for a meeting it does not host. Safe
+// from any goroutine.
+func (s *Server) Seats(id proto.MeetingID) []SeatInfo {
+	s.mu.Lock()
+	r := s.rooms[id]
+	s.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	answer := make(chan []SeatInfo, 1)
+	if !r.post(inspect{answer}) {
+		return nil
+	}
+	select {
+	case seats := <-answer:
+		return seats
+	case <-r.ended:
+		return nil
+	}
+}

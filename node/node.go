@@ -1,0 +1,447 @@
+// Package node composes parts into one process: it reads what shall run where, gives each part its
+// keys, its bus and its place under the HTTP front, starts them in order and drains them in reverse.
+//
+// One front carries all parts, each an http.Handler under its own base URL: the web infrastructure at /,
+// controllers at /zone/<zone>/<id>, routers at /mmr/<id>. Base URLs are relative to the site where a part
+// shares its origin, so the same process is reached as https://meet.example.org and http://localhost:8080.
+package node
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"parley/core/meeting"
+	"parley/mmr"
+	"parley/sys/bus"
+	"parley/sys/geo"
+	"parley/sys/link"
+	"parley/sys/monitor"
+	"parley/sys/rtc"
+	"parley/sys/store"
+	"parley/sys/trust"
+	"parley/web"
+	"parley/zone"
+)
+
+// Deps are what a node may be given instead of making it: by tests, by `parley up`, by the laboratory.
+type Deps struct {
+	Host     link.Host // nil: the kernel's
+	Bus      *bus.Bus  // nil: one of the node's own, by Config.Bus
+	UI       fs.FS     // the web client
+	APIToken string    // web.Config.APIToken
+	Build    string
+	Log      *slog.Logger
+	// ReceiveLoss is mmr.PlaneConfig.ReceiveLoss: tests only.
+	ReceiveLoss func() bool
+}
+
+// drainFor bounds how long a stopping node waits for requests under way.
+const drainFor = 5 * time.Second
+
+// Node is one process's parts, bound and ready to run.
+type Node struct {
+	cfg  Config
+	deps Deps
+	log  *slog.Logger
+
+	site  *trust.Site
+	store *store.Store
+	geo   *geo.DB
+	bus   *bus.Bus
+	keys  *keyring
+
+	web     *web.Server
+	zones   []*zone.Server
+	routers []*mmr.Server
+	plane   *mmr.Plane
+	metrics *monitor.Metrics
+
+	https, http, admin net.Listener
+	cert               tls.Certificate
+	mux                *http.ServeMux
+
+	close []func() // what New opened, undone in reverse
+}
+
+// New opens and binds everything the config asks for. A returned error names what could not be had, and
+// nothing stays open.
+func New(ctx context.Context, cfg Config, deps Deps) (n *Node, err error) {
+	cfg.fill()
+	if faults := cfg.check(); len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	if deps.Host == nil {
+		deps.Host = link.Real()
+	}
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	deps.Build = cmp.Or(deps.Build, "dev")
+	n = &Node{cfg: cfg, deps: deps, log: deps.Log, mux: http.NewServeMux(), metrics: monitor.NewMetrics()}
+	defer func() {
+		if err != nil {
+			n.Close()
+			n = nil
+		}
+	}()
+	// What others may have taken comes first: nothing is made on disk for a process that can't run.
+	steps := []func(context.Context) error{n.listen, n.openPlane, n.openSite, n.openBus, n.openKeys, n.openWeb, n.openZones, n.openRouters, n.openFront}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// Close releases what New opened, for a node that was never run. Run does it by itself.
+func (n *Node) Close() {
+	for i := len(n.close) - 1; i >= 0; i-- {
+		n.close[i]()
+	}
+	n.close = nil
+}
+
+func (n *Node) onClose(f func()) { n.close = append(n.close, f) }
+
+// listen binds the HTTP front.
+func (n *Node) listen(context.Context) error {
+	bind := func(l *net.Listener, addr string) error {
+		if addr == "" {
+			return nil
+		}
+		a, err := bindAddr(addr)
+		if err != nil {
+			return err
+		}
+		got, err := n.deps.Host.Listen(a)
+		if err != nil {
+			return err
+		}
+		*l = got
+		n.onClose(func() { got.Close() })
+		return nil
+	}
+	if err := bind(&n.https, n.cfg.Listen.HTTPS); err != nil {
+		return fmt.Errorf("HTTPS: %w", err)
+	}
+	if err := bind(&n.http, n.cfg.Listen.HTTP); err != nil {
+		return fmt.Errorf("HTTP: %w", err)
+	}
+	if err := bind(&n.admin, n.cfg.Admin.Listen); err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	return nil
+}
+
+// openPlane binds the media sockets, if routers run here.
+func (n *Node) openPlane(context.Context) error {
+	r := n.cfg.Router
+	if r == nil {
+		return nil
+	}
+	cert, err := rtc.NewCertificate(time.Now())
+	if err != nil {
+		return err
+	}
+	pc := mmr.PlaneConfig{
+		Host: n.deps.Host, Certificate: cert, DSCP: mmr.DSCPStandard,
+		ReceiveLoss: n.deps.ReceiveLoss, Log: n.log,
+	}
+	if r.DSCP == "original" {
+		pc.DSCP = mmr.DSCPOriginal
+	}
+	for _, m := range r.Media {
+		a, err := bindAddr(m)
+		if err != nil {
+			return fmt.Errorf("mmr.media: %w", err)
+		}
+		pc.Listen = append(pc.Listen, a)
+	}
+	for _, s := range r.Advertise {
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return fmt.Errorf("mmr.advertise: %w", err)
+		}
+		pc.Advertise = append(pc.Advertise, a)
+	}
+	if len(pc.Advertise) == 0 {
+		for _, a := range pc.Listen {
+			if a.Addr().IsUnspecified() {
+				pc.Advertise = link.Addresses()
+				break
+			}
+		}
+	}
+	n.plane, err = mmr.NewPlane(pc)
+	if err != nil {
+		return err
+	}
+	n.onClose(func() { n.plane.Close() })
+	return nil
+}
+
+// openSite opens the site's secrets and database, where the web infrastructure runs.
+func (n *Node) openSite(ctx context.Context) (err error) {
+	if n.cfg.Web == nil {
+		return nil
+	}
+	if err := os.MkdirAll(n.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if n.site, err = trust.OpenSite(filepath.Join(n.cfg.Data, "site"), time.Now()); err != nil {
+		return err
+	}
+	if n.store, err = store.Open(ctx, store.Config{Path: filepath.Join(n.cfg.Data, "parley.db")}); err != nil {
+		return err
+	}
+	n.onClose(func() { n.store.Close() })
+	if n.cfg.Web.GeoIP != "" {
+		if n.geo, err = geo.Open(n.cfg.Web.GeoIP); err != nil {
+			return fmt.Errorf("web.geoip: %w", err)
+		}
+		n.onClose(func() { n.geo.Close() })
+	}
+	return nil
+}
+
+// openBus starts or reaches the bus.
+func (n *Node) openBus(context.Context) (err error) {
+	if n.deps.Bus != nil {
+		n.bus = n.deps.Bus
+		return nil
+	}
+	bc := bus.Config{URL: n.cfg.Bus.URL, Name: "parley", Log: n.log}
+	if n.cfg.Bus.Listen != "" {
+		if bc.Listen, err = bindAddr(n.cfg.Bus.Listen); err != nil {
+			return fmt.Errorf("bus.listen: %w", err)
+		}
+	}
+	if n.cfg.Bus.Cert != "" {
+		if bc.TLS, err = busTLS(n.cfg.Bus); err != nil {
+			return err
+		}
+	}
+	if n.bus, err = bus.Start(bc); err != nil {
+		return err
+	}
+	n.onClose(func() { n.bus.Close() })
+	return nil
+}
+
+// openKeys gets what tokens are verified and tickets made with: from the site in this process, or from
+// the web infrastructure over the bus.
+func (n *Node) openKeys(ctx context.Context) (err error) {
+	zones := n.cfg.Zones
+	if n.cfg.Zone != nil {
+		zones = []string{n.cfg.Zone.ID}
+	} else if n.cfg.Router != nil && len(zones) == 0 {
+		zones = []string{n.cfg.Router.Zone}
+	}
+	if len(zones) == 0 {
+		return nil
+	}
+	if n.site != nil {
+		n.keys, err = siteKeys(n.site, zones)
+		return err
+	}
+	n.keys, err = askKeys(ctx, n.bus, zones, n.log)
+	return err
+}
+
+func (n *Node) openWeb(context.Context) (err error) {
+	if n.cfg.Web == nil {
+		return nil
+	}
+	wc := web.Config{
+		URL: n.cfg.Site, Site: n.site, Store: n.store, Bus: n.bus, Geo: n.geo,
+		ZoneOrder: n.cfg.Web.Zones, UI: n.deps.UI, APIToken: n.deps.APIToken, Build: n.deps.Build, Log: n.log,
+	}
+	if len(wc.ZoneOrder) == 0 {
+		wc.ZoneOrder = n.cfg.Zones
+	}
+	for _, b := range n.cfg.Web.Balancers {
+		p, err := netip.ParsePrefix(b)
+		if err != nil {
+			return fmt.Errorf("web.balancers: %w", err)
+		}
+		wc.Balancers = append(wc.Balancers, p)
+	}
+	if n.web, err = web.New(wc); err != nil {
+		return err
+	}
+	n.mux.Handle("/", n.web.Handler())
+	return nil
+}
+
+func (n *Node) openZones(context.Context) error {
+	add := func(z Zone) error {
+		signer, err := trust.NewGrantSigner(z.Server)
+		if err != nil {
+			return err
+		}
+		base := n.base(z.URL, "/zone/"+z.ID+"/"+z.Server)
+		srv, err := zone.New(zone.Config{
+			Zone: z.ID, ID: z.Server, Name: z.Name, URL: base, Hosting: z.Hosting, Lat: z.Lat, Lon: z.Lon,
+			Build: n.deps.Build, Bus: n.bus, Verifier: n.keys.verifier, ZoneKey: n.keys.zones[z.ID],
+			Signer: signer, Metrics: n.metrics, Log: n.log,
+		})
+		if err != nil {
+			return err
+		}
+		n.zones = append(n.zones, srv)
+		return n.mount(base, srv.Handler())
+	}
+	if n.cfg.Zone != nil {
+		return add(*n.cfg.Zone)
+	}
+	for _, id := range n.cfg.Zones {
+		if err := add(Zone{ID: id, Name: id, Server: id + "-zc", Hosting: "cloud"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) openRouters(context.Context) error {
+	add := func(r Router) error {
+		base := n.base(r.URL, "/mmr/"+r.ID)
+		srv, err := mmr.New(mmr.Config{
+			ID: r.ID, Zone: r.Zone, URL: base, Build: n.deps.Build, Plane: n.plane, Bus: n.bus,
+			Verifier: n.keys.verifier, ZoneKey: n.keys.zones[r.Zone],
+			MaxPeople: r.MaxPeople, MaxMeetings: r.MaxMeetings,
+			Meeting: meeting.Config{MaxPeople: r.PerMeeting}, Log: n.log,
+		})
+		if err != nil {
+			return err
+		}
+		n.routers = append(n.routers, srv)
+		return n.mount(base, srv.Handler())
+	}
+	if n.cfg.Router == nil {
+		return nil
+	}
+	if len(n.cfg.Zones) == 0 {
+		return add(*n.cfg.Router)
+	}
+	for _, id := range n.cfg.Zones {
+		r := *n.cfg.Router
+		r.Zone, r.ID, r.URL = id, id+"-1", ""
+		if err := add(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// base is the URL a part is reached at: the configured one, else a path on the site, relative where the
+// part shares the site's origin.
+func (n *Node) base(configured, path string) string {
+	switch {
+	case configured != "":
+		return configured
+	case n.cfg.Web != nil:
+		return path
+	}
+	return n.cfg.Site + path
+}
+
+// mount puts a part under the path of its base URL.
+func (n *Node) mount(base string, h http.Handler) error {
+	u, err := url.Parse(base)
+	if err != nil {
+		return fmt.Errorf("base URL %q: %w", base, err)
+	}
+	if u.Path == "" || u.Path == "/" {
+		n.mux.Handle("/", h)
+		return nil
+	}
+	n.mux.Handle(u.Path+"/", http.StripPrefix(u.Path, h))
+	return nil
+}
+
+// Routers are the node's routers, for the laboratory's look at their own record of paths.
+func (n *Node) Routers() []*mmr.Server { return n.routers }
+
+// Plane is the node's media plane, nil without routers.
+func (n *Node) Plane() *mmr.Plane { return n.plane }
+
+// Store is the node's database, nil without the web infrastructure.
+func (n *Node) Store() *store.Store { return n.store }
+
+// Site is the node's secrets, nil without the web infrastructure.
+func (n *Node) Site() *trust.Site { return n.site }
+
+// Addrs are the addresses the front is bound to; the zero value where there is no such listener.
+func (n *Node) Addrs() (https, http, media netip.AddrPort) {
+	of := func(l net.Listener) (a netip.AddrPort) {
+		if l != nil {
+			a, _ = netip.ParseAddrPort(l.Addr().String())
+		}
+		return a
+	}
+	if n.plane != nil {
+		media = n.plane.Addr()
+	}
+	return of(n.https), of(n.http), media
+}
+
+// Run serves until ctx ends or a part fails, then drains: the front stops accepting, routers say goodbye,
+// and it returns when everything it started has ended.
+func (n *Node) Run(ctx context.Context) error {
+	defer n.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	// Three circles, left from the outside in: the front; the parts; what parts need to say goodbye.
+	var parts, floor sync.WaitGroup
+	partsCtx, endParts := context.WithCancel(context.WithoutCancel(ctx))
+	defer endParts()
+	floorCtx, endFloor := context.WithCancel(context.WithoutCancel(ctx))
+	defer endFloor()
+	start := func(wg *sync.WaitGroup, ctx context.Context, name string, run func(context.Context) error) {
+		wg.Go(func() {
+			if err := run(ctx); err != nil {
+				cancel(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	if n.plane != nil {
+		start(&floor, floorCtx, "media plane", n.plane.Run)
+	}
+	if n.web != nil {
+		start(&floor, floorCtx, "web", n.web.Run)
+	}
+	for _, z := range n.zones {
+		start(&parts, partsCtx, "zone", z.Run)
+	}
+	for _, r := range n.routers {
+		start(&parts, partsCtx, "mmr", r.Run)
+	}
+	front := n.serve(cancel)
+
+	<-ctx.Done()
+	front.stopAccepting()
+	endParts()
+	parts.Wait()
+	front.drain(drainFor)
+	endFloor()
+	floor.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"parley/sys/trust"
+	"parley/web"
+)
+
+// UpConfig is `parley up`: every part in one process, for trying it and for small organisations.
+type UpConfig struct {
+	Data      string   // directory of the database and the keys
+	HTTPS     string   // ":8443" by default
+	HTTP      string   // "localhost:8080" by default, "-" for none
+	Media     []string // ":8801" by default
+	Advertise []string // addresses clients are told; default: those of this machine
+	Zones     []string // "main" by default
+	Site      string   // public base URL; default: whatever name people use
+}
+
+// Config is the node config of `parley up`.
+func (u UpConfig) Config() Config {
+	def := func(s *string, v string) {
+		if *s == "" {
+			*s = v
+		}
+	}
+	def(&u.HTTPS, ":8443")
+	def(&u.HTTP, "localhost:8080")
+	if u.HTTP == "-" {
+		u.HTTP = ""
+	}
+	if len(u.Media) == 0 {
+		u.Media = []string{":8801"}
+	}
+	if len(u.Zones) == 0 {
+		u.Zones = []string{"main"}
+	}
+	return Config{
+		Data: u.Data, Site: u.Site, Zones: u.Zones,
+		Listen: Listen{HTTPS: u.HTTPS, HTTP: u.HTTP},
+		Web:    &Web{},
+		Router: &Router{Media: u.Media, Advertise: u.Advertise},
+	}
+}
+
+// Ready is what `parley up` says when it serves; the fields are the keys of its --json line.
+type Ready struct {
+	Site  string `json:"site"`
+	HTTP  string `json:"http"`
+	Media string `json:"media"`
+	Admin struct {
+		Email    string `json:"email"`
+		Password string `json:"password,omitempty"` // only when it was just made
+	} `json:"admin"`
+	Token string `json:"token"`
+}
+
+// firstAdmin is the account a new site begins with.
+const firstAdmin = "admin@localhost"
+
+// Up makes the node of `parley up`: everything bound, the first administrator made if there is none,
+// and an API token that lives as long as the process.
+func Up(ctx context.Context, u UpConfig, deps Deps) (*Node, Ready, error) {
+	var r Ready
+	deps.APIToken = trust.NewAPIToken()
+	n, err := New(ctx, u.Config(), deps)
+	if err != nil {
+		return nil, r, err
+	}
+	r.Admin.Email = firstAdmin
+	r.Admin.Password, err = web.EnsureAdmin(ctx, n.store, firstAdmin, time.Now())
+	if err != nil {
+		n.Close()
+		return nil, r, fmt.Errorf("first administrator: %w", err)
+	}
+	https, http, media := n.Addrs()
+	r.Site, r.Token = n.cfg.Site, deps.APIToken
+	if r.Site == "" {
+		r.Site = "https://" + local(https)
+	}
+	if http.IsValid() {
+		r.HTTP = "http://" + local(http)
+	}
+	r.Media = media.String()
+	return n, r, nil
+}
+
+// local is how this machine's own people reach an address.
+func local(a netip.AddrPort) string {
+	if a.Addr().IsUnspecified() || a.Addr().IsLoopback() {
+		return net.JoinHostPort("localhost", strconv.Itoa(int(a.Port())))
+	}
+	return a.String()
+}
