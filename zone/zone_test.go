@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -486,6 +487,7 @@ func TestRateLimitPerNetwork(t *testing.T) {
 
 func TestAnnouncesEachSecondAndAtChange(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
+		var mu sync.Mutex
 		var said []proto.ControllerAnnounce
 		var at []time.Time
 		stop, err := w.bus.Subscribe(fmt.Sprintf(proto.SubjectController, "fra", "*"), func(_ string, data []byte) {
@@ -493,6 +495,8 @@ func TestAnnouncesEachSecondAndAtChange(t *testing.T) {
 			if err := json.Unmarshal(data, &a); err != nil {
 				t.Error(err)
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			said, at = append(said, a), append(at, time.Now())
 		})
 		if err != nil {
@@ -505,6 +509,7 @@ func TestAnnouncesEachSecondAndAtChange(t *testing.T) {
 		r := w.router("fra", "m1", nil)
 		time.Sleep(100 * time.Millisecond)
 		synctest.Wait()
+		mu.Lock()
 		var got []time.Duration
 		for _, a := range at {
 			got = append(got, a.Sub(began))
@@ -518,9 +523,12 @@ func TestAnnouncesEachSecondAndAtChange(t *testing.T) {
 			last.Key != s.cfg.Signer.Key() || last.URL != "/zone/fra/zc1" || last.V != proto.Version {
 			t.Errorf("announced %+v", last)
 		}
+		mu.Unlock()
 		r.frozen.Store(true)
 		time.Sleep(4 * time.Second)
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		if last := said[len(said)-1]; len(last.Routers) != 0 {
 			t.Errorf("a router silent for four seconds is still announced")
 		}

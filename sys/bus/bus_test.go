@@ -174,6 +174,20 @@ func TestQueueGroupsShareAndUnsubscribeEnds(t *testing.T) {
 	}
 }
 
+func TestAnnouncementOfALargeZone(t *testing.T) {
+	b := start(t, Config{})
+	got := make(chan int, 1)
+	if _, err := b.Subscribe("test.big", func(_ string, data []byte) { got <- len(data) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Publish("test.big", strings.Repeat("x", 4<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-got; n != 4<<20+2 {
+		t.Errorf("%d bytes came", n)
+	}
+}
+
 func TestClosedBus(t *testing.T) {
 	b := start(t, Config{})
 	if err := b.Close(); err != nil {

@@ -89,8 +89,8 @@ func (b *Bus) answer(m *nats.Msg, h func(ctx context.Context, data []byte) (any,
 	ctx, cancel := context.WithTimeout(b.ctx, timeout)
 	defer cancel()
 	out, err := h(ctx, m.Data)
-	if m.Reply == "" {
-		return
+	if m.Reply == "" || err != nil && ctx.Err() != nil {
+		return // nobody waits, or no more: the requester knows that it timed out
 	}
 	reply := nats.NewMsg(m.Reply)
 	if err == nil {

@@ -19,6 +19,9 @@ func (b *Bus) embed(cfg Config) error {
 		NoSigs:       true,
 		PingInterval: time.Second,
 		MaxPingsOut:  2,
+		// A zone's announcement names every meeting of every router: 200 routers with 100 meetings
+		// each are 1.3 MB, over the engine's default of 1 MiB.
+		MaxPayload: 8 << 20,
 		// No HTTP monitor, no system account, no JetStream, no cluster: core messages only.
 		NoSystemAccount: true,
 	}
