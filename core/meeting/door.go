@@ -175,7 +175,6 @@ func (m *Meeting) takeOver(now time.Time, p *person, e Join) {
 	}
 	m.resize(p, e)
 	p.recv.layoutVersion = 0
-	m.do(Admit{ID: p.id, Slots: p.recv.slots})
 	for k := range p.src {
 		s := &p.src[k]
 		s.active = s.active && p.perms&(1<<k) != 0 // the new token may permit less
@@ -185,11 +184,14 @@ func (m *Meeting) takeOver(now time.Time, p *person, e Join) {
 			p.confirmBy = now.Add(confirmFor)
 			m.wakeSeat(p.confirmBy)
 		}
-		if s.open {
-			m.do(Gate{Source: proto.Source(p.id, proto.Kind(k)), Open: true})
-		}
 		m.refreshGate(now, p, proto.Kind(k))
 		m.resetWanted(p, proto.Kind(k))
+	}
+	m.do(Admit{ID: p.id, Slots: p.recv.slots})
+	for k := range p.src {
+		if p.src[k].open {
+			m.do(Gate{Source: proto.Source(p.id, proto.Kind(k)), Open: true})
+		}
 	}
 	m.rewire(p)
 	m.mapOne(now, p)
@@ -200,7 +202,7 @@ func (m *Meeting) takeOver(now time.Time, p *person, e Join) {
 // gone takes note of a closed control channel.
 func (m *Meeting) gone(now time.Time, e Gone) {
 	p := m.people[e.ID]
-	if p == nil || !p.here {
+	if p == nil || !p.here || e.Why == proto.CodeReplaced {
 		return
 	}
 	if p.waiting || e.Why == proto.CodeLeft {

@@ -140,8 +140,12 @@ func Restore(now time.Time, cfg Config, b []byte) (*Meeting, error) {
 			continue
 		}
 		var given proto.Role
-		if st.Role == proto.RoleCohost {
+		switch st.Role {
+		case proto.RoleHost:
+		case proto.RoleCohost:
 			given = st.Role
+		default:
+			st.Role = proto.RoleParticipant
 		}
 		remember(st.ID, given)
 		m.arrived++

@@ -19,14 +19,15 @@ type world struct {
 	t    *testing.T
 	m    *Meeting
 	now  time.Time
-	acts []Action // of the last event
+	acts []Action // of the last event, or the last passing of time
 
 	clients map[proto.ParticipantID]*clientModel
 	gates   map[proto.SourceID]bool
 	wires   map[proto.ParticipantID]map[int]wire
 	slots   map[proto.ParticipantID][]proto.Slot
 	seed    uint32
-	quick   bool // leave the expensive comparisons out
+	log     strings.Builder // all actions so far
+	quick   bool            // leave the expensive comparisons out
 }
 
 // clientModel is what one client knows from the messages it got.
@@ -79,7 +80,6 @@ func (w *world) do(e Event) *world {
 	if _, ok := e.(Tick); !ok {
 		w.clear()
 	}
-	w.acts = w.acts[:0]
 	if j, ok := e.(Join); ok {
 		w.client(j.Claims.Participant).closed = ""
 	}
@@ -93,6 +93,9 @@ func (w *world) do(e Event) *world {
 			break
 		}
 		w.acts = append(w.acts, a)
+		if !w.quick {
+			fmt.Fprintf(&w.log, "%T%+v\n", a, a)
+		}
 		w.apply(e, a)
 	}
 	w.check()
@@ -101,6 +104,7 @@ func (w *world) do(e Event) *world {
 
 // clear empties what clients were sent by the last event, or while time passed.
 func (w *world) clear() {
+	w.acts = w.acts[:0]
 	for _, c := range w.clients {
 		c.inbox = nil
 	}
@@ -507,13 +511,4 @@ func count[A Action](acts []Action) int {
 		}
 	}
 	return n
-}
-
-// trace writes actions for a failure.
-func trace(acts []Action) string {
-	var b strings.Builder
-	for _, a := range acts {
-		fmt.Fprintf(&b, "%T%+v\n", a, a)
-	}
-	return b.String()
 }
