@@ -19,6 +19,11 @@ import (
 // Rungs start staggered by H, so that TCP does not win where UDP works but is a little slower; the
 // first that is up is used at once. The rung that worked last time from this network starts at once
 // beside the first.
+//
+// The credentials of one grant or welcome are one set: transports that come with one set are one peer
+// connection to the router, which numbers their packets together. A router keys a transport once, so a
+// lane that was up needs credentials of a fresh set, and then all lanes move to it, each keeping its old
+// transport until the new one is up. A welcome brings a spare set, so the first repair costs no request.
 
 // ladder is S11's order, best first.
 var ladder = [...]proto.Rung{proto.UDP8801, proto.TCP8801, proto.TLS443}
@@ -37,7 +42,8 @@ type lane struct {
 	inUse   *rungTry
 	round   int
 	retryAt time.Time
-	channel int // control attempt it was (re)started beside
+	channel int  // control attempt it was (re)started beside
+	spent   bool // was up with the set in use: that set's credentials will not do again
 }
 
 // rungTry is one attempt of one lane on one rung.
@@ -48,6 +54,7 @@ type rungTry struct {
 	upAt     time.Time
 	deadline time.Time
 	done     bool // failed or closed
+	set      int  // mediaClock.set it belongs to
 	try      *Attempt
 }
 
@@ -56,6 +63,8 @@ type mediaClock struct {
 	contentAt time.Time // content starts then
 	limit     time.Time // joined, and no media path at all until then
 	everUp    bool      // some lane was up on this router
+	set       int       // counts the sets of credentials used
+	spare     []proto.Credentials
 }
 
 // stagger is H of the design.
@@ -63,18 +72,32 @@ func (m *Mind) stagger() time.Duration {
 	return min(max(2*m.rtt()+50*time.Millisecond, minH), maxH)
 }
 
-// startLanes starts audio and video beside the control channel, and whatever else was wanted. Lanes
-// that are up stay: the router is the same.
-func (m *Mind) startLanes(now time.Time) {
+// startLanes starts audio and video beside the control channel, and whatever else was wanted, with the
+// credentials of a fresh grant. Where all lanes are up already they stay, and the credentials are spare:
+// the router is the same.
+func (m *Mind) startLanes(now time.Time, fresh []proto.Credentials) {
 	m.lanes[proto.GroupAudio].wanted = true
 	if !m.cfg.OneGroup {
 		m.lanes[proto.GroupVideo].wanted = true
 	}
 	for g := range m.lanes {
+		if l := &m.lanes[g]; l.wanted && l.inUse == nil {
+			m.renew(now, fresh, "a fresh grant came")
+			return
+		}
+	}
+	m.media.spare = fresh
+}
+
+// renew moves all lanes to another set of credentials. What is in use stays until its successor is up.
+func (m *Mind) renew(now time.Time, fresh []proto.Credentials, why string) {
+	m.grant.Groups, m.media.spare = fresh, nil
+	m.media.set++
+	for g := range m.lanes {
 		l := &m.lanes[g]
-		if l.wanted && l.inUse == nil {
-			m.dropTries(now, proto.Group(g), nil, "a fresh grant came")
-			l.round = 0
+		l.spent, l.round = false, 0
+		if l.wanted {
+			m.dropTries(now, proto.Group(g), func(t *rungTry) bool { return t != l.inUse }, why)
 			m.climb(now, proto.Group(g))
 		}
 	}
@@ -84,6 +107,9 @@ func (m *Mind) startLanes(now time.Time) {
 func (m *Mind) climb(now time.Time, g proto.Group) {
 	l := &m.lanes[g]
 	l.tries, l.retryAt, l.channel = nil, time.Time{}, m.control.id
+	if l.inUse != nil {
+		l.tries = append(l.tries, l.inUse)
+	}
 	h, n := m.stagger(), 0
 	for _, rung := range ladder {
 		if !slices.Contains(m.cfg.Rungs, rung) || len(m.candidates(rung)) == 0 {
@@ -93,7 +119,7 @@ func (m *Mind) climb(now time.Time, g proto.Group) {
 		if rung == m.cfg.LastRung {
 			at = now
 		}
-		l.tries = append(l.tries, &rungTry{rung: rung, startAt: at})
+		l.tries = append(l.tries, &rungTry{rung: rung, startAt: at, set: m.media.set})
 		n++
 	}
 	m.startDue(now, g)
@@ -150,11 +176,11 @@ func (m *Mind) handleTransportUp(now time.Time, e TransportUp) {
 	t.upAt, t.deadline = now, time.Time{}
 	m.media.everUp, m.media.limit = true, time.Time{}
 	t.try.end(m, now, Won, "")
-	l.inUse = t
+	l.inUse, l.spent = t, true
 	m.do(UseTransport{Attempt: t.id, Group: g, Rung: t.rung})
 	m.progress(now, "media", fmt.Sprintf("%s over %s", g, t.rung))
 	// What is worse than this one has lost; what is better may still come and take over.
-	m.dropTries(now, g, func(o *rungTry) bool { return rank(o.rung) > rank(t.rung) }, "a better path is up")
+	m.dropTries(now, g, func(o *rungTry) bool { return o.set != t.set || rank(o.rung) > rank(t.rung) }, "a better path is up")
 }
 
 // dropTries closes the attempts of a lane that match; nil matches all.
@@ -216,23 +242,50 @@ func (m *Mind) handleTransportDown(now time.Time, id int, text string) {
 	}
 }
 
-// welcomeLanes: the router keeps this participant now. anew: it did not know us from before, so what
-// stood with it is gone.
-func (m *Mind) welcomeLanes(now time.Time, anew bool) {
+// welcomeLanes: the router keeps this participant now, and has sent fresh credentials. anew: it did not
+// know us from before, so what stood with it is gone.
+func (m *Mind) welcomeLanes(now time.Time, anew bool, fresh []proto.Credentials) {
 	m.media.contentAt = now.Add(m.cfg.ContentAfter)
-	if !m.media.everUp {
+	if !m.media.everUp && m.media.limit.IsZero() {
 		m.media.limit = now.Add(m.cfg.MediaFor)
 	}
+	if len(fresh) == 0 {
+		fresh = m.grant.Groups
+	} else {
+		m.media.spare = fresh
+	}
+	stale, idle := false, false
 	for g := range m.lanes {
 		l := &m.lanes[g]
-		switch {
-		case !l.wanted:
-		case anew && l.channel != m.control.id:
+		stale = stale || l.wanted && anew && l.channel != m.control.id
+		idle = idle || l.wanted && !slices.ContainsFunc(l.tries, func(t *rungTry) bool { return !t.done })
+	}
+	if stale {
+		for g := range m.lanes {
 			m.dropTries(now, proto.Group(g), nil, "the server started anew")
-			m.climb(now, proto.Group(g))
-		case l.inUse == nil && !slices.ContainsFunc(l.tries, func(t *rungTry) bool { return !t.done }):
-			m.climb(now, proto.Group(g)) // what was refused before may be admitted now
 		}
+	}
+	if stale || idle { // what was refused before may be admitted now
+		m.renew(now, fresh, "the server started anew")
+	}
+}
+
+// repair sets a lane up again that has lost its transport or never got one.
+func (m *Mind) repair(now time.Time, g proto.Group) {
+	l := &m.lanes[g]
+	l.retryAt = time.Time{}
+	switch {
+	case m.state == In && len(m.media.spare) > 0:
+		round := l.round
+		m.renew(now, m.media.spare, "media moves to fresh transports")
+		l.round = round
+	case m.state == In && l.spent:
+		// A fresh grant and a new control channel bring two fresh sets (design §4: rejoining media).
+		m.progress(now, "resume", "media is set up anew")
+		m.closeControl()
+		m.again(now, "")
+	default:
+		m.climb(now, g)
 	}
 }
 
@@ -263,7 +316,7 @@ func (m *Mind) advanceMedia(now time.Time) {
 			}
 		}
 		if due(now, l.retryAt) {
-			m.climb(now, proto.Group(g))
+			m.repair(now, proto.Group(g))
 		}
 	}
 	if m.state == In && due(now, m.media.limit) {
@@ -298,7 +351,7 @@ func (m *Mind) wakeMedia(w *waker) {
 func (m *Mind) closeLanes(now time.Time, why string) {
 	for g := range m.lanes {
 		m.dropTries(now, proto.Group(g), nil, why)
-		m.lanes[g].retryAt, m.lanes[g].round = time.Time{}, 0
+		m.lanes[g].retryAt, m.lanes[g].round, m.lanes[g].spent = time.Time{}, 0, false
 	}
-	m.media.everUp, m.media.limit, m.media.contentAt = false, time.Time{}, time.Time{}
+	m.media.everUp, m.media.limit, m.media.contentAt, m.media.spare = false, time.Time{}, time.Time{}, nil
 }

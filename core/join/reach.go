@@ -175,9 +175,13 @@ func (m *Mind) useGrant(now time.Time, g proto.Grant) {
 	if g.Router != m.grant.Router {
 		m.closeLanes(now, "the meeting is on another server")
 	}
+	fresh := g.Groups
+	if g.Router == m.grant.Router {
+		g.Groups = m.grant.Groups // of the transports that stand
+	}
 	m.grant = g
 	m.openControl(now)
-	m.startLanes(now)
+	m.startLanes(now, fresh)
 }
 
 func (m *Mind) openControl(now time.Time) {
@@ -228,11 +232,8 @@ func (m *Mind) handleWelcomed(now time.Time, e Welcomed) {
 	m.arrived(now)
 	m.control.try.end(m, now, Won, "joined")
 	m.control.welcomedAt = now
-	if len(e.Groups) > 0 {
-		m.grant.Groups = e.Groups
-	}
 	m.do(Joined{Router: m.grant.Router, Zone: m.grant.Zone, Resumed: m.control.everIn, MS: m.ms(now)})
-	m.welcomeLanes(now, m.control.everIn && !e.Resumed)
+	m.welcomeLanes(now, m.control.everIn && !e.Resumed, e.Groups)
 	m.control.everIn = true
 }
 

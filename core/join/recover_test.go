@@ -224,15 +224,59 @@ func TestLadderTraces(t *testing.T) {
 	w.record("udp-takes-over")
 }
 
-func TestLostTransportIsSetUpAgain(t *testing.T) {
+// welcomes makes every welcome bring credentials of a set of its own, as routers do.
+func welcomes(w *world) {
+	n := 0
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		n++
+		set := string(rune('0' + n))
+		return []Event{ControlUp{o.Attempt}, Welcomed{Attempt: o.Attempt, Resumed: w.m.control.everIn, Groups: []proto.Credentials{
+			{Group: 0, Ufrag: "wa" + set}, {Group: 1, Ufrag: "wv" + set}, {Group: 2, Ufrag: "wc" + set}}}}, []float64{60, 80}
+	}
+}
+
+func TestContentBelongsToTheSamePeerConnection(t *testing.T) {
 	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	welcomes(w)
+	w.run(5000)
+	if s, _ := last[StartTransport](w); s.Credentials.Ufrag != "c" {
+		t.Errorf("content started with %q, want the grant's, as audio and video", s.Credentials.Ufrag)
+	}
+}
+
+// TestLostTransportMovesAllToFreshCredentials: the spare set of the welcome first, then a fresh grant and
+// channel. A transport in use stays until its successor is up.
+func TestLostTransportMovesAllToFreshCredentials(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	welcomes(w)
 	w.run(9000)
-	audio := w.m.lanes[proto.GroupAudio].inUse.id
-	w.at(10_000, TransportLost{Attempt: audio, Text: "silent for 1.5 s"})
+	video := w.m.lanes[proto.GroupVideo].inUse.id
+	w.at(10_000, TransportLost{Attempt: w.m.lanes[proto.GroupAudio].inUse.id, Text: "silent for 1.5 s"})
+	w.run(10_050)
+	if l := &w.m.lanes[proto.GroupVideo]; l.inUse == nil || l.inUse.id != video {
+		t.Error("video was broken before its successor was made")
+	}
 	w.run(12_000)
-	s, at := last[StartTransport](w)
-	if s.Group != proto.GroupAudio || at != 10_000 {
-		t.Errorf("%v at %v", s.Group, at)
+	s, at := find[StartTransport](w)
+	if len(s) != 6 || at[3] != 10_000 || s[3].Credentials.Ufrag != "wa1" || s[5].Credentials.Ufrag != "wc1" {
+		t.Errorf("%d transports at %v: %+v", len(s), at, s)
+	}
+	if r, _ := find[Route](w); len(r) != 1 {
+		t.Errorf("%d routes: the spare set makes one unnecessary", len(r))
+	}
+	if c, _ := find[CloseTransport](w); len(c) != 2 {
+		t.Errorf("%d old transports closed, want video's and content's", len(c))
+	}
+	w.at(20_000, TransportLost{Attempt: w.m.lanes[proto.GroupAudio].inUse.id, Text: "silent for 1.5 s"})
+	w.run(23_000)
+	w.wantState(In)
+	if r, at := find[Route](w); len(r) != 2 || at[1] != 20_000 {
+		t.Errorf("%d routes at %v", len(r), at)
+	}
+	for g := range w.m.lanes {
+		if w.m.lanes[g].inUse == nil || w.m.lanes[g].inUse.set != w.m.media.set {
+			t.Errorf("%v is not on the fresh set", proto.Group(g))
+		}
 	}
 	w.record("transport-lost")
 }
@@ -324,7 +368,7 @@ func TestAnyEventsAnyOrder(t *testing.T) {
 			code := codes[r.IntN(len(codes))]
 			events := []Event{Start{}, w.answer(zones, g), LookupFailed{}, PingDone{Controller: ctrl, RTT: r.Float64() * 300}, PingFailed{Controller: ctrl},
 				ProbeDone{Addr: "a:8801", RTT: 5}, ProbeFailed{Addr: "b:8801"}, TunnelUp{"t"}, TunnelFailed{URL: "t"}, RouteDone{ctrl, g},
-				RouteFailed{Controller: ctrl, Code: code, Grant: &g}, ControlUp{id}, Welcomed{Attempt: id}, WaitingRoom{Attempt: id},
+				RouteFailed{Controller: ctrl, Code: code, Grant: &g}, ControlUp{id}, Welcomed{Attempt: id, Groups: g.Groups, Resumed: r.IntN(2) == 0}, WaitingRoom{Attempt: id},
 				Refused{Attempt: id, Code: code, Grant: &g}, ControlLost{Attempt: id}, TransportUp{id}, TransportFailed{Attempt: id},
 				TransportLost{Attempt: id}, NeedContent{}, NetworkChanged{}, Tick{}, Tick{}, Tick{}}
 			m.Handle(now, events[r.IntN(len(events))])
