@@ -139,3 +139,31 @@ func BenchmarkTicketOpen(b *testing.B) {
 		}
 	}
 }
+
+func TestTicketRouter(t *testing.T) {
+	ufrag := ZoneKey{1}.Credentials(someTicket()).Ufrag
+	if tag, ok := TicketRouter(ufrag); !ok || tag != RouterTag("mmr1") {
+		t.Errorf("tag %x, %v", tag, ok)
+	}
+	for _, bad := range []string{"", ufrag[:47], "AA" + ufrag[2:], "\n\n\n\n\n\n\n\n" + ufrag[8:], "!!!!!!!!" + ufrag[8:]} {
+		if _, ok := TicketRouter(bad); ok {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+func FuzzTicketOpen(f *testing.F) {
+	k := ZoneKey{1}
+	f.Add(k.Credentials(someTicket()).Ufrag)
+	f.Add(strings.Repeat("A", ufragLen))
+	f.Fuzz(func(t *testing.T, ufrag string) {
+		got, pwd, ok := k.Open(ufrag)
+		if !ok {
+			return
+		}
+		// Only what the key's holder made is taken, and it has one spelling.
+		if c := k.Credentials(got); c.Ufrag != ufrag || c.Password != pwd {
+			t.Errorf("%q opens to %+v, which is %q", ufrag, got, c.Ufrag)
+		}
+	})
+}
