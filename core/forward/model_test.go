@@ -46,7 +46,7 @@ type modelLeg struct {
 	lastTime rtp.Time
 	lastAt   time.Time
 	sent     bool
-	row      int // it follows
+	row      int                             // it follows
 	numbers  map[StreamID]map[int64]modelOut // of every number a stretch covers
 	used     map[int64]bool
 	out      map[rtp.Seq]modelOut // by number on the wire, for retransmissions
