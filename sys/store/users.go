@@ -211,3 +211,11 @@ func otherAdmins(ctx context.Context, tx bun.Tx, but string) error {
 	}
 	return err
 }
+
+// FirstAdmin is the active administrator who has been here longest.
+func (s *Store) FirstAdmin(ctx context.Context) (User, error) {
+	var u User
+	err := s.read.NewSelect().Model(&u).Where("role = ?", RoleAdmin).Where("status = ?", UserActive).
+		OrderExpr("created_at, id").Limit(1).Scan(ctx)
+	return u, classify("reading administrator", err)
+}

@@ -1,0 +1,138 @@
+package web
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"parley/sys/store"
+	"parley/sys/trust"
+)
+
+// sessionFor is how long a sign-in lasts.
+const sessionFor = 7 * 24 * time.Hour
+
+// signIn answers POST /api/v1/session: address and password in, a bearer token out.
+func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
+	trace := s.trace(w)
+	body, err := s.openSession(w, r)
+	if err != nil {
+		s.renderError(w, r, trace, err)
+		return
+	}
+	render(w, http.StatusOK, body)
+}
+
+// sessionBody is the answer to a sign-in.
+type sessionBody struct {
+	Token     string   `json:"token"`
+	ExpiresAt string   `json:"expires_at"`
+	User      userBody `json:"user"`
+}
+
+func (s *Server) openSession(w http.ResponseWriter, r *http.Request) (any, error) {
+	o, err := readObject(r)
+	if err != nil {
+		return nil, err
+	}
+	var email, password string
+	o.text("email", &email, 0, 128)
+	o.text("password", &password, 0, 1024)
+	for _, f := range []string{"email", "password"} {
+		if !o.has(f) {
+			o.fault(f, "Is required.")
+		}
+	}
+	if err := o.err(); err != nil {
+		return nil, err
+	}
+	email = strings.ToLower(strings.TrimSpace(email))
+	now, addr := s.now(), s.client(r)
+
+	// The hash takes tens of milliseconds, too long for the guard's lock. Each try is counted as a
+	// failure before it is looked at, so that many at once count one by one; a right password clears that.
+	if _, wait := s.logins.try(now, addr, email, false, func() bool { return false }); wait > 0 {
+		return nil, slowDown(w, wait)
+	}
+	u, err := s.cfg.Store.UserByEmail(r.Context(), email)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	ok, rehash, err := s.hasher.CheckPassword(r.Context(), u.Password, password)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || u.Status != store.UserActive {
+		return nil, refuse(http.StatusUnauthorized, codeCredentials, "The email address or the password is wrong.")
+	}
+	s.logins.forgive(addr, email)
+
+	newHash := ""
+	if rehash {
+		if newHash, err = s.hasher.HashPassword(r.Context(), password); err != nil {
+			return nil, err
+		}
+	}
+	token := trust.NewAPIToken()
+	x := store.Session{Hash: trust.HashToken(token), UserID: u.ID, Kind: store.SessionLogin, CreatedAt: now, ExpiresAt: now.Add(sessionFor)}
+	if err := s.cfg.Store.CreateSession(r.Context(), x); err != nil {
+		return nil, err
+	}
+	if err := s.cfg.Store.LoggedIn(r.Context(), u.ID, u.Password, newHash, now); err != nil {
+		return nil, err
+	}
+	u.LoginAt = now
+	return sessionBody{token, stampText(x.ExpiresAt), s.userBody(u)}, nil
+}
+
+func slowDown(w http.ResponseWriter, wait time.Duration) error {
+	w.Header().Set("Retry-After", strconv.Itoa(seconds(wait)))
+	return refuse(http.StatusTooManyRequests, codeSlowDown, "Too many tries. Wait a moment and try again.")
+}
+
+// seconds rounds a wait up: who comes back after it gets a look.
+func seconds(wait time.Duration) int { return int((wait + time.Second - 1) / time.Second) }
+
+// whoAmI answers GET /api/v1/session.
+func (s *Server) whoAmI(_ *http.Request, c caller) (int, any, error) {
+	return http.StatusOK, map[string]userBody{"user": s.userBody(c.user)}, nil
+}
+
+// signOut answers DELETE /api/v1/session. A token nobody knows is signed out already.
+func (s *Server) signOut(w http.ResponseWriter, r *http.Request) {
+	trace := s.trace(w)
+	t := token(r)
+	if t == "" {
+		s.renderError(w, r, trace, errToken)
+		return
+	}
+	if err := s.cfg.Store.DeleteSession(r.Context(), trust.HashToken(t)); err != nil {
+		s.renderError(w, r, trace, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// jwks answers GET /.well-known/jwks.json with the keys of meeting tokens (RFC 7517, RFC 8037).
+func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
+	type key struct {
+		Kty string `json:"kty"`
+		Crv string `json:"crv"`
+		X   string `json:"x"`
+		Kid string `json:"kid"`
+		Use string `json:"use"`
+		Alg string `json:"alg"`
+	}
+	keys := []key{}
+	for _, k := range s.cfg.Site.Keys() {
+		x, ok := strings.CutPrefix(k.Key, "ed25519:")
+		if _, err := base64.RawURLEncoding.DecodeString(x); ok && err == nil {
+			keys = append(keys, key{"OKP", "Ed25519", x, k.ID, "sig", "EdDSA"})
+		}
+	}
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	render(w, http.StatusOK, map[string][]key{"keys": keys})
+}
