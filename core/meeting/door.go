@@ -1,6 +1,7 @@
 package meeting
 
 import (
+	"math"
 	"time"
 
 	"parley/wire/proto"
@@ -75,8 +76,11 @@ func (m *Meeting) join(now time.Time, e Join) {
 	}
 }
 
+// refuse turns somebody away who has no seat. Remove takes with it what came up before the decision:
+// media transports may be there before the control channel.
 func (m *Meeting) refuse(id proto.ParticipantID, code proto.Code, text string) {
 	m.do(Close{ID: id, Bye: proto.Bye{Code: code, Text: text}})
+	m.do(Remove{ID: id})
 }
 
 // wait puts a newcomer into the waiting room.
@@ -174,7 +178,7 @@ func (m *Meeting) takeOver(now time.Time, p *person, e Join) {
 		m.start(now)
 	}
 	m.resize(p, e)
-	p.recv.layoutVersion = 0
+	p.recv.layoutVersion = math.MinInt // a new client counts from where it likes
 	for k := range p.src {
 		s := &p.src[k]
 		s.active = s.active && p.perms&(1<<k) != 0 // the new token may permit less

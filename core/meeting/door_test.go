@@ -82,6 +82,9 @@ func TestJoinChecks(t *testing.T) {
 			}
 			w.join(c.id, c.role)
 			got := string(w.client(c.id).closed)
+			if got != "" {
+				w.want("transports that came early go", w.acts[len(w.acts)-1], Action(Remove{ID: c.id}))
+			}
 			switch {
 			case w.client(c.id).in:
 				got = "in"

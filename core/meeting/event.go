@@ -86,14 +86,16 @@ type Admit struct {
 }
 
 // Close sends Bye and closes a control channel. With CodeReplaced it means the channel before the
-// newest one. It may name someone who got no seat: a Join that was refused.
+// newest one. It may name someone who got no seat, a Join that was refused, or someone away, who has no
+// channel now.
 type Close struct {
 	ID     proto.ParticipantID
 	Bye    proto.Bye
 	Revoke bool // tombstone this participant: removed by a host
 }
 
-// Remove says that a seat is gone: transports, legs and streams go with it.
+// Remove says that a seat is gone: transports, legs and streams go with it, but not the tombstone of a
+// Close with Revoke before it. It also follows the Close of a refused Join.
 type Remove struct {
 	ID proto.ParticipantID
 }

@@ -84,6 +84,9 @@ func TestLayoutDecides(t *testing.T) {
 
 	// Tiles that cannot be shown are passed over.
 	w.pass(time.Second).layout(1, 3, 100, 1, 99, 3, 3, 2).want("3", w.slotOf(1, 3, proto.Video) != "", true).want("2", w.slotOf(1, 2, proto.Video) != "", true)
+	w.joinWith(1, 2).pass(time.Second).want("kept over a resume", w.slotOf(1, 3, proto.Video) != "", true)
+	w.layout(1, 0, 100, 2).want("a resumed client counts anew", w.slotOf(1, 3, proto.Video), "")
+	w.pass(time.Second)
 	many := proto.Layout{Version: 9, Tiles: make([]proto.Tile, maxTiles+1)}
 	w.say(1, many).wantFailed(1, proto.CodeBadRequest)
 

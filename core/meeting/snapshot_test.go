@@ -53,25 +53,26 @@ func TestMeetingOutlivesItsRouter(t *testing.T) {
 }
 
 func TestSnapshotFits(t *testing.T) {
-	w := newWorld(t, Config{MaxPeople: 2000}, proto.Settings{JoinBeforeHost: true})
-	w.quick = true
+	m := New(start, Config{MaxPeople: 2000}, proto.Settings{JoinBeforeHost: true})
+	now, first := start, proto.MaxParticipantID-1
 	for id := proto.ParticipantID(1); id <= 1500; id++ {
 		c := claims(proto.MaxParticipantID-id, part)
 		c.Name = strings.Repeat("名", 64)
-		w.do(Join{Claims: c, Seed: uint32(id)})
+		m.Handle(now, Join{Claims: c, Seed: uint32(id)})
 		if id > 500 {
-			w.do(Gone{c.Participant, proto.CodeLeft})
+			m.Handle(now, Gone{c.Participant, proto.CodeLeft})
 		}
 		if id%20 == 0 {
-			w.say(proto.MaxParticipantID-1, proto.Said{Text: strings.Repeat("x", 4000)})
-			w.pass(time.Second)
+			now = now.Add(time.Second)
+			m.Handle(now, Received{first, proto.Said{Text: strings.Repeat("x", 4000)}})
 		}
+		drain(m)
 	}
-	b := w.m.Snapshot()
+	b := m.Snapshot()
 	if len(b) > MaxSnapshotLen {
 		t.Fatalf("snapshot has %d bytes", len(b))
 	}
-	m, err := Restore(w.now, Config{}, b)
+	m, err := Restore(now, Config{}, b)
 	if err != nil {
 		t.Fatal(err)
 	}
