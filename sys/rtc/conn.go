@@ -74,6 +74,7 @@ type Conn struct {
 
 	wmu     sync.Mutex // sending
 	out     *srtp.Context
+	flight  [][]byte // DTLS sent since DTLS was last heard
 	scratch []byte
 	msg     [1]link.Message
 }
@@ -183,6 +184,9 @@ func (c *Conn) receive(now time.Time, pc link.PacketConn, from netip.AddrPort, b
 	case first < 4:
 		c.answeredLocked(now, pc, from, b)
 	case first >= 20 && first < 64:
+		c.wmu.Lock()
+		c.flight = nil
+		c.wmu.Unlock()
 		c.pipe.push(b)
 	case first >= 128 && first < 192:
 		if c.in != nil {
@@ -272,7 +276,21 @@ func (c *Conn) sendLocked(r *route, b []byte) error {
 func (c *Conn) sendDTLS(b []byte) {
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
+	if len(c.flight) < pipeLen {
+		c.flight = append(c.flight, slices.Clone(b))
+	}
 	c.sendLocked(c.cur.Load(), b)
+}
+
+// turnLocked goes on over another route, the flight under way first: DTLS itself would wait for its
+// timer. mu is held, which is always taken before wmu.
+func (c *Conn) turnLocked(r *route) {
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	c.cur.Store(r)
+	for _, b := range c.flight {
+		c.sendLocked(r, b)
+	}
 }
 
 // RTT is the round trip measured by the latest answered check, 0 before the first.

@@ -57,7 +57,7 @@ func (c *Conn) answeredLocked(now time.Time, pc link.PacketConn, from netip.Addr
 	sent.route.answered = true
 	close(sent.route.works)
 	if cur := c.cur.Load(); c.in == nil && !cur.answered {
-		c.cur.Store(sent.route) // the first candidate is silent, this one is not
+		c.turnLocked(sent.route) // the first candidate is silent, this one is not
 	}
 	select {
 	case c.kick <- struct{}{}:

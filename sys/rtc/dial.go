@@ -66,7 +66,9 @@ func Dial(ctx context.Context, cfg DialConfig) (*Conn, error) {
 		c.Close()
 		return nil, err
 	}
-	c.check(c.cur.Load(), time.Now())
+	for _, r := range c.due() {
+		c.check(r, time.Now())
+	}
 	c.wg.Go(c.keepChecking)
 	dctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -18,17 +18,30 @@ import (
 
 // wires is the network of a test: datagrams with a delay, and a filter that may lose them.
 type wires struct {
-	mu     sync.Mutex
-	delay  time.Duration
-	lose   func(from, to netip.AddrPort, b []byte) bool
-	seen   func(from, to netip.AddrPort, b []byte)
-	conns  map[netip.AddrPort]*memConn
-	port   uint16
-	events int
+	mu    sync.Mutex
+	delay time.Duration
+	lose  func(from, to netip.AddrPort, b []byte) bool
+	seen  func(from, to netip.AddrPort, b []byte)
+	conns map[netip.AddrPort]*memConn
+	port  uint16
 }
 
 func newWires(delay time.Duration) *wires {
 	return &wires{delay: delay, conns: map[netip.AddrPort]*memConn{}, port: 40000}
+}
+
+// filter loses the datagrams f says; nil loses none.
+func (w *wires) filter(f func(from, to netip.AddrPort, b []byte) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lose = f
+}
+
+// watch shows every datagram to f.
+func (w *wires) watch(f func(from, to netip.AddrPort, b []byte)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen = f
 }
 
 // inject delivers a datagram as if from had sent it.
@@ -331,6 +344,20 @@ func (r *router) sendTo(tr *Transport, pkt []byte) {
 		}
 		via.WriteBatch([]link.Message{{Buf: b, N: len(b), Addr: to, Local: from}})
 	})
+}
+
+// transport is the one that came up last.
+func (r *router) transport() (tr *Transport) {
+	r.t.Helper()
+	r.do(func(time.Time) {
+		if len(r.up) > 0 {
+			tr = r.up[len(r.up)-1]
+		}
+	})
+	if tr == nil {
+		r.t.Fatal("no transport is up")
+	}
+	return tr
 }
 
 func (r *router) counters() (c Counters) {

@@ -55,19 +55,22 @@ func newLimiter(perSecond int) *limiter {
 	return &limiter{rate: float64(perSecond), burst: 4 * float64(perSecond), seed: maphash.MakeSeed()}
 }
 
+// bucket is the one of an address's network.
+func (l *limiter) bucket(addr netip.Addr) *bucket {
+	bits := 64
+	if addr = addr.Unmap().WithZone(""); addr.Is4() {
+		bits = 24
+	}
+	network, _ := addr.Prefix(bits) // only an invalid address has none
+	return &l.buckets[maphash.Comparable(l.seed, network)%limiterSize]
+}
+
+// allow takes a token of the address's network.
 func (l *limiter) allow(now time.Time, addr netip.Addr) bool {
 	if l.rate < 0 {
 		return false
 	}
-	bits := 64
-	if addr = addr.Unmap(); addr.Is4() {
-		bits = 24
-	}
-	prefix, err := addr.WithZone("").Prefix(bits)
-	if err != nil {
-		return false
-	}
-	b := &l.buckets[maphash.Comparable(l.seed, prefix)%limiterSize]
+	b := l.bucket(addr)
 	if b.at.IsZero() {
 		b.tokens = l.burst
 	} else {

@@ -104,4 +104,4 @@ type Counters struct {
 }
 
 // DroppedFor is the number of datagrams dropped for a reason.
-func (c *Counters) DroppedFor(r Reason) uint64 { return c.Dropped[r] }
+func (c Counters) DroppedFor(r Reason) uint64 { return c.Dropped[r] }

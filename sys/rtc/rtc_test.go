@@ -48,13 +48,14 @@ func TestKeysStandAfterTwoRoundTrips(t *testing.T) {
 		if c.MappedAddr() != c.LocalAddr() {
 			t.Errorf("mapped %v, local %v", c.MappedAddr(), c.LocalAddr())
 		}
-		media(t, r, c, r.up[0])
+		media(t, r, c)
 	})
 }
 
 // media sends a packet each way.
-func media(t *testing.T, r *router, c *Conn, tr *Transport) {
+func media(t *testing.T, r *router, c *Conn) {
 	t.Helper()
+	tr := r.transport()
 	var n int
 	r.do(func(time.Time) { n = len(r.got) })
 	up := rtpPacket(7, uint16(1+n))
@@ -89,7 +90,7 @@ func TestLostFlightsAreRepeated(t *testing.T) {
 				w := newWires(oneWay)
 				r := startRouter(t, w, nil)
 				n, lost := 0, false
-				w.lose = func(from, to netip.AddrPort, b []byte) bool {
+				w.filter(func(from, to netip.AddrPort, b []byte) bool {
 					if b[0] == c.first {
 						n++
 						if n == c.nth {
@@ -98,7 +99,7 @@ func TestLostFlightsAreRepeated(t *testing.T) {
 						}
 					}
 					return false
-				}
+				})
 				began := time.Now()
 				conn := r.join(w.host("198.51.100.7"), "user1")
 				took := time.Since(began)
@@ -108,7 +109,7 @@ func TestLostFlightsAreRepeated(t *testing.T) {
 				if took > time.Second {
 					t.Errorf("took %v", took)
 				}
-				media(t, r, conn, r.up[0])
+				media(t, r, conn)
 			})
 		})
 	}
@@ -119,10 +120,10 @@ func TestAHandshakeSurvivesHeavyLoss(t *testing.T) {
 		w := newWires(oneWay)
 		r := startRouter(t, w, nil)
 		n := 0
-		w.lose = func(netip.AddrPort, netip.AddrPort, []byte) bool { n++; return n%3 == 0 }
+		w.filter(func(netip.AddrPort, netip.AddrPort, []byte) bool { n++; return n%3 == 0 })
 		conn := r.join(w.host("198.51.100.7"), "user1")
-		w.lose = nil
-		media(t, r, conn, r.up[0])
+		w.filter(nil)
+		media(t, r, conn)
 	})
 }
 
@@ -131,14 +132,14 @@ func TestCheckOvertakenByItsClientHello(t *testing.T) {
 		w := newWires(oneWay)
 		r := startRouter(t, w, nil)
 		var held []byte
-		w.lose = func(from, to netip.AddrPort, b []byte) bool {
+		w.filter(func(from, to netip.AddrPort, b []byte) bool {
 			if b[0] == 0 && to == routerAddr && held == nil {
 				held = bytes.Clone(b)
 				time.AfterFunc(20*time.Millisecond, func() { w.inject(from, to, held) })
 				return true
 			}
 			return false
-		}
+		})
 		began := time.Now()
 		r.join(w.host("198.51.100.7"), "user1")
 		if got, want := time.Since(began), 4*oneWay+20*time.Millisecond; got != want {
@@ -163,7 +164,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWires(oneWay)
 		r := startRouter(t, w, nil)
-		w.lose = func(netip.AddrPort, netip.AddrPort, []byte) bool { return true }
+		w.filter(func(netip.AddrPort, netip.AddrPort, []byte) bool { return true })
 		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 		defer cancel()
 		began := time.Now()
@@ -194,7 +195,7 @@ func TestASilentFirstCandidateIsLeft(t *testing.T) {
 		if c.RemoteAddr() != routerAddr {
 			t.Errorf("remote %v", c.RemoteAddr())
 		}
-		if took := time.Since(began); took > 500*time.Millisecond {
+		if took := time.Since(began); took > 6*oneWay {
 			t.Errorf("took %v", took)
 		}
 	})
@@ -205,7 +206,7 @@ func TestAReboundTransportGoesOnWithoutAHandshake(t *testing.T) {
 		w := newWires(oneWay)
 		r := startRouter(t, w, nil)
 		c := r.join(w.host("198.51.100.7"), "user1")
-		media(t, r, c, r.up[0])
+		media(t, r, c)
 		before := c.LocalAddr()
 		began := time.Now()
 		if err := c.Rebind(t.Context()); err != nil {
@@ -217,7 +218,7 @@ func TestAReboundTransportGoesOnWithoutAHandshake(t *testing.T) {
 		if c.LocalAddr() == before {
 			t.Error("same socket")
 		}
-		time.Sleep(oneWay)
+		time.Sleep(oneWay + time.Millisecond)
 		r.do(func(time.Time) {
 			if _, to, _, ok := r.up[0].Path(); !ok || to != c.LocalAddr() {
 				t.Errorf("router sends to %v, want %v", to, c.LocalAddr())
@@ -230,7 +231,7 @@ func TestAReboundTransportGoesOnWithoutAHandshake(t *testing.T) {
 			t.Errorf("%d handshakes", n)
 		}
 		r.do(func(time.Time) { r.got = r.got[:1] })
-		media(t, r, c, r.up[0])
+		media(t, r, c)
 		time.Sleep(3 * time.Second)
 		w.mu.Lock()
 		if w.conns[before] != nil {
@@ -238,7 +239,7 @@ func TestAReboundTransportGoesOnWithoutAHandshake(t *testing.T) {
 		}
 		w.mu.Unlock()
 		// Nobody answers: the transport stays as it was.
-		w.lose = func(from, to netip.AddrPort, b []byte) bool { return from != c.LocalAddr() && to != c.LocalAddr() }
+		w.filter(func(from, to netip.AddrPort, b []byte) bool { return from != c.LocalAddr() && to != c.LocalAddr() })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		at := c.LocalAddr()
@@ -246,7 +247,7 @@ func TestAReboundTransportGoesOnWithoutAHandshake(t *testing.T) {
 			t.Errorf("rebinding into nothing: %v", err)
 		}
 		r.do(func(time.Time) { r.got = r.got[:2] })
-		media(t, r, c, r.up[0])
+		media(t, r, c)
 	})
 }
 
@@ -261,9 +262,7 @@ func TestAClientNoticesALostRouter(t *testing.T) {
 				t.Errorf("down while consent stood: %v", r.down)
 			}
 		})
-		w.mu.Lock()
-		w.lose = func(netip.AddrPort, netip.AddrPort, []byte) bool { return true }
-		w.mu.Unlock()
+		w.filter(func(netip.AddrPort, netip.AddrPort, []byte) bool { return true })
 		began := time.Now()
 		_, _, err := c.Read(make([]byte, 1500))
 		if took := time.Since(began); err != ErrLost || took > clientLost+consentEvery {
@@ -291,13 +290,13 @@ func TestProbes(t *testing.T) {
 		h := w.host("198.51.100.7")
 		for _, padded := range []bool{false, true} {
 			sent, got := 0, 0
-			w.seen = func(from, to netip.AddrPort, b []byte) {
+			w.watch(func(from, to netip.AddrPort, b []byte) {
 				if to == routerAddr {
 					sent = len(b)
 				} else {
 					got = len(b)
 				}
-			}
+			})
 			rtt, mapped, err := Probe(t.Context(), h, routerAddr, padded)
 			if err != nil || rtt != 2*oneWay || mapped.Addr() != h.addr {
 				t.Errorf("padded %v: %v %v %v", padded, rtt, mapped, err)
