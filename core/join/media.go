@@ -221,6 +221,9 @@ func (m *Mind) handleTransportDown(now time.Time, id int, text string) {
 	if l.inUse == t {
 		l.inUse = nil
 		m.progress(now, "media", fmt.Sprintf("%s over %s is lost", g, t.rung))
+		if !slices.ContainsFunc(m.lanes[:], func(l lane) bool { return l.inUse != nil }) {
+			m.media.everUp, m.media.limit = false, now.Add(m.cfg.ReachFor)
+		}
 	}
 	if l.inUse != nil {
 		return // a better rung did not come up; the one in use goes on

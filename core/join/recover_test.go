@@ -294,6 +294,20 @@ func TestNoMediaPathIsTold(t *testing.T) {
 	w.record("no-media")
 }
 
+func TestMediaThatDiesForGoodIsTold(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	welcomes(w)
+	w.run(9000)
+	w.media = func(StartTransport) (Event, float64) { return nil, 0 }
+	for g := range w.m.lanes {
+		w.at(10_000, TransportLost{Attempt: w.m.lanes[g].inUse.id})
+	}
+	w.run(60_000)
+	if f, at := first[Failed](w); at != 40_000 || f.WebURL == "" {
+		t.Errorf("failed at %v: %+v", at, f)
+	}
+}
+
 func TestContentStartsWhenSomebodyShares(t *testing.T) {
 	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
 	w.at(600, NeedContent{})
