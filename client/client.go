@@ -203,6 +203,7 @@ func (c *Client) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { c.Leave() })
 	defer stop()
 	now := time.Now()
+	c.media.startedAt = now
 	if err := c.startRecording(now); err != nil {
 		c.cancel()
 		return err
@@ -277,7 +278,7 @@ func (c *Client) act(now time.Time) {
 	for n := 0; ; n++ {
 		a, ok := c.mind.Next()
 		if !ok {
-			if n > 0 {
+			if _, left := c.over.(*Left); n > 0 && !left { // what stood until the end is the report
 				c.keepReport()
 			}
 			return
@@ -339,6 +340,7 @@ func (c *Client) fail(f join.Failed) {
 // shutdown ends all that runs and waits for it.
 func (c *Client) shutdown(now time.Time) {
 	c.closeControl(0, proto.Bye{Code: proto.CodeLeft})
+	c.finishGoodbye()
 	c.closeMedia(now)
 	reason := Ended{Reason: "lost", Text: c.over.Error()}
 	switch over := c.over.(type) {

@@ -23,6 +23,7 @@ const (
 // control is the control channel. Owned by the loop.
 type control struct {
 	ch       *channel
+	leaving  *channel // said goodbye last
 	heardAt  time.Time
 	pingAt   time.Time
 	pings    int64
@@ -36,14 +37,15 @@ type channel struct {
 	attempt int
 	out     chan []byte
 	cancel  context.CancelFunc
-	up      bool // hello sent
-	in      bool // welcomed
+	said    chan struct{} // closed when the writer has ended: the goodbye is out
+	up      bool          // hello sent
+	in      bool          // welcomed
 }
 
 // openControl dials the router and says hello.
 func (c *Client) openControl(a join.OpenControl, now time.Time) {
 	ctx, cancel := context.WithCancel(c.ctx)
-	ch := &channel{attempt: a.Attempt, out: make(chan []byte, queueLen), cancel: cancel}
+	ch := &channel{attempt: a.Attempt, out: make(chan []byte, queueLen), said: make(chan struct{}), cancel: cancel}
 	c.control = control{ch: ch, pingedAt: map[int64]time.Time{}, heardAt: now, rtt: c.control.rtt}
 	at, nonce := c.mind.ServerTime(now), trust.NewNonce()
 	hello := proto.Hello{
@@ -108,6 +110,7 @@ func (c *Client) read(ctx context.Context, ws *link.WebSocket, ch *channel) {
 
 // write sends what is queued; a nil message ends the channel in an orderly way.
 func write(ctx context.Context, ws *link.WebSocket, ch *channel) {
+	defer close(ch.said)
 	defer ch.cancel()
 	for {
 		select {
@@ -150,8 +153,15 @@ func (c *Client) closeControl(attempt int, bye proto.Bye) {
 		return
 	}
 	// The goodbye must not hold up what comes next; the writer gets a moment and is then cut off.
-	timer := time.AfterFunc(byeTimeout, ch.cancel)
-	c.room.goodbyes = append(c.room.goodbyes, timer)
+	time.AfterFunc(byeTimeout, ch.cancel)
+	c.control.leaving = ch
+}
+
+// finishGoodbye waits for the last goodbye to be out, for half a second at most.
+func (c *Client) finishGoodbye() {
+	if c.control.leaving != nil {
+		<-c.control.leaving.said
+	}
 }
 
 // send queues a control message. A full queue means a router that does not read: the channel is given

@@ -48,7 +48,6 @@ type media struct {
 }
 
 func (m *media) init() {
-	m.startedAt = time.Now()
 	m.lanes = map[int]*lane{}
 	m.slots, m.rtx = map[uint32]*inSlot{}, map[uint32]*inSlot{}
 	m.lastFrames = map[uint32]uint64{}

@@ -18,7 +18,6 @@ type room struct {
 	version    uint64
 	state      proto.State
 	layout     int
-	goodbyes   []*time.Timer
 
 	// What this client has said about itself, to be said again on a new channel.
 	wishes *proto.Layout

@@ -233,6 +233,8 @@ func TestLoopHasContinuousTime(t *testing.T) {
 		}
 		if d := f.PTS - last[f.Kind]; seen[f.Kind] && (d <= 0 || d > 80*time.Millisecond) {
 			t.Fatalf("%v: step of %v at %v", f.Kind, d, f.PTS)
+		} else if gap := d - 20*time.Millisecond; seen[f.Kind] && f.Kind == Audio && (gap > 2*time.Millisecond || gap < -2*time.Millisecond) {
+			t.Fatalf("sound has a gap of %v at %v", gap, f.PTS)
 		}
 		last[f.Kind], seen[f.Kind] = f.PTS, true
 	}
@@ -315,6 +317,36 @@ func TestNextKeyWithoutOneSkipsNothing(t *testing.T) {
 	if want := len(readAll(t, path, Options{})); n < want-1 || n > want {
 		t.Errorf("%d frames, want %d", n, want)
 	}
+}
+
+func TestLostSoundIsFilledWithSilence(t *testing.T) {
+	frames := readAll(t, ffmpeg(t, "gap.ogg", "-map", "1:a", "-c:a", "libopus"), Options{})
+	w, err := Create(filepath.Join(t.TempDir(), "out.webm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range frames {
+		if i%10 == 3 || i%10 == 4 {
+			continue
+		}
+		f.PTS += 7 * time.Millisecond
+		if _, err := w.Write(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	back := readAll(t, w.Path(), Options{})
+	if len(back) != len(frames) {
+		t.Fatalf("%d packets, want %d", len(back), len(frames))
+	}
+	for i := 1; i < len(back); i++ {
+		if d := back[i].PTS - back[i-1].PTS; d < 18*time.Millisecond || d > 22*time.Millisecond {
+			t.Errorf("step of %v at %v", d, back[i].PTS)
+		}
+	}
+	ffprobe(t, w.Path())
 }
 
 func TestCrashLosesAtMostTheOpenCluster(t *testing.T) {

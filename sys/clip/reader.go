@@ -40,12 +40,11 @@ type Reader struct {
 
 	ahead  []Frame       // read, not yet given out
 	shift  time.Duration // added to every time stamp of the file
-	end    time.Duration // where what was read so far ends, shifted
 	last   time.Duration // time stamp of the last frame given out
 	laps   int
-	nLap   int // frames read in this lap
-	step   [2]time.Duration
-	prev   [2]time.Duration
+	fill   []Frame // silence still to give at the turn of a lap
+	lap    [2]span // of what was read in this lap, by kind
+	given  [2]span // of what was given out, by kind
 	closed bool
 }
 
@@ -219,17 +218,39 @@ func (r *Reader) Laps() int { return r.laps }
 // Next gives the next frame. At the end of the file it returns io.EOF, or with Loop goes on at the
 // start. A damaged file ends where it is damaged.
 func (r *Reader) Next() (Frame, error) {
+	var f Frame
 	if len(r.ahead) > 0 {
-		f := r.ahead[0]
+		f = r.ahead[0]
 		r.ahead = r.ahead[1:]
-		r.last = f.PTS
-		return f, nil
+	} else {
+		var err error
+		if f, err = r.read(); err != nil {
+			return Frame{}, err
+		}
 	}
-	f, err := r.read()
-	if err == nil {
-		r.last = f.PTS
+	r.last = f.PTS
+	r.given[f.Kind].add(f)
+	return f, nil
+}
+
+// span is the time that some frames of one kind cover.
+type span struct {
+	any         bool
+	start, last time.Duration // time stamps
+	end         time.Duration // where the next frame is due
+	step        time.Duration // between pictures
+}
+
+func (s *span) add(f Frame) {
+	if !s.any {
+		s.any, s.start, s.step = true, f.PTS, time.Second/30
+	} else if d := f.PTS - s.last; d > 0 && d < time.Second {
+		s.step = d
 	}
-	return f, err
+	s.last, s.end = f.PTS, f.PTS+s.step
+	if f.Kind == Audio {
+		s.end = f.PTS + OpusDuration(f.Data)
+	}
 }
 
 // read takes one frame from the file and puts it on the timeline.
@@ -240,15 +261,19 @@ func (r *Reader) read() (Frame, error) {
 	if err := r.ctx.Err(); err != nil {
 		return Frame{}, err
 	}
+	if len(r.fill) > 0 {
+		f := r.fill[0]
+		r.fill = r.fill[1:]
+		return f, nil
+	}
 	for {
 		f, err := r.in.next()
 		if err == nil {
 			f.PTS += r.shift
-			r.nLap++
-			r.account(f)
+			r.lap[f.Kind].add(f)
 			return f, nil
 		}
-		if !r.opts.Loop || r.nLap == 0 {
+		if !r.opts.Loop || !r.lap[Audio].any && !r.lap[Video].any {
 			return Frame{}, io.EOF
 		}
 		r.close()
@@ -257,25 +282,40 @@ func (r *Reader) read() (Frame, error) {
 			return Frame{}, err
 		}
 		r.laps++
-		r.nLap = 0
-		r.shift = r.end
-		r.prev = [2]time.Duration{}
+		if f, ok := r.turnOver(); ok {
+			return f, nil
+		}
 	}
 }
 
-// account keeps track of where the file ends: the last frame lasts as long as the one before it.
-func (r *Reader) account(f Frame) {
-	step := OpusDuration(f.Data)
-	if f.Kind == Video {
-		if d := f.PTS - r.prev[Video]; d > 0 && d < time.Second && r.prev[Video] != 0 {
-			r.step[Video] = d
-		}
-		if step = r.step[Video]; step == 0 {
-			step = time.Second / 30
-		}
+// silence is 20 ms of nothing in Opus, shortSilence 10 ms.
+var (
+	silence      = []byte{0xf8, 0xff, 0xfe}
+	shortSilence = []byte{0xf0, 0xff, 0xfe}
+)
+
+// turnOver puts the next lap behind this one. Sound decides where: its packets have no gap between
+// them, since players that ignore small gaps would otherwise run a little further ahead of the picture
+// with every lap. Where the sound is shorter than the picture, silence fills it up.
+func (r *Reader) turnOver() (fill Frame, ok bool) {
+	sound, picture := r.lap[Audio], r.lap[Video]
+	r.lap = [2]span{}
+	if !sound.any {
+		r.shift += picture.end - picture.start
+		return Frame{}, false
 	}
-	r.prev[f.Kind] = f.PTS
-	r.end = max(r.end, f.PTS+step)
+	length := sound.end - sound.start
+	var frames []Frame
+	for at := sound.end; picture.any && length < picture.end-picture.start-picture.step/2; at += 20 * time.Millisecond {
+		frames = append(frames, Frame{Kind: Audio, Codec: Opus, PTS: at, Key: true, Data: bytes.Clone(silence)})
+		length += 20 * time.Millisecond
+	}
+	r.shift += length
+	if len(frames) == 0 {
+		return Frame{}, false
+	}
+	r.fill = append(r.fill, frames[1:]...)
+	return frames[0], true
 }
 
 // NextKey moves on to the next key frame of the picture, which is how a file answers a request for
@@ -307,16 +347,24 @@ func (r *Reader) NextKey() bool {
 	}
 }
 
-// closeUp drops the frames before ahead[i] and moves all later ones forward in time.
+// closeUp drops what lies before the key frame ahead[i] and moves all that is later forward in time.
+// Sound goes on without a gap, with the last packet before the key frame that keeps pictures in order.
 func (r *Reader) closeUp(i int) {
-	at := r.ahead[0].PTS // where the stream would have gone on
-	by := r.ahead[i].PTS - at
-	if i == 0 || by <= 0 {
+	key := r.ahead[i].PTS
+	by, from := key-r.ahead[0].PTS, key
+	if sound := r.given[Audio]; sound.any {
+		for _, f := range r.ahead[:i] {
+			if d := f.PTS - sound.end; f.Kind == Audio && (!r.given[Video].any || key-d > r.given[Video].last+r.given[Video].step/2) {
+				by, from = d, f.PTS
+			}
+		}
+	}
+	if by <= 0 {
 		return
 	}
 	var kept []Frame
 	for j, f := range r.ahead {
-		if j < i && (f.Kind == Video || f.PTS < r.ahead[i].PTS) {
+		if f.Kind == Video && j < i || f.Kind == Audio && f.PTS < from {
 			continue
 		}
 		f.PTS -= by
@@ -324,9 +372,11 @@ func (r *Reader) closeUp(i int) {
 	}
 	r.ahead = kept
 	r.shift -= by
-	r.end -= by
-	r.prev[Audio] -= by
-	r.prev[Video] -= by
+	for k := range r.lap {
+		r.lap[k].start -= by
+		r.lap[k].last -= by
+		r.lap[k].end -= by
+	}
 }
 
 // Close ends reading and whatever converts the file.

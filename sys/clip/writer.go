@@ -38,6 +38,8 @@ type Writer struct {
 	size    int
 	last    [2]time.Duration
 	any     [2]bool
+	heard   time.Duration // where the sound so far ends
+	filling bool
 	end     time.Duration
 	cues    []cue
 	closed  bool
@@ -103,6 +105,11 @@ func (w *Writer) Write(f Frame) (wrote bool, err error) {
 	if err := w.learn(f); err != nil {
 		return false, err
 	}
+	if f.Kind == Audio && w.any[Audio] && !w.filling {
+		if err := w.fillGap(f.PTS); err != nil {
+			return false, err
+		}
+	}
 	if w.mustCut(f) {
 		if err := w.flush(); err != nil {
 			return false, err
@@ -120,9 +127,36 @@ func (w *Writer) Write(f Frame) (wrote bool, err error) {
 	step := OpusDuration(f.Data)
 	if f.Kind == Video {
 		step = time.Second / 30
+	} else {
+		w.heard = f.PTS + step
 	}
 	w.end = max(w.end, f.PTS+step)
 	return true, nil
+}
+
+// maxFill is how long a hole in the sound may be to be filled with silence. Decoders pass over small
+// holes and would play all that follows too early; at large ones they go by the time stamps.
+const maxFill = 200 * time.Millisecond
+
+// fillGap puts silence where packets were lost before a packet that is due at pts.
+func (w *Writer) fillGap(pts time.Duration) error {
+	gap := pts - w.heard
+	if gap > maxFill {
+		return nil
+	}
+	w.filling = true
+	defer func() { w.filling = false }()
+	for at := w.heard; gap >= 5*time.Millisecond; {
+		data, n := silence, 20*time.Millisecond
+		if gap < 15*time.Millisecond {
+			data, n = shortSilence, 10*time.Millisecond
+		}
+		if _, err := w.Write(Frame{Kind: Audio, Codec: Opus, PTS: at, Key: true, Data: data}); err != nil {
+			return err
+		}
+		at, gap = at+n, gap-n
+	}
+	return nil
 }
 
 // learn writes the head again when a frame tells something new about its track.
