@@ -297,7 +297,7 @@ func (n *Node) openZones(context.Context) error {
 		srv, err := zone.New(zone.Config{
 			Zone: z.ID, ID: z.Server, Name: z.Name, URL: base, Hosting: z.Hosting, Lat: z.Lat, Lon: z.Lon,
 			Build: n.deps.Build, Bus: n.bus, Verifier: n.keys.verifier, ZoneKey: n.keys.zones[z.ID],
-			Signer: signer, Metrics: n.metrics, Log: n.log,
+			Signer: signer, Metrics: n.metrics.With("controller", z.Server), Log: n.log,
 		})
 		if err != nil {
 			return err

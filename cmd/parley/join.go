@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"parley/client"
+	"parley/sys/clip"
+	"parley/wire/proto"
+)
+
+// joinCmd is `parley join`.
+type joinCmd struct {
+	Meeting  string        `arg:"" help:"Link of the meeting, or its number." name:"link|number"`
+	Site     string        `help:"Base URL of the site, with a number." env:"PARLEY_SITE" placeholder:"URL"`
+	Passcode string        `help:"Passcode, with a number." placeholder:"P"`
+	Name     string        `help:"Name the others see." default:"Guest"`
+	Publish  string        `help:"Send this file: WebM, Matroska, IVF and Ogg as they are, others through ffmpeg." placeholder:"FILE"`
+	Loop     bool          `help:"Send the file again and again."`
+	Record   string        `help:"Record everyone into this directory, one file each." placeholder:"DIR"`
+	For      time.Duration `help:"Leave after this long." placeholder:"DUR"`
+	Explain  bool          `help:"Say at the end how the connection came to be, attempt by attempt."`
+	JSON     bool          `name:"json" help:"One event per line, in JSON."`
+	Token    string        `help:"Join as a signed-in user, with this session or API token." env:"PARLEY_TOKEN" placeholder:"TOKEN"`
+	trustFlags
+}
+
+// Run joins and stays until told to leave.
+func (c *joinCmd) Run(e *env) error {
+	cfg, err := c.config(e)
+	if err != nil {
+		return err
+	}
+	out := newJoinOutput(e, c.JSON)
+	cfg.Events = out.event
+	cl, err := client.New(cfg)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(e.ctx))
+	defer cancel()
+	// A signal or the end of --for leaves in order; a client that does not get out in time is cut off.
+	var leaving sync.WaitGroup
+	leaving.Go(func() {
+		var after <-chan time.Time
+		if c.For > 0 {
+			t := time.NewTimer(c.For)
+			defer t.Stop()
+			after = t.C
+		}
+		select {
+		case <-e.ctx.Done():
+		case <-after:
+		case <-ctx.Done():
+			return
+		}
+		cl.Leave()
+		select {
+		case <-time.After(leaveFor):
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	err = cl.Run(ctx)
+	cancel()
+	leaving.Wait()
+	if c.Explain {
+		out.explain(cl.Explain())
+	}
+	return joinResult(err)
+}
+
+// leaveFor is how long an orderly leave may take, recordings included.
+const leaveFor = 10 * time.Second
+
+// clientConfig turns flags into the library's terms.
+func (c *joinCmd) clientConfig() (client.Config, error) {
+	cfg := client.Config{Site: c.Site, Passcode: c.Passcode, Name: c.Name, Build: build, Bearer: c.Token, Record: c.Record}
+	if client.IsLink(c.Meeting) {
+		l, err := client.ParseLink(c.Meeting)
+		if err != nil {
+			return cfg, &exitError{exitUsage, err}
+		}
+		cfg.Number, cfg.Pwd = l.Number, l.Pwd
+		if cfg.Site == "" {
+			cfg.Site = l.Site
+		}
+		return cfg, nil
+	}
+	n, err := cleanNumber(c.Meeting)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.Number = n
+	if cfg.Site == "" {
+		return cfg, &exitError{exitUsage, errors.New("a number needs --site, such as --site https://meet.example.org; a link brings its own")}
+	}
+	return cfg, nil
+}
+
+// config is clientConfig with the files opened.
+func (c *joinCmd) config(e *env) (client.Config, error) {
+	cfg, err := c.clientConfig()
+	if err != nil {
+		return cfg, err
+	}
+	if cfg.TLS, err = c.trustFlags.config(); err != nil {
+		return cfg, err
+	}
+	if c.Record != "" {
+		if err := os.MkdirAll(c.Record, 0o755); err != nil {
+			return cfg, &exitError{exitUsage, fmt.Errorf("--record: %w", err)}
+		}
+	}
+	if c.Publish != "" {
+		file, err := clip.Open(e.ctx, c.Publish, clip.Options{Loop: c.Loop})
+		if err != nil {
+			return cfg, &exitError{exitUsage, fmt.Errorf("--publish: %w", err)}
+		}
+		cfg.Publish = file
+	}
+	return cfg, nil
+}
+
+// cleanNumber reads a meeting number as people write it.
+func cleanNumber(s string) (string, error) {
+	n, err := client.CleanNumber(s)
+	if err != nil {
+		return "", &exitError{exitUsage, err}
+	}
+	return n, nil
+}
+
+// joinResult is the exit code of how a participation ended.
+func joinResult(err error) error {
+	var left *client.Left
+	var refused *client.Refused
+	var noPath *client.ConnectError
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return nil
+	case errors.As(err, &left):
+		if left.Code == proto.CodeEjected {
+			return &exitError{exitRefused, errors.New(left.Text)}
+		}
+		return nil
+	case errors.As(err, &refused):
+		return &exitError{exitRefused, errors.New(refused.Text)}
+	case errors.As(err, &noPath):
+		return &exitError{exitNoPath, errors.New(strings.TrimSpace(noPath.Error()))}
+	}
+	return err
+}

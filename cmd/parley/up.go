@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"parley/node"
+	"parley/sys/monitor"
+	"parley/ui"
+)
+
+// upCmd is `parley up`.
+type upCmd struct {
+	Data      string   `help:"Directory of the database and the site's keys (default: the user's data directory)." placeholder:"DIR"`
+	HTTPS     string   `name:"https" help:"Address of the HTTPS listener." default:":8443" placeholder:"ADDR"`
+	HTTP      string   `name:"http" help:"Address of the plain listener for this machine alone; - for none." default:"localhost:8080" placeholder:"ADDR"`
+	Media     []string `help:"UDP address of media." default:":8801" placeholder:"ADDR"`
+	Advertise []string `help:"Addresses clients are told for media (default: those of this machine)." placeholder:"IP"`
+	Zones     []string `help:"Meeting zones to run, each with a controller and a router." default:"main" placeholder:"NAME"`
+	Site      string   `help:"Public base URL, if people reach this machine by a name of its own." placeholder:"URL"`
+	JSON      bool     `name:"json" help:"Say on one line of JSON what was started."`
+	LogLevel  string   `help:"debug, info, warn or error." default:"warn" enum:"debug,info,warn,error"`
+}
+
+// Run starts everything and serves until a signal.
+func (c *upCmd) Run(e *env) error {
+	data := c.Data
+	if data == "" {
+		dir, err := dataDir()
+		if err != nil {
+			return err
+		}
+		data = dir
+	}
+	log, err := monitor.NewLogger(e.stderr, monitor.LogConfig{Level: c.LogLevel})
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	n, ready, err := node.Up(e.ctx, node.UpConfig{
+		Data: data, HTTPS: c.HTTPS, HTTP: c.HTTP, Media: c.Media, Advertise: c.Advertise, Zones: c.Zones, Site: c.Site,
+	}, node.Deps{UI: ui.Files(), Build: build, Log: log})
+	if err != nil {
+		return err
+	}
+	return serveNode(e, n, func(w io.Writer) error {
+		if c.JSON {
+			return json.NewEncoder(w).Encode(ready)
+		}
+		return printReady(w, ready, data)
+	})
+}
+
+// serveNode runs a node, and says it is ready once it accepts connections.
+func serveNode(e *env, n *node.Node, ready func(io.Writer) error) error {
+	ctx, cancel := context.WithCancel(e.ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	// The listeners are bound already: whoever reads the line and connects is queued, not refused.
+	if err := ready(e.stdout); err != nil {
+		cancel()
+		<-done
+		return fmt.Errorf("saying where to go: %w", err)
+	}
+	return <-done
+}
+
+// printReady is the first screen of somebody who has never seen Parley.
+func printReady(w io.Writer, r node.Ready, data string) error {
+	lines := fmt.Sprintf("Parley is ready.\n\n  Open     %s\n", r.Site)
+	if r.HTTP != "" {
+		lines += fmt.Sprintf("  or       %s   (from this machine, no certificate warning)\n", r.HTTP)
+	}
+	lines += fmt.Sprintf("  Media    UDP %s\n  Data     %s\n", r.Media, data)
+	if r.Admin.Password != "" {
+		lines += fmt.Sprintf("\n  Sign in as %s with password %s\n  (made just now and shown only this time; change it with: parley user passwd)\n", r.Admin.Email, r.Admin.Password)
+	} else {
+		lines += fmt.Sprintf("\n  Sign in as %s\n", r.Admin.Email)
+	}
+	lines += fmt.Sprintf("\nA meeting, from another terminal:\n\n  export PARLEY_TOKEN=%s\n  parley meeting create --site %s --insecure --topic \"First meeting\"\n\nCtrl-C stops.\n", r.Token, r.Site)
+	_, err := io.WriteString(w, lines)
+	return err
+}
+
+// dataDir is $XDG_DATA_HOME/parley, ~/.local/share/parley by default, /var/lib/parley for root.
+func dataDir() (string, error) {
+	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "parley"), nil
+	}
+	if os.Geteuid() == 0 {
+		return "/var/lib/parley", nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no place for data: give --data: %w", err)
+	}
+	return filepath.Join(home, ".local", "share", "parley"), nil
+}
