@@ -93,7 +93,7 @@ var bodies = map[string]any{
 	"command-answer": &CommandAnswer{Done: true},
 	"keys-request":   &KeysRequest{Zone: "eu"},
 	"keys-answer":    &KeysAnswer{Site: "site-1", Tokens: []SigningKey{{"k1", "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}, ZoneKey: bytes.Repeat([]byte{7}, 32)},
-	"grant-request":  &GrantRequest{Meeting: "AAECAwQFBgcICQoLDA0ODw", Participant: 7, Router: "mmr-1", Epoch: 1},
+	"grant-request":  &GrantRequest{Meeting: "AAECAwQFBgcICQoLDA0ODw", Participant: 7, Router: "mmr-1", Epoch: 1, Lost: "mmr-1"},
 	"grant-answer":   &GrantAnswer{Grant: "eyJ.grant.sig"},
 }
 
