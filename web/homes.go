@@ -27,6 +27,7 @@ func (s *Server) listen() error {
 	}{
 		{fmt.Sprintf(proto.SubjectController, "*", "*"), s.hear},
 		{proto.SubjectEnded, s.meetingEnded},
+		{proto.SubjectRevoke, s.ejected},
 	} {
 		stop, err := s.cfg.Bus.Subscribe(sub.subject, func(_ string, data []byte) { sub.h(data) })
 		if err != nil {
@@ -153,6 +154,20 @@ func (s *Server) meetingEnded(data []byte) {
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		s.log.Error("end of a meeting not recorded", "err", err)
+	}
+}
+
+// ejected takes a router's word that a host has removed somebody, so that the same key or account gets
+// no new token. (Tombstones of whole meetings come from here, or are in the database already.)
+func (s *Server) ejected(data []byte) {
+	var r proto.Revoke
+	if err := json.Unmarshal(data, &r); err != nil || r.Seat == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.cfg.Store.EjectSeat(ctx, r.Meeting, r.Seat, s.now()); err != nil {
+		s.log.Error("removal from a meeting not recorded", "err", err)
 	}
 }
 

@@ -107,12 +107,15 @@ func (s *Server) answerLookup(r *http.Request) (*proto.LookupAnswer, error) {
 
 	seat, err := s.cfg.Store.TakeSeat(r.Context(), store.Seat{Meeting: m.ID, KeyHash: trust.KeyHash(q.Key), Name: q.Name, UserID: user.ID},
 		trust.NewParticipantID, now)
+	if errors.Is(err, store.ErrEjected) {
+		err = proto.NewError(proto.CodeEjected, "A host has removed you from this meeting.")
+	}
 	if err != nil {
 		return nil, err
 	}
 	info := proto.MeetingInfo{ID: m.ID, Number: numberText(m.Number), Topic: m.Topic, Hosting: m.Hosting}
 	a := &proto.LookupAnswer{V: proto.Version, Build: s.cfg.Build, Meeting: info, Participant: seat.Participant, Role: role,
-		ServerTime: now.UnixMilli(), Tunnels: s.cfg.Tunnels, YourAddr: addr.String(), WebURL: s.joinURL(s.base(r), m),
+		ServerTime: now.UnixMilli(), Tunnels: s.cfg.Tunnels, YourAddr: addrText(addr), WebURL: s.joinURL(s.base(r), m),
 		Keys: []proto.SigningKey{s.cfg.Site.GrantSigner().Key()}}
 	for _, c := range said {
 		a.Keys = append(a.Keys, c.Key)
@@ -204,6 +207,14 @@ func parseNumber(text string) (int64, bool) {
 	}
 	n, err := strconv.ParseInt(digits, 10, 64)
 	return n, err == nil
+}
+
+// addrText is an address for its owner, empty where it is not known.
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
 }
 
 // numberText is a number as messages carry it.

@@ -462,6 +462,27 @@ func TestMeetingReports(t *testing.T) {
 	}
 }
 
+func TestEjectedGetNoToken(t *testing.T) {
+	w := newTestSite(t, nil)
+	w.zone("par", 0, 0, "par-1 0/200")
+	m := w.meeting(testToken, nil)
+	eve := newPerson(t, "Eve").request(m)
+	a := w.joined("", eve)
+	if err := w.bus.Publish(proto.SubjectRevoke, proto.Revoke{Meeting: a.Meeting.ID, Seat: a.Participant, Expires: w.now().Add(time.Hour).Unix()}); err != nil {
+		t.Fatal(err)
+	}
+	var again answer
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); runtime.Gosched() { // the word is on its way
+		if again = w.lookup("", eve); again.status != 200 {
+			break
+		}
+	}
+	if again.status != 403 || code(t, again) != proto.CodeEjected {
+		t.Errorf("ejected: %d %s", again.status, again.body)
+	}
+	w.joined("", newPerson(t, "Ann").request(m))
+}
+
 func TestKeysOverTheBus(t *testing.T) {
 	w := newTestSite(t, nil)
 	var a proto.KeysAnswer

@@ -15,7 +15,10 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"parley/sys/bus"
 	"parley/sys/geo"
@@ -208,7 +211,7 @@ func (w *testSite) heard() {
 	}
 	deadline := time.Now().Add(20 * time.Second)
 	for {
-		for _, c := range w.srv.zones.fresh(w.now()) {
+		for _, c := range w.srv.zones.fresh(w.srv.now()) {
 			if c.ID == mark.ID {
 				return
 			}
@@ -232,6 +235,29 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+}
+
+func TestRunEndsAllItStarted(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	t.Run("site", func(t *testing.T) {
+		w := newTestSite(t, nil)
+		w.zone("par", 0, 0, "par-1 0/200")
+		w.joined("", newPerson(t, "Ann").request(w.meeting(testToken, nil)))
+	})
+}
+
+// The laboratory runs whole sites in bubbles of simulated time.
+func TestLivesInABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTestSite(t, func(c *Config) { c.Now = nil })
+		m := w.meeting(testToken, nil)
+		a := w.zone("par", 0, 0, "par-1 0/200")
+		time.Sleep(4 * time.Second)
+		w.announce(a)
+		w.lookup("", newPerson(t, "Ann").request(m)).want(t, 200)
+		time.Sleep(3 * time.Hour) // past a few purges
+		w.lookup("", newPerson(t, "Bob").request(m)).want(t, 503)
+	})
 }
 
 func TestEnsureAdminMakesOneAccountOnce(t *testing.T) {

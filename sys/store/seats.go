@@ -19,10 +19,12 @@ type Seat struct {
 	UserID      string    // empty: a guest
 	CreatedAt   time.Time `bun:",nullzero"`
 	SeenAt      time.Time `bun:",nullzero"` // last lookup
+	EjectedAt   time.Time `bun:",nullzero"` // not zero: a host has removed this person
 }
 
 // TakeSeat returns the seat of a key, which it makes the first time with an id of pick's that nobody
-// in the meeting has. Name, user and time of an existing seat are brought up to date.
+// in the meeting has. Name, user and time of an existing seat are brought up to date. ErrEjected: a
+// host has removed this key, or this user under any key, from the instance.
 func (s *Store) TakeSeat(ctx context.Context, seat Seat, pick func() proto.ParticipantID, now time.Time) (Seat, error) {
 	at := stamp(now)
 	err := s.update(ctx, func(tx bun.Tx) error {
@@ -31,7 +33,20 @@ func (s *Store) TakeSeat(ctx context.Context, seat Seat, pick func() proto.Parti
 		if err != nil && !notFound(err) {
 			return err
 		}
-		seat.SeenAt = at
+		if !was.EjectedAt.IsZero() {
+			return ErrEjected
+		}
+		if seat.UserID != "" {
+			out, err := tx.NewSelect().Model((*Seat)(nil)).Where("meeting = ?", seat.Meeting).
+				Where("user_id = ?", seat.UserID).Where("ejected_at IS NOT NULL").Exists(ctx)
+			if err != nil {
+				return err
+			}
+			if out {
+				return ErrEjected
+			}
+		}
+		seat.SeenAt, seat.EjectedAt = at, time.Time{}
 		if err == nil {
 			seat.Participant, seat.CreatedAt = was.Participant, was.CreatedAt
 			_, err = tx.NewUpdate().Model(&seat).WherePK().Exec(ctx)
@@ -53,6 +68,14 @@ func (s *Store) TakeSeat(ctx context.Context, seat Seat, pick func() proto.Parti
 		return err
 	})
 	return seat, classify("taking seat", err)
+}
+
+// EjectSeat notes that a host has removed somebody. A seat that is not there is no error: it was of an
+// instance that has been forgotten.
+func (s *Store) EjectSeat(ctx context.Context, id proto.MeetingID, p proto.ParticipantID, now time.Time) error {
+	_, err := s.write.NewRaw("UPDATE seats SET ejected_at = ? WHERE meeting = ? AND participant = ? AND ejected_at IS NULL",
+		stamp(now), id, p).Exec(ctx)
+	return classify("ejecting seat", err)
 }
 
 // Seats lists the seats of an instance, in order of participant id.

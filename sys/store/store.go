@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -34,6 +35,7 @@ var (
 	ErrEnded     = errors.New("meeting has ended")
 	ErrLastAdmin = errors.New("the site would have no administrator left")
 	ErrExpired   = errors.New("expired or used")
+	ErrEjected   = errors.New("a host has removed this person")
 )
 
 // Config says where the database is.
@@ -58,6 +60,16 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	readers := cfg.Readers
 	if readers <= 0 {
 		readers = 4
+	}
+	if cfg.Path != "" {
+		// SQLite would make it readable for everybody; its side files get the same mode as the database.
+		f, err := os.OpenFile(cfg.Path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("opening database: %w", err)
+		}
+		if err := f.Close(); err != nil {
+			return nil, fmt.Errorf("opening database: %w", err)
+		}
 	}
 	write, err := openPool(cfg.Path, 1, true)
 	if err != nil {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -525,13 +527,92 @@ func TestSeats(t *testing.T) {
 		seats, err := s.Seats(t.Context(), weekly().ID)
 		must(t, err)
 		want := []Seat{
-			{weekly().ID, "k1", 7, "A. renamed", "", t0, t0.Add(time.Minute)},
-			{weekly().ID, "k2", 8, "B", "", t0, t0},
+			{weekly().ID, "k1", 7, "A. renamed", "", t0, t0.Add(time.Minute), time.Time{}},
+			{weekly().ID, "k2", 8, "B", "", t0, t0, time.Time{}},
 		}
 		if diff := cmp.Diff(want, seats); diff != "" {
 			t.Errorf("seats differ (-want +got)\n%s", diff)
 		}
 	})
+}
+
+func TestEjectedStayOut(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		must(t, s.CreateUser(t.Context(), ann()))
+		must(t, s.CreateMeeting(t.Context(), weekly()))
+		next := proto.ParticipantID(0)
+		take := func(key, user string) (Seat, error) {
+			return s.TakeSeat(t.Context(), Seat{Meeting: weekly().ID, KeyHash: key, UserID: user},
+				func() proto.ParticipantID { next++; return next }, t0)
+		}
+		guest, err := take("k1", "")
+		must(t, err)
+		user, err := take("k2", "bob")
+		must(t, err)
+		must(t, s.EjectSeat(t.Context(), weekly().ID, guest.Participant, t0))
+		must(t, s.EjectSeat(t.Context(), weekly().ID, user.Participant, t0))
+		must(t, s.EjectSeat(t.Context(), "never", 1, t0))
+		for _, c := range []struct {
+			key, user string
+			want      error
+		}{
+			{"k1", "", ErrEjected},
+			{"k2", "bob", ErrEjected},
+			{"k3", "bob", ErrEjected}, // another device of the same account
+			{"k4", "", nil},
+			{"k5", "eve", nil},
+		} {
+			_, err := take(c.key, c.user)
+			if !errors.Is(err, c.want) {
+				t.Errorf("%s %s: %v, want %v", c.key, c.user, err, c.want)
+			}
+		}
+	})
+}
+
+func TestDatabaseIsPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "site.db")
+	s, err := Open(t.Context(), Config{Path: path})
+	must(t, err)
+	defer s.Close()
+	must(t, s.CreateUser(t.Context(), ann()))
+	files, err := filepath.Glob(path + "*")
+	must(t, err)
+	for _, f := range files {
+		st, err := os.Stat(f)
+		must(t, err)
+		if st.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", filepath.Base(f), st.Mode())
+		}
+	}
+}
+
+// The laboratory runs whole sites in bubbles of simulated time, with this database in them.
+func TestLivesInABubble(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "site.db")
+	for range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := Open(t.Context(), Config{Path: path})
+			must(t, err)
+			defer s.Close()
+			if _, err := s.User(t.Context(), ann().ID); errors.Is(err, ErrNotFound) {
+				must(t, s.CreateUser(t.Context(), ann()))
+			}
+			time.Sleep(time.Hour) // of the bubble
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(func() {
+					if err := s.LoggedIn(t.Context(), ann().ID, "", "", time.Now()); err != nil {
+						t.Error(err)
+					}
+					if _, err := s.User(t.Context(), ann().ID); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
 }
 
 func TestRacingLookupsOfOneKeyGetOneSeat(t *testing.T) {

@@ -51,6 +51,7 @@ CREATE TABLE seats (
     user_id     TEXT NOT NULL DEFAULT '',
     created_at  TIMESTAMP NOT NULL,
     seen_at     TIMESTAMP NOT NULL,
+    ejected_at  TIMESTAMP,
     PRIMARY KEY (meeting, key_hash),
     UNIQUE (meeting, participant)
 );
