@@ -105,6 +105,7 @@ func (m *Mind) handleRouteDone(now time.Time, e RouteDone) {
 	if e.Controller == m.reach.asked.controller {
 		m.reach.try.end(m, now, Won, "server "+e.Grant.Router)
 	}
+	m.reach.try.end(m, now, Lost, "another controller answered first")
 	m.reach.asked, m.reach.timeoutAt, m.reach.retryAt = target{}, time.Time{}, time.Time{}
 	m.progress(now, "route", "server "+e.Grant.Router+" in zone "+e.Grant.Zone)
 	m.useGrant(now, e.Grant)
@@ -163,6 +164,9 @@ func (m *Mind) refreshToken(now time.Time) {
 		return
 	}
 	m.tokenRefreshed = true
+	if m.zones.open {
+		m.stopMeasuring(now, nil)
+	}
 	m.closeControl()
 	m.closeLanes(now, "looking the meeting up again")
 	m.grant = proto.Grant{}
@@ -196,9 +200,10 @@ func (m *Mind) openControl(now time.Time) {
 	m.do(OpenControl{Attempt: m.control.id, Grant: m.grant, Via: m.zones.via})
 }
 
-// closeControl drops the channel, if any, without saying why in the record.
+// closeControl drops the channel, if any. Who knows a better reason has written it down before.
 func (m *Mind) closeControl() {
 	if m.control.id != 0 {
+		m.control.try.end(m, m.seenAt, Lost, "given up for another attempt")
 		m.do(CloseControl{Attempt: m.control.id})
 	}
 	m.control.id, m.control.up = 0, false
@@ -296,10 +301,14 @@ func (m *Mind) handleRefused(now time.Time, e Refused) {
 func (m *Mind) handleNetworkChanged(now time.Time) {
 	switch {
 	case m.state == LookingUp:
+		m.lookupAttempt.end(m, now, Lost, "the network changed")
+		m.do(Cancel{What: "lookup"})
 		m.sendLookup(now)
 	case m.state == Measuring:
+		m.stopMeasuring(now, nil)
 		m.openZones(now)
 	case m.state >= Routing:
+		m.reach.try.end(m, now, Lost, "the network changed")
 		// Old paths may look alive for seconds. A new control channel and fresh transports take four
 		// round trips (design §4).
 		m.note(now, "control", "server "+m.grant.Router, Lost, "the network changed")
@@ -370,5 +379,7 @@ func (m *Mind) drop(now time.Time) {
 	}
 	m.closeControl()
 	m.closeLanes(now, "over")
+	m.lookupAttempt.end(m, now, Lost, "over")
+	m.reach.try.end(m, now, Lost, "over")
 	m.reach.since, m.reach.timeoutAt, m.reach.retryAt = time.Time{}, time.Time{}, time.Time{}
 }

@@ -411,6 +411,11 @@ func TestAnyEventsAnyOrder(t *testing.T) {
 				t.Fatalf("seed %d: %v lies %v in the past", seed, why, now.Sub(at))
 			}
 			if m.State() == Over {
+				for _, a := range m.Explain().Attempts {
+					if a.Outcome == Pending {
+						t.Fatalf("seed %d: over, but still under way: %v", seed, a)
+					}
+				}
 				break
 			}
 			if !at.IsZero() && r.IntN(2) == 0 {
