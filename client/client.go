@@ -299,7 +299,11 @@ func (c *Client) act(now time.Time) {
 		case join.OpenControl:
 			c.openControl(a, now)
 		case join.CloseControl:
-			c.closeControl(a.Attempt, proto.Bye{Code: proto.CodeLeft})
+			if c.mind.State() == join.Over {
+				c.closeControl(a.Attempt)
+			} else {
+				c.dropControl(a.Attempt) // a goodbye would give the seat up
+			}
 		case join.StartTransport:
 			c.startTransport(a, now)
 		case join.UseTransport:
@@ -339,7 +343,7 @@ func (c *Client) fail(f join.Failed) {
 
 // shutdown ends all that runs and waits for it.
 func (c *Client) shutdown(now time.Time) {
-	c.closeControl(0, proto.Bye{Code: proto.CodeLeft})
+	c.closeControl(0)
 	c.finishGoodbye()
 	c.closeMedia(now)
 	reason := Ended{Reason: "lost", Text: c.over.Error()}

@@ -131,8 +131,16 @@ func write(ctx context.Context, ws *link.WebSocket, ch *channel) {
 	}
 }
 
+// dropControl cuts the channel off. The router keeps the seat for a while.
+func (c *Client) dropControl(attempt int) {
+	if ch := c.control.ch; ch != nil && ch.attempt == attempt {
+		c.control.ch = nil
+		ch.cancel()
+	}
+}
+
 // closeControl says goodbye and drops the channel. Attempt 0 means whichever there is.
-func (c *Client) closeControl(attempt int, bye proto.Bye) {
+func (c *Client) closeControl(attempt int) {
 	ch := c.control.ch
 	if ch == nil || attempt != 0 && ch.attempt != attempt {
 		return
@@ -143,7 +151,7 @@ func (c *Client) closeControl(attempt int, bye proto.Bye) {
 		return
 	}
 	select {
-	case ch.out <- proto.Encode(bye):
+	case ch.out <- proto.Encode(proto.Bye{Code: proto.CodeLeft}):
 	default:
 	}
 	select {

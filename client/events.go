@@ -138,14 +138,14 @@ func (Denied) Event() string       { return "error" }
 func (Trouble) Event() string      { return "trouble" }
 func (Ended) Event() string        { return "left" }
 
-// EncodeEvent makes one line of JSON without its newline: "event", "at" (milliseconds since 1970),
+// EncodeEvent makes one line of JSON without its newline: "event", "ts" (milliseconds since 1970),
 // and the event's own fields.
 func EncodeEvent(e Event, at time.Time) []byte {
 	body, err := json.Marshal(e)
 	if err != nil || len(body) < 2 || body[0] != '{' {
 		panic(fmt.Sprintf("client: event %T does not encode: %v", e, err))
 	}
-	out := fmt.Appendf(nil, `{"event":%q,"at":%d`, e.Event(), at.UnixMilli())
+	out := fmt.Appendf(nil, `{"event":%q,"ts":%d`, e.Event(), at.UnixMilli())
 	if len(body) > 2 {
 		out = append(out, ',')
 	}

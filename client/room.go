@@ -54,6 +54,9 @@ func (c *Client) handleWelcome(now time.Time, ch *channel, m proto.Welcome) {
 func (c *Client) handleRoster(m proto.Roster) {
 	for _, p := range m.Put {
 		c.room.people[p.ID] = p
+		if p.ID == c.room.self {
+			c.obey(p)
+		}
 	}
 	for _, id := range m.Gone {
 		delete(c.room.people, id)
@@ -61,6 +64,15 @@ func (c *Client) handleRoster(m proto.Roster) {
 	c.room.version = m.Version
 	c.publishView()
 	c.emit(RosterChange{People: len(c.room.people), Put: m.Put, Gone: m.Gone})
+}
+
+// obey stops what a host has muted; the router would drop it anyway. Mute resumes it.
+func (c *Client) obey(self proto.Person) {
+	for _, s := range self.Sources {
+		if s.Kind < proto.NKinds && c.media.out[s.Kind] != nil && s.Muted && s.ByHost {
+			c.media.out[s.Kind].muted = true
+		}
+	}
 }
 
 // publishView makes the state readable from outside the loop.
