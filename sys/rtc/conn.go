@@ -21,6 +21,9 @@ const (
 	readBatch = 16
 	readLen   = 1600
 	nChecks   = 32 // checks remembered while their answers are out
+	// ownUfrag is longer than ICE asks for, in random bytes: a router answers an unproven address with at
+	// most three times what came from it, and its first flight, 616 bytes, is to fit well.
+	ownUfrag = 48
 )
 
 // route is one pair: a socket and an address of the router.
@@ -94,7 +97,7 @@ type retired struct {
 func newConn(cfg DialConfig) *Conn {
 	c := &Conn{
 		cfg:     cfg,
-		user:    cfg.Credentials.Ufrag + ":" + randomText(6),
+		user:    cfg.Credentials.Ufrag + ":" + randomText(ownUfrag),
 		tie:     randomUint64(),
 		heardAt: time.Now(),
 		kick:    make(chan struct{}, 1),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -15,6 +16,33 @@ type handshake struct {
 	t    *Transport
 	pipe *pipe
 	busy bool // counted in Mux.inFlight; owned by the Mux
+
+	mu    sync.Mutex
+	done  bool    // the keys are on their way to the Mux; guarded by mu
+	final []event // our Finished, which must not go out before them; guarded by mu
+}
+
+// write is the pipe's writer. The Finished waits until the keys can go to the Mux in the same breath:
+// else a peer near by would have its first media packets dropped for want of them.
+func (h *handshake) write(b []byte) {
+	e := event{h: h, data: append([]byte(nil), b...)}
+	h.mu.Lock()
+	if !h.done && hasEncrypted(b) {
+		h.final = append(h.final, e)
+		h.mu.Unlock()
+		return
+	}
+	h.mu.Unlock()
+	h.t.mux.mailTo(e)
+}
+
+// finish hands over the Finished and the keys.
+func (h *handshake) finish(keys *keyed) {
+	h.mu.Lock()
+	events := append(h.final, event{h: h, keys: keys})
+	h.done, h.final = true, nil
+	h.mu.Unlock()
+	h.t.mux.mailTo(events...)
 }
 
 // drop forgets the DTLS state. What it would still say is discarded.
@@ -126,9 +154,7 @@ func (m *Mux) hold(now time.Time, key pathKey, b []byte, hello bool) {
 // begin starts a handshake on a goroutine of its own.
 func (m *Mux) begin(now time.Time, t *Transport, p *path) {
 	h := &handshake{t: t, busy: true}
-	h.pipe = newPipe(p.key.addr, func(b []byte) {
-		m.mailTo(event{h: h, data: append([]byte(nil), b...)})
-	})
+	h.pipe = newPipe(p.key.addr, h.write)
 	t.hs = h
 	t.tries++
 	m.inFlight++
@@ -151,7 +177,7 @@ func (m *Mux) run(h *handshake) {
 		m.mailTo(event{h: h, err: err})
 		return
 	}
-	m.mailTo(event{h: h, keys: &keys})
+	h.finish(&keys)
 	stop := context.AfterFunc(m.ctx, h.pipe.mute)
 	defer stop()
 	for buf := make([]byte, 2048); ; {

@@ -293,10 +293,10 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// mailTo leaves word for the owner. Called by handshake goroutines.
-func (m *Mux) mailTo(e event) {
+// mailTo leaves word for the owner, who takes it all at once. Called by handshake goroutines.
+func (m *Mux) mailTo(events ...event) {
 	m.mu.Lock()
-	m.mail = append(m.mail, e)
+	m.mail = append(m.mail, events...)
 	post := !m.posted
 	m.posted = true
 	m.mu.Unlock()
