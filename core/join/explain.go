@@ -127,21 +127,33 @@ func (m *Mind) summary() []string {
 	return out
 }
 
+// udpSummary says what probes and transports together tell of UDP. A probe that was not waited for
+// tells nothing.
 func (m *Mind) udpSummary() []string {
-	n, silent, short := 0, 0, false
+	n, dead, answered, short := 0, 0, false, false
 	for _, z := range m.zones.list {
 		for _, p := range z.probes {
 			n++
-			if p.rtt < 0 {
-				silent++
-			} else if !p.padded {
-				short = true
+			if p.dead {
+				dead++
+			}
+			answered = answered || p.rtt >= 0
+			short = short || p.rtt >= 0 && !p.padded
+		}
+	}
+	up, down := 0, 0
+	for _, a := range m.record {
+		if a.Phase == "media" && strings.HasSuffix(a.What, string(proto.UDP8801)) {
+			if a.Outcome == Won {
+				up++
+			} else if a.Outcome == Lost {
+				down++
 			}
 		}
 	}
 	var out []string
-	if n > 0 && silent == n && !m.zones.open {
-		out = append(out, fmt.Sprintf("UDP 8801 seems to be blocked: none of %d probes was answered.", n))
+	if !m.zones.open && up == 0 && !answered && (n > 0 && dead == n || down > 0) {
+		out = append(out, fmt.Sprintf("UDP 8801 seems to be blocked: none of %d probes and %d transports was answered.", n, down))
 	}
 	if short && !m.zones.open {
 		out = append(out, "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments.")

@@ -57,6 +57,7 @@ type probe struct {
 	rtt    float64 // negative before the first answer
 	padded bool    // a padded one came back too
 	failed bool
+	dead   bool // it had time enough to be answered, and was not
 	try    *Attempt
 }
 
@@ -386,8 +387,12 @@ func (m *Mind) stopMeasuring(now time.Time, won *zone) {
 				c.try.end(m, now, Lost, fmt.Sprintf("%.0f ms, rated %.0f against %.0f", c.rtt, m.score(now, z), m.score(now, won)))
 			}
 		}
-		for _, p := range z.probes {
-			if p.rtt < 0 {
+		for j := range z.probes {
+			p := &z.probes[j]
+			if p.rtt < 0 && z.udp(now, m.zones.startAt) != "silent" {
+				p.try.end(m, now, Lost, fmt.Sprintf("no answer within %d ms, which says little", now.Sub(m.zones.startAt).Milliseconds()))
+			} else if p.rtt < 0 {
+				p.dead = true
 				p.try.end(m, now, Lost, "no answer over UDP")
 			} else if !p.padded {
 				p.try.amend("UDP is open, but a datagram of 1200 bytes did not come back")
