@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"parley/sys/bus"
@@ -23,13 +24,13 @@ const maxTokenLife = 24 * time.Hour
 func (s *Server) listen() error {
 	for _, sub := range []struct {
 		subject string
-		h       func(data []byte)
+		h       func(subject string, data []byte)
 	}{
 		{fmt.Sprintf(proto.SubjectController, "*", "*"), s.hear},
 		{proto.SubjectEnded, s.meetingEnded},
 		{proto.SubjectRevoke, s.ejected},
 	} {
-		stop, err := s.cfg.Bus.Subscribe(sub.subject, func(_ string, data []byte) { sub.h(data) })
+		stop, err := s.cfg.Bus.Subscribe(sub.subject, sub.h)
 		if err != nil {
 			return err
 		}
@@ -52,13 +53,16 @@ func (s *Server) listen() error {
 	return nil
 }
 
-// hear takes a controller's announcement in.
-func (s *Server) hear(data []byte) {
+// hear takes a controller's announcement in. Who may speak on a subject is what the bus enforces, so
+// the body must not name another zone or controller than the subject does, nor routers of other zones.
+func (s *Server) hear(subject string, data []byte) {
 	var a proto.ControllerAnnounce
-	if err := json.Unmarshal(data, &a); err != nil || !bus.ValidID(a.ID) || !bus.ValidID(a.Zone) || !proto.Compatible(a.V) {
-		s.log.Warn("announcement of a controller not understood", "zone", a.Zone, "version", a.V)
+	err := json.Unmarshal(data, &a)
+	if err != nil || !bus.ValidID(a.ID) || !bus.ValidID(a.Zone) || subject != fmt.Sprintf(proto.SubjectController, a.Zone, a.ID) || !proto.Compatible(a.V) {
+		s.log.Warn("announcement of a controller refused", "subject", subject, "version", a.V, "err", err)
 		return
 	}
+	a.Routers = slices.DeleteFunc(a.Routers, func(r proto.RouterAnnounce) bool { return r.Zone != a.Zone || !bus.ValidID(r.ID) })
 	s.zones.hear(s.now(), a)
 }
 
@@ -136,7 +140,7 @@ func (s *Server) keys(_ context.Context, data []byte) (any, error) {
 
 // meetingEnded takes a router's word that a meeting is over: for good if its host ended it, else until
 // somebody comes again.
-func (s *Server) meetingEnded(data []byte) {
+func (s *Server) meetingEnded(_ string, data []byte) {
 	var r proto.MeetingReport
 	if err := json.Unmarshal(data, &r); err != nil {
 		s.log.Warn("meeting report not understood", "err", err)
@@ -159,7 +163,7 @@ func (s *Server) meetingEnded(data []byte) {
 
 // ejected takes a router's word that a host has removed somebody, so that the same key or account gets
 // no new token. (Tombstones of whole meetings come from here, or are in the database already.)
-func (s *Server) ejected(data []byte) {
+func (s *Server) ejected(_ string, data []byte) {
 	var r proto.Revoke
 	if err := json.Unmarshal(data, &r); err != nil || r.Seat == 0 {
 		return

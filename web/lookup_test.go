@@ -563,6 +563,26 @@ func TestSilentZonesAreNotOffered(t *testing.T) {
 	}
 }
 
+func TestAZoneSpeaksForItselfOnly(t *testing.T) {
+	w := newTestSite(t, nil)
+	a := w.zone("par", 0, 0, "par-1 0/200")
+	ann := newPerson(t, "Ann").request(w.meeting(testToken, nil))
+	evil := a
+	evil.ID, evil.Zone, evil.URL = "zc-tpe", "tpe", "https://evil.example.org"
+	if err := w.bus.Publish(fmt.Sprintf(proto.SubjectController, "par", "zc-par"), evil); err != nil {
+		t.Fatal(err)
+	}
+	a.Routers = append(a.Routers, proto.RouterAnnounce{V: 1, ID: "tpe-1", Zone: "tpe", MaxPeople: 1e6})
+	w.announce(a)
+	got := w.joined("", ann)
+	if len(got.Zones) != 1 || got.Zones[0].ID != "par" {
+		t.Errorf("zones %+v", got.Zones)
+	}
+	if g := w.grants(got); len(g) != 1 || g[0].Router != "par-1" {
+		t.Errorf("grants %+v", g)
+	}
+}
+
 func TestGuessing(t *testing.T) {
 	w := newTestSite(t, nil)
 	w.zone("par", 0, 0, "par-1 0/200")
