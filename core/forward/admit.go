@@ -82,7 +82,7 @@ func (s *Shard) admit(at time.Duration, p *Packet, st *stream, out *Out) {
 				s.choose(at, p.Stream, st, id, l, slab, m, out)
 			}
 		}
-		if m.flags&flagKey != 0 && s.awaited(p.Stream, st) {
+		if m.flags&flagKey != 0 && s.awaited(at, p.Stream, st) {
 			st.wantKey = true // that one was of no use to everybody
 		}
 	}

@@ -26,16 +26,15 @@ func (s *Shard) choose(at time.Duration, id StreamID, st *stream, legID LegID, l
 		// The stream restarted under the leg: it has to begin anew like on a new one.
 		l.cur = 0
 	}
-	if l.target == id && s.mayStart(st, l, id, m) {
-		s.start(at, id, st, legID, l, m.time, m, out)
-		s.emit(at, legID, l, &l.iv[l.now], slab, m, true, out)
-		// A key frame whose first packet came late: what arrived before it follows now.
-		for ext := m.ext + 1; ext <= st.top; ext++ {
-			if k := st.find(ext); k != nil && k.slab != 0 {
-				s.follow(at, st, legID, l, k.slab, s.slabs.at(k.slab), out)
-			}
+	if l.target == id {
+		if st.mayStart(l, id, m) {
+			s.begin(at, at, id, st, legID, l, slab, m, out)
+			return
 		}
-		return
+		if k := st.replay(at, l, id); k != nil {
+			s.begin(at, st.keyAt, id, st, legID, l, k.slab, s.slabs.at(k.slab), out)
+			return
+		}
 	}
 	if m.ext < st.top && l.cur != 0 {
 		s.late(at, id, legID, l, slab, m, out)
@@ -90,29 +89,56 @@ func (l *leg) push() {
 	l.nIv = min(l.nIv+1, nIntervals)
 }
 
+// begin switches the leg to the stream at packet m, which arrived at cameAt, and sends what the history
+// has after it: a key frame's first packet may come late, or the leg after it.
+func (s *Shard) begin(at, cameAt time.Duration, id StreamID, st *stream, legID LegID, l *leg, slab SlabRef, m *meta, out *Out) {
+	s.start(cameAt, id, st, legID, l, m, out)
+	s.emit(at, legID, l, &l.iv[l.now], slab, m, true, out)
+	for ext := m.ext + 1; ext <= st.top; ext++ {
+		if k := st.find(ext); k != nil && k.slab != 0 {
+			s.follow(at, st, legID, l, k.slab, s.slabs.at(k.slab), out)
+		}
+	}
+}
+
+// replay is the newest key frame's first packet where a leg that shows nothing may begin with it
+// though it has passed by. A leg that shows another layer of the source waits for the next one: it
+// would be thrown back in time.
+func (st *stream) replay(at time.Duration, l *leg, id StreamID) *kept {
+	if l.cur != 0 || !st.hasKey || at-st.keyAt > replayFor || l.passed(id, st.keyExt) {
+		return nil
+	}
+	if k := st.find(st.keyExt); k != nil && k.slab != 0 {
+		return k
+	}
+	return nil
+}
+
+// passed reports whether the leg has sent, or given up, number ext of the stream.
+func (l *leg) passed(id StreamID, ext int64) bool {
+	for i := range l.nIv {
+		if iv := &l.iv[i]; iv.stream == id && iv.last >= ext {
+			return true
+		}
+	}
+	return false
+}
+
 // mayStart reports whether the leg may begin on the stream with this packet. Audio: with the newest
 // one. Video: with the newest key frame, unless the leg had gone past it on this stream before.
-func (s *Shard) mayStart(st *stream, l *leg, id StreamID, m *meta) bool {
+func (st *stream) mayStart(l *leg, id StreamID, m *meta) bool {
 	if m.payload == 0 {
 		return false
 	}
 	if m.flags&flagAudio != 0 {
 		return m.ext == st.top
 	}
-	if m.flags&flagKey == 0 || m.ext != st.keyExt || !st.hasKey {
-		return false
-	}
-	for i := range l.nIv {
-		if iv := &l.iv[i]; iv.stream == id && iv.last >= m.ext {
-			return false
-		}
-	}
-	return true
+	return m.flags&flagKey != 0 && st.hasKey && m.ext == st.keyExt && !l.passed(id, m.ext)
 }
 
 // start begins an interval of the stream at packet m: the next number, and a time stamp that has
 // advanced by the time since the leg's last frame.
-func (s *Shard) start(at time.Duration, id StreamID, st *stream, legID LegID, l *leg, in rtp.Time, m *meta, out *Out) {
+func (s *Shard) start(at time.Duration, id StreamID, st *stream, legID LegID, l *leg, m *meta, out *Out) {
 	first := l.cfg.FirstTime
 	pic, frame, tl0 := m.pic, m.frame, m.tl0 // offsets 0: the first source of a leg passes unchanged
 	if l.sent {
@@ -124,7 +150,7 @@ func (s *Shard) start(at time.Duration, id StreamID, st *stream, legID LegID, l 
 		l.push()
 	}
 	l.iv[l.now] = interval{
-		stream: id, first: m.ext, last: m.ext, off: l.top + 1 - m.ext, timeOff: first - in,
+		stream: id, first: m.ext, last: m.ext, off: l.top + 1 - m.ext, timeOff: first - m.time,
 		pic: pic - m.pic, frame: frame - m.frame, tl0: tl0 - m.tl0,
 	}
 	l.cur, l.sent, l.lastTime, l.lastAt = id, true, first, at

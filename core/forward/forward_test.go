@@ -350,6 +350,42 @@ func TestPauseOfAllLayersIsNoFallback(t *testing.T) {
 	}
 }
 
+func TestNewFollowerBeginsWithAKeyFrameJustGoneBy(t *testing.T) {
+	for _, in := range starts {
+		sc := newScene(t)
+		c := sc.camera(0x20, 0, in)
+		first, second, third := sc.leg(proto.Video, 1), sc.leg(proto.Video, 500), sc.leg(proto.Video, 900)
+		table := func(legs ...LegID) *Table {
+			var w []Want
+			for _, id := range legs {
+				w = append(w, Want{Leg: id})
+			}
+			return &Table{Sources: []SourceRow{row(w, c.id)}}
+		}
+		sc.s.Publish(1, table(first))
+		sc.admit(c.id, c.frame(true, 3)...)
+		sc.wait(100 * time.Millisecond)
+		sc.admit(c.id, c.frame(false, 2)...)
+		sc.s.Publish(1, table(first, second))
+		if sc.s.KeyFrameDue(sc.now, c.id) {
+			t.Error("asked for another key frame")
+		}
+		sc.wait(33 * time.Millisecond)
+		got := sc.admit(c.id, c.frame(false, 1)...)
+		if want := append([]rtp.Seq{6}, seqRange(500, 6)...); !slices.Equal(seqsOf(got), want) {
+			t.Fatalf("got %v, want %v", seqsOf(got), want)
+		}
+		sc.wait(replayFor)
+		sc.s.Publish(1, table(first, second, third))
+		if got := sc.admit(c.id, c.frame(false, 1)...); len(got) != 2 {
+			t.Error("an old key frame was taken")
+		}
+		if !sc.s.KeyFrameDue(sc.now, c.id) {
+			t.Error("no key frame asked for")
+		}
+	}
+}
+
 func TestKeyFrameRequestsAreMergedAndThrottled(t *testing.T) {
 	sc := newScene(t)
 	c := sc.camera(0x20, 0, 1)

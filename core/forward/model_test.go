@@ -24,6 +24,7 @@ type modelStream struct {
 	any   bool
 	key   int64
 	keyed bool
+	keyAt time.Time
 	audio bool
 	row   int
 }
@@ -69,14 +70,24 @@ func (m *model) arrive(now time.Time, id StreamID, st *modelStream, l *modelLeg,
 				begin = false
 			}
 		}
+		cameAt := now
+		if !begin && !st.audio && l.cur == 0 && st.keyed && now.Sub(st.keyAt) <= replayFor {
+			begin = true // a key frame that has just gone by
+			for ext := range l.numbers[id] {
+				begin = begin && ext < st.key
+			}
+			if begin {
+				p, cameAt = st.seen[st.key], st.keyAt
+			}
+		}
 		if begin {
 			first := l.lastTime
 			if l.sent {
-				first += rtp.Time(max(rtp.Ticks(now.Sub(l.lastAt), l.clock), 1))
+				first += rtp.Time(max(rtp.Ticks(cameAt.Sub(l.lastAt), l.clock), 1))
 			}
 			l.cur, l.start, l.high = id, p.ext, p.ext-1
 			l.off, l.timeOff = l.top+1-p.ext, first-p.time
-			l.sent, l.lastTime, l.lastAt = true, first, now
+			l.sent, l.lastTime, l.lastAt = true, first, cameAt
 			var got []modelOut
 			for ext := p.ext; ext <= st.top; ext++ {
 				if q, ok := st.seen[ext]; ok {
@@ -299,7 +310,7 @@ func deliver(sc *scene, m *model, legs []LegID, w wire, where string) bool {
 		st.any, st.top = true, w.p.ext
 	}
 	if w.p.key && (!st.keyed || w.p.ext > st.key) {
-		st.key, st.keyed = w.p.ext, true
+		st.key, st.keyed, st.keyAt = w.p.ext, true, sc.now
 	}
 	for _, id := range legs {
 		ls, _ := sc.s.LegStats(id)

@@ -144,7 +144,7 @@ type kept struct {
 }
 
 // nIntervals is how many stretches a leg remembers for late packets and NACKs.
-const nIntervals = 12
+const nIntervals = 8
 
 // interval is a stretch of a leg: numbers first to last of one stream went out with off added.
 type interval struct {

@@ -18,9 +18,9 @@ type Want struct {
 }
 
 // Publish makes t the topology of a meeting in place of what it had; nil ends it. Legs that left a
-// source stop at once; legs that follow a new one wait for a key frame of it (audio: for a packet);
-// legs that want another layer keep what they have until a key frame of that comes; legs no longer
-// named become idle. Call KeyFrameDue for the meeting's streams afterwards. A leg is to be named
+// source stop at once; legs that follow a new one begin with its next packet if a key frame has just
+// gone by, else with the next key frame (audio: with any packet); legs that want another layer keep
+// what they have until a key frame of that comes; legs no longer named become idle. Call KeyFrameDue for the meeting's streams afterwards. A leg is to be named
 // once; further mentions are ignored.
 func (s *Shard) Publish(meeting uint32, t *Table) {
 	s.round++

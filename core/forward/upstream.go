@@ -24,6 +24,9 @@ const (
 	giveUpFor  = 500 * time.Millisecond // later than this a repair comes too late to show
 	// keyEvery spaces key-frame requests: a key frame costs as much as a second of picture.
 	keyEvery = 300 * time.Millisecond
+	// replayFor is how old a key frame a new follower may still begin with: as long as no other could be
+	// asked for, so that people who come one after another share one.
+	replayFor = keyEvery
 )
 
 // miss notes that numbers from..to-1 were skipped.
@@ -116,9 +119,10 @@ func (s *Shard) KeyFrameDue(now time.Time, id StreamID) bool {
 		return false
 	}
 	switch {
-	case s.awaited(id, st):
+	case s.awaited(at, id, st):
 	case !st.picture || st.row == nil:
-		st.wantKey, st.picture = false, false
+		// Nobody waits, unless for the next packet to begin with the last key frame.
+		st.wantKey, st.picture = st.hasKey && at-st.keyAt <= replayFor, false
 		return false
 	case st.hasKey && at-st.keyAt < keyEvery:
 		return false // the PLI was most likely sent before that key frame arrived
@@ -128,8 +132,8 @@ func (s *Shard) KeyFrameDue(now time.Time, id StreamID) bool {
 	return true
 }
 
-// awaited reports whether a leg waits for a key frame of the stream.
-func (s *Shard) awaited(id StreamID, st *stream) bool {
+// awaited reports whether a leg waits for a key frame of the stream and cannot begin with the last one.
+func (s *Shard) awaited(at time.Duration, id StreamID, st *stream) bool {
 	if st.row == nil {
 		return false
 	}
@@ -138,9 +142,10 @@ func (s *Shard) awaited(id StreamID, st *stream) bool {
 		if l == nil || l.target != id {
 			continue
 		}
-		if l.cur != id || l.iv[l.now].first < st.base {
-			return true
+		if l.cur == id && l.iv[l.now].first >= st.base || st.replay(at, l, id) != nil {
+			continue
 		}
+		return true
 	}
 	return false
 }
