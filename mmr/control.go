@@ -87,7 +87,7 @@ func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
 		return // AcceptWebSocket has answered
 	}
 	defer ws.CloseNow()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.cfg.HelloTimeout)
+	ctx, cancel := context.WithTimeout(s.open, s.cfg.HelloTimeout)
 	c, rm, err := s.hello(ctx, ws)
 	cancel()
 	helloDone()

@@ -22,10 +22,6 @@ const (
 // feedback handles one compound RTCP packet of a peer.
 func (s *shard) feedback(now time.Time, c *conn, data []byte) {
 	p := c.peer
-	if !p.admitted {
-		s.drops[DropNotAdmitted]++
-		return
-	}
 	rest := data
 	for len(rest) > 0 {
 		pkt, next, ok := rtp.NextRTCP(rest)
@@ -96,7 +92,6 @@ func (p *peer) legOf(ssrc uint32) forward.LegID {
 
 // tick looks after everything that is due by time rather than by packet.
 func (s *shard) tick(now time.Time) {
-	s.unwrap = s.unwrap[:0]
 	for key, p := range s.peers {
 		if p.banned {
 			if now.After(p.bannedUntil) {
@@ -247,7 +242,7 @@ func (s *shard) notes(now time.Time) {
 			if p == nil || p.room == nil || int(n.Slot) >= len(p.slots) {
 				continue
 			}
-			p.room.post(mapped{p.key.id, int(n.Slot), proto.SourceID(n.Source), uint32(n.Time)})
+			s.tell(p.room, mapped{p.key.id, int(n.Slot), proto.SourceID(n.Source), uint32(n.Time)})
 			s.reportSlot(now, p, int(n.Slot))
 		}
 	}

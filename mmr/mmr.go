@@ -61,6 +61,8 @@ type Server struct {
 	pending int                      // control channels that have not said hello yet
 	closing bool
 
+	open    context.Context // of control channels without a hello; ends when the router stops
+	shut    context.CancelFunc
 	tasks   sync.WaitGroup // rooms and control channels
 	changed chan struct{}  // holds a token when the announcement is out of date
 }
@@ -95,7 +97,9 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	open, shut := context.WithCancel(context.Background())
 	return &Server{
+		open: open, shut: shut,
 		cfg:     cfg,
 		log:     cfg.Log.With("router", cfg.ID),
 		replay:  trust.NewReplay(0),
@@ -146,8 +150,9 @@ func (s *Server) Run(ctx context.Context) error {
 		rooms = append(rooms, r)
 	}
 	s.mu.Unlock()
+	s.shut()
 	for _, r := range rooms {
-		r.post(shutdown{})
+		r.postWait(context.Background(), shutdown{})
 	}
 	s.tasks.Wait()
 	return nil

@@ -144,7 +144,7 @@ func (s *shard) activate(now time.Time, p *peer, g proto.Group, t *rtc.Transport
 	}
 	p.reportAt = now // the other side learns from a report that this transport lives
 	if p.room != nil {
-		p.room.post(pathUp{id: p.key.id, group: g, rung: t.Rung()})
+		s.tell(p.room, pathUp{id: p.key.id, group: g, rung: t.Rung()})
 	}
 	for i := range p.slots { // what was on its way over the old one is lost: decoders begin anew
 		if sl := &p.slots[i]; sl.source != 0 && p.group(sl.kind) == g && !sl.kind.IsAudio() {
@@ -214,7 +214,7 @@ func (s *shard) transportDown(_ time.Time, t *rtc.Transport, why rtc.Reason) {
 	}
 	s.forget(t)
 	if wasActive && p.room != nil {
-		p.room.post(pathDown{id: p.key.id, group: a.group, why: why.String()})
+		s.tell(p.room, pathDown{id: p.key.id, group: a.group, why: why.String()})
 	}
 }
 
@@ -326,6 +326,9 @@ func (s *shard) removePeer(now time.Time, key peerKey, banUntil time.Time) {
 		}
 		return
 	}
+	if p.banned && banUntil.IsZero() {
+		return // removed already, when it was ejected: the ban stays
+	}
 	for _, b := range p.bindings {
 		if b.repairs == 0 {
 			s.dropStream(b.stream)
@@ -355,10 +358,10 @@ func (s *shard) removePeer(now time.Time, key peerKey, banUntil time.Time) {
 	}
 }
 
-// receive takes one decrypted RTP packet of this peer to where forward can see it, or drops it with a
+// media takes one decrypted RTP packet of a participant to where forward can see it, or drops it with a
 // reason. What a client says of itself counts for nothing here but its SSRC on its own transport.
-func (p *peer) receive(now time.Time, c *conn, t *rtc.Transport, data []byte, out []forward.Packet) []forward.Packet {
-	s := p.room.plane.shard
+func (s *shard) media(now time.Time, c *conn, t *rtc.Transport, data []byte, out []forward.Packet) []forward.Packet {
+	p := c.peer
 	var h rtp.Header
 	if err := rtp.Parse(data, &h); err != nil {
 		s.drops[DropMalformed]++
@@ -451,6 +454,13 @@ func (s *shard) bindingOf(now time.Time, p *peer, h *rtp.Header, data []byte) *b
 		}
 	}
 	return nil
+}
+
+// tell posts an event to a room; the shard never waits for one.
+func (s *shard) tell(r *room, ev any) {
+	if !r.post(ev) {
+		s.drops[DropEvents]++
+	}
 }
 
 // layerOf is the layer number of a rid, −1 for one we did not offer.

@@ -44,6 +44,7 @@ type seat struct {
 	caps   proto.Caps
 	seed   uint32
 	rungs  [proto.NGroups]proto.Rung
+	stats  []proto.MediaStats // the client's own, as last reported (S40)
 }
 
 // The events of a room.
@@ -137,7 +138,7 @@ func (r *room) run() {
 	cfg.Info = proto.MeetingInfo{ID: r.id, Number: r.first.Number, Topic: r.first.Topic, Hosting: r.first.Hosting}
 	r.mind = meeting.New(time.Now(), cfg, r.first.Settings)
 	r.plane.shard.do(func(now time.Time) { r.plane.shard.openRoom(r) })
-	defer r.plane.shard.do(func(now time.Time) { r.plane.shard.closeRoom(r) })
+	defer r.plane.shard.do(func(now time.Time) { r.plane.shard.closeRoom(now, r) })
 
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -226,10 +227,17 @@ func (r *room) join(now time.Time, c *channel) {
 	r.mind.Handle(now, meeting.Join{Claims: c.claims, Caps: c.caps, Seed: s.seed})
 }
 
+// maxStats bounds what a client may report: each kind, both ways.
+const maxStats = 2 * proto.NKinds
+
 // streams passes the media side of a message to the shard, in order with what the mind decides of it.
 func (r *room) streams(id proto.ParticipantID, msg proto.Message) {
 	key := r.key(id)
 	switch m := msg.(type) {
+	case proto.Stats:
+		if s := r.seats[id]; s != nil {
+			s.stats = m.Media[:min(len(m.Media), maxStats)]
+		}
 	case proto.Answer:
 		r.plane.shard.do(func(now time.Time) {
 			r.plane.shard.takesTWCC(key, m.TWCC)

@@ -21,7 +21,7 @@ import (
 //
 //	reader -> in -> mux.Receive (STUN, DTLS, SRTP opened in place)
 //	  RTCP -> feedback.go
-//	  RTP  -> peer.receive (whose stream, may it pass) -> forward.Admit -> descriptors
+//	  RTP  -> media (whose stream, may it pass) -> forward.Admit -> descriptors
 //	       -> emit (transport-wide number, header, seal) -> one WriteBatch per socket
 type shard struct {
 	plane *Plane
@@ -178,7 +178,7 @@ func (s *shard) close() {
 
 // receive takes one batch of datagrams through to descriptors.
 func (s *shard) receive(now time.Time, a arrival) {
-	s.inbound = s.inbound[:0]
+	s.inbound, s.unwrap = s.inbound[:0], s.unwrap[:0]
 	for i := range a.ms[:a.n] {
 		if s.plane.cfg.ReceiveLoss != nil && s.plane.cfg.ReceiveLoss() {
 			continue
@@ -189,7 +189,7 @@ func (s *shard) receive(now time.Time, a arrival) {
 	for i := range s.inbound {
 		in := &s.inbound[i]
 		c := connOf(in.T)
-		if c == nil || c.peer == nil {
+		if c == nil || !c.peer.admitted {
 			s.drops[DropNotAdmitted]++
 			continue
 		}
@@ -197,7 +197,7 @@ func (s *shard) receive(now time.Time, a arrival) {
 			s.feedback(now, c, in.Data)
 			continue
 		}
-		s.packets = c.peer.receive(now, c, in.T, in.Data, s.packets)
+		s.packets = s.media(now, c, in.T, in.Data, s.packets)
 	}
 	if len(s.packets) > 0 {
 		s.fwd.Admit(now, s.packets, &s.out)

@@ -14,8 +14,7 @@ func (s *shard) openRoom(r *room) {
 }
 
 // closeRoom drops everything of a meeting that is over.
-func (s *shard) closeRoom(r *room) {
-	now := time.Now()
+func (s *shard) closeRoom(now time.Time, r *room) {
 	for key, p := range s.peers {
 		if p.room == r {
 			s.removePeer(now, key, time.Time{})
@@ -85,9 +84,7 @@ func (s *shard) flushLevels() {
 		}
 		batch := make([]level, len(r.levels))
 		copy(batch, r.levels)
-		if !r.post(batch) {
-			s.drops[DropEvents]++
-		}
+		s.tell(r, batch)
 		r.levels = r.levels[:0]
 	}
 }
@@ -96,14 +93,16 @@ func (s *shard) flushLevels() {
 // medium runs as the server sees it.
 type SeatInfo struct {
 	Participant proto.ParticipantID       `json:"participant"`
-	Rungs       [proto.NGroups]proto.Rung `json:"rungs"`
+	Rungs       [proto.NGroups]proto.Rung `json:"rungs"` // "" where the transport is not up
+	// Stats are the client's own measurements, as last reported.
+	Stats []proto.MediaStats `json:"stats,omitempty"`
 }
 
 // inspect lists the seats.
 func (r *room) inspect() []SeatInfo {
 	out := make([]SeatInfo, 0, len(r.seats))
 	for id, s := range r.seats {
-		out = append(out, SeatInfo{Participant: id, Rungs: s.rungs})
+		out = append(out, SeatInfo{Participant: id, Rungs: s.rungs, Stats: s.stats})
 	}
 	return out
 }

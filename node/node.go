@@ -78,7 +78,7 @@ type Node struct {
 
 // New opens and binds everything the config asks for. A returned error names what could not be had, and
 // nothing stays open.
-func New(ctx context.Context, cfg Config, deps Deps) (n *Node, err error) {
+func New(ctx context.Context, cfg Config, deps Deps) (*Node, error) {
 	cfg.fill()
 	if faults := cfg.check(); len(faults) > 0 {
 		return nil, errors.Join(faults...)
@@ -90,17 +90,12 @@ func New(ctx context.Context, cfg Config, deps Deps) (n *Node, err error) {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
 	deps.Build = cmp.Or(deps.Build, "dev")
-	n = &Node{cfg: cfg, deps: deps, log: deps.Log, mux: http.NewServeMux(), metrics: monitor.NewMetrics()}
-	defer func() {
-		if err != nil {
-			n.Close()
-			n = nil
-		}
-	}()
+	n := &Node{cfg: cfg, deps: deps, log: deps.Log, mux: http.NewServeMux(), metrics: monitor.NewMetrics()}
 	// What others may have taken comes first: nothing is made on disk for a process that can't run.
 	steps := []func(context.Context) error{n.listen, n.openPlane, n.openSite, n.openBus, n.openKeys, n.openWeb, n.openZones, n.openRouters, n.openFront}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
+			n.Close()
 			return nil, err
 		}
 	}
@@ -297,7 +292,7 @@ func (n *Node) openZones(context.Context) error {
 		srv, err := zone.New(zone.Config{
 			Zone: z.ID, ID: z.Server, Name: z.Name, URL: base, Hosting: z.Hosting, Lat: z.Lat, Lon: z.Lon,
 			Build: n.deps.Build, Bus: n.bus, Verifier: n.keys.verifier, ZoneKey: n.keys.zones[z.ID],
-			Signer: signer, Metrics: n.metrics.With("controller", z.Server), Log: n.log,
+			Signer: signer, Metrics: n.metrics, Log: n.log,
 		})
 		if err != nil {
 			return err
