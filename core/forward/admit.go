@@ -76,9 +76,11 @@ func (s *Shard) admit(at time.Duration, p *Packet, st *stream, out *Out) {
 		s.keyFrame(at, p, &h, st, ext, out)
 	}
 	if st.row != nil {
+		s.turn++
 		for i := range st.row.Legs {
 			id := st.row.Legs[i].Leg
-			if l := s.leg(id); l != nil {
+			if l := s.leg(id); l != nil && l.turn != s.turn {
+				l.turn = s.turn
 				s.choose(at, p.Stream, st, id, l, slab, m, out)
 			}
 		}

@@ -465,27 +465,103 @@ func TestMissingAsksAFewTimesAndGivesUp(t *testing.T) {
 }
 
 func TestSenderRestart(t *testing.T) {
+	for _, in := range starts {
+		for _, jump := range []rtp.Seq{maxDropout + 2, 20000, 0x8000, 45000, 65000 - maxDropout} {
+			sc := newScene(t)
+			c, m := sc.camera(0x20, 0, in), sc.microphone(0x10, in)
+			leg, ear := sc.leg(proto.Video, 10), sc.leg(proto.Audio, 10)
+			sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: leg}}, c.id), row([]Want{{Leg: ear}}, m.id)}})
+			sc.admit(c.id, c.frame(true, 2)...)
+			sc.admit(m.id, m.packet(1))
+			sc.wait(time.Second)
+			c.seq, m.seq = c.seq+jump, m.seq+jump
+			if got := sc.admit(c.id, c.frame(false, 1)...); len(got) != 0 || len(sc.notes(NoteRestarted)) != 0 {
+				t.Fatalf("from %d by %d: one stray number believed", in, jump)
+			}
+			if got := sc.admit(c.id, c.frame(false, 1)...); len(got) != 0 || len(sc.notes(NoteRestarted)) != 1 {
+				t.Fatalf("from %d by %d: no restart: %v", in, jump, sc.out.Notes)
+			}
+			if !sc.s.KeyFrameDue(sc.now, c.id) {
+				t.Error("no key frame asked for")
+			}
+			if got := sc.admit(c.id, c.frame(true, 2)...); !slices.Equal(seqsOf(got), []rtp.Seq{12, 13}) {
+				t.Errorf("from %d by %d: after the restart %v", in, jump, seqsOf(got))
+			}
+			if b, _ := sc.s.ReceiverReport(sc.now, c.id); b.Lost > 1 || rtp.Seq(b.Highest) != c.seq-1 {
+				t.Errorf("restart counted as %d lost, highest %d", b.Lost, b.Highest)
+			}
+			if got := sc.nack(leg, 11, 12); len(got) != 2 || got[0].OSN != 11 || got[1].OSN != 12 {
+				t.Errorf("NACK across the restart: %+v", got)
+			}
+			sc.admit(m.id, m.packet(1))
+			if got := sc.admit(m.id, m.packet(1)); len(got) != 1 || got[0].Seq != 11 {
+				t.Errorf("sound after the restart %v", seqsOf(got))
+			}
+		}
+	}
+}
+
+func TestPacketIsSentAgainAFewTimesOnly(t *testing.T) {
 	sc := newScene(t)
-	c := sc.camera(0x20, 0, 100)
-	leg := sc.leg(proto.Video, 10)
+	c := sc.camera(0x20, 0, 1)
+	leg := sc.leg(proto.Video, 1)
 	sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: leg}}, c.id)}})
 	sc.admit(c.id, c.frame(true, 2)...)
-	c.seq = 30000
-	if got := sc.admit(c.id, c.frame(false, 1)...); len(got) != 0 || len(sc.notes(NoteRestarted)) != 0 {
-		t.Fatal("one stray number believed")
+	sc.s.LegRTT(leg, 20*time.Millisecond)
+	n := 0
+	for range 50 {
+		sc.wait(20 * time.Millisecond)
+		n += len(sc.nack(leg, 1, 1, 1))
 	}
-	if got := sc.admit(c.id, c.frame(false, 1)...); len(got) != 0 || len(sc.notes(NoteRestarted)) != 1 {
-		t.Fatalf("no restart: %v", sc.out.Notes)
+	if n != maxAgain {
+		t.Errorf("sent again %d times, want %d", n, maxAgain)
 	}
-	if !sc.s.KeyFrameDue(sc.now, c.id) {
-		t.Error("no key frame asked for")
+	if st, _ := sc.s.LegStats(leg); st.Retransmitted != maxAgain || st.Nacked != 150 {
+		t.Errorf("%+v", st)
 	}
-	if got := sc.admit(c.id, c.frame(true, 2)...); !slices.Equal(seqsOf(got), []rtp.Seq{12, 13}) {
-		t.Errorf("after the restart %v", seqsOf(got))
+}
+
+func TestMeetingsAreApart(t *testing.T) {
+	sc := newScene(t)
+	a, b := sc.microphone(0x10, 1), sc.microphone(0x18, 1)
+	la, lb := sc.leg(proto.Audio, 1), sc.leg(proto.Audio, 1)
+	one := &Table{Sources: []SourceRow{row([]Want{{Leg: la}, {Leg: la}}, a.id), row([]Want{{Leg: la}}, 0)}}
+	sc.s.Publish(1, one)
+	sc.s.Publish(2, &Table{Sources: []SourceRow{row([]Want{{Leg: lb}}, b.id)}})
+	if got := sc.admit(a.id, a.packet(1)); len(got) != 1 || got[0].Leg != la {
+		t.Errorf("a leg named more than once: %+v", got)
 	}
-	b, _ := sc.s.ReceiverReport(sc.now, c.id)
-	if b.Lost > 1 {
-		t.Errorf("restart counted as %d lost", b.Lost)
+	if got := sc.admit(b.id, b.packet(1)); len(got) != 1 || got[0].Leg != lb {
+		t.Errorf("second meeting: %+v", got)
+	}
+	sc.s.Publish(1, nil)
+	if got := sc.admit(a.id, a.packet(1)); len(got) != 0 {
+		t.Error("a meeting that is over still gets packets")
+	}
+	if got := sc.admit(b.id, b.packet(1)); len(got) != 1 {
+		t.Error("the other meeting ended too")
+	}
+	// A video leg never gets sound.
+	v := sc.leg(proto.Video, 1)
+	sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: v}}, a.id)}})
+	if got := sc.admit(a.id, a.packet(1)); len(got) != 0 {
+		t.Error("sound on a video slot")
+	}
+}
+
+func TestHandlesGoStaleThroughManyReuses(t *testing.T) {
+	s := New(Config{})
+	var old StreamID
+	for i := range maxGen + 10 {
+		id := s.AddStream(StreamConfig{})
+		if id == 0 || id == old {
+			t.Fatalf("reuse %d: handle %x after %x", i, id, old)
+		}
+		s.RemoveStream(id)
+		if _, ok := s.Stream(id); ok {
+			t.Fatal("removed stream still there")
+		}
+		old = id
 	}
 }
 

@@ -151,6 +151,12 @@ func TestModelAgreesOnRandomStreams(t *testing.T) {
 	}
 }
 
+// FuzzModel searches for a random stream on which the two disagree.
+func FuzzModel(f *testing.F) {
+	f.Add(uint64(1 << 40))
+	f.Fuzz(func(t *testing.T, seed uint64) { runModel(t, seed) })
+}
+
 func runModel(t *testing.T, seed uint64) bool {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	sc := newScene(t)

@@ -69,6 +69,7 @@ type Shard struct {
 	tables  map[uint32]*Table
 	round   uint32 // of Publish, to find legs a table no longer names
 	rows    uint32 // serial number of the last row published
+	turn    uint32 // serial number of the packet being admitted
 	drops   [NReasons]uint64
 }
 
@@ -168,6 +169,7 @@ type leg struct {
 	rowN    uint32 // serial number of the row that names it
 	meeting uint32
 
+	turn   uint32   // last packet chosen for: a leg named twice must not send it twice
 	cur    StreamID // forwarded now
 	target StreamID // to be forwarded as soon as it may
 
