@@ -3,6 +3,7 @@ package rtc
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -379,7 +380,22 @@ func TestPostMayDropEverything(t *testing.T) {
 }
 
 // rawClient makes a transport by pion's DTLS alone, offering one profile. The connection is the caller's.
-func (r *router) rawClient(h link.Host, ufrag string, profile dtls.SRTPProtectionProfile) (*Conn, *dtls.Conn) {
+func (r *router) rawClient(h link.Host, ufrag string, profile dtls.SRTPProtectionProfile, opts ...dtls.ClientOption) (*Conn, *dtls.Conn) {
+	r.t.Helper()
+	c, conn, err := r.tryRawClient(h, ufrag, append(opts, dtls.WithSRTPProtectionProfiles(profile),
+		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret))...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	k, err := keysOf(conn, true)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	c.keyed(k)
+	return c, conn
+}
+
+func (r *router) tryRawClient(h link.Host, ufrag string, opts ...dtls.ClientOption) (*Conn, *dtls.Conn, error) {
 	r.t.Helper()
 	cfg := r.dialConfig(h, ufrag)
 	c := newConn(cfg)
@@ -389,21 +405,50 @@ func (r *router) rawClient(h link.Host, ufrag string, profile dtls.SRTPProtectio
 	}
 	c.check(c.cur.Load(), time.Now())
 	c.wg.Go(c.keepChecking)
-	conn, err := dtls.ClientWithOptions(c.pipe, c.pipe.peer, dtls.WithCertificates(cfg.Certificate),
-		dtls.WithSRTPProtectionProfiles(profile), dtls.WithInsecureSkipVerify(true),
-		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret), dtls.WithLoggerFactory(silent{}))
+	opts = append([]dtls.ClientOption{dtls.WithCertificates(cfg.Certificate), dtls.WithInsecureSkipVerify(true),
+		dtls.WithLoggerFactory(silent{})}, opts...)
+	conn, err := dtls.ClientWithOptions(c.pipe, c.pipe.peer, opts...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := conn.HandshakeContext(r.t.Context()); err != nil {
-		r.t.Fatal(err)
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
+	defer cancel()
+	return c, conn, conn.HandshakeContext(ctx)
+}
+
+func TestPeersBelowTheBarAreRefused(t *testing.T) {
+	gcm := dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM)
+	for _, c := range []struct {
+		name string
+		opts []dtls.ClientOption
+	}{
+		{"no extended master secret", []dtls.ClientOption{gcm, dtls.WithExtendedMasterSecret(dtls.DisableExtendedMasterSecret)}},
+		{"no certificate", []dtls.ClientOption{gcm, dtls.WithGetClientCertificate(
+			func(*dtls.CertificateRequestInfo) (*tls.Certificate, error) { return &tls.Certificate{}, nil })}},
+		{"no SRTP", nil},
+		{"a profile we do not have", []dtls.ClientOption{dtls.WithSRTPProtectionProfiles(dtls.SRTP_AES128_CM_HMAC_SHA1_32)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWires(oneWay)
+				r := startRouter(t, w, nil)
+				_, conn, err := r.tryRawClient(w.host("198.51.100.7"), "user1", c.opts...)
+				defer conn.Close()
+				if err == nil {
+					t.Error("the peer thinks that it is connected")
+				}
+				time.Sleep(oneWay)
+				r.do(func(time.Time) {
+					if len(r.up) != 0 || r.mux.inFlight != 0 {
+						t.Errorf("%d transports up, %d handshakes under way", len(r.up), r.mux.inFlight)
+					}
+				})
+				if n := r.counters(); n.Failed == 0 {
+					t.Error("no failed handshake counted")
+				}
+			})
+		})
 	}
-	k, err := keysOf(conn, true)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	c.keyed(k)
-	return c, conn
 }
 
 func TestEveryProfileCarriesMedia(t *testing.T) {
@@ -421,6 +466,37 @@ func TestEveryProfileCarriesMedia(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestBothHalvesOfAHelloMayOvertakeTheCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWires(oneWay)
+		r := startRouter(t, w, nil)
+		delayed, hellos := false, 0
+		w.filter(func(from, to netip.AddrPort, b []byte) bool {
+			if to == routerAddr && b[0] == typeHandshake && b[recordLen] == clientHello {
+				hellos++
+			}
+			if to == routerAddr && b[0] == 0 && !delayed {
+				delayed = true
+				b = bytes.Clone(b)
+				time.AfterFunc(30*time.Millisecond, func() { w.inject(from, to, b) })
+				return true
+			}
+			return false
+		})
+		began := time.Now()
+		// A browser's hello is 1.4 kB, always two datagrams; here the fragments are small instead.
+		c, conn := r.rawClient(w.host("198.51.100.7"), "user1", dtls.SRTP_AEAD_AES_128_GCM, dtls.WithMTU(80))
+		defer conn.Close()
+		if got, want := time.Since(began), 4*oneWay+30*time.Millisecond; got != want {
+			t.Errorf("took %v, want %v", got, want)
+		}
+		if hellos != 2 {
+			t.Errorf("%d datagrams of ClientHello, want 2", hellos)
+		}
+		media(t, r, c)
+	})
 }
 
 func TestCloseNotifyEndsATransportWhoseDTLSIsKept(t *testing.T) {

@@ -3,6 +3,8 @@ package rtc
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"sync"
@@ -95,6 +97,9 @@ type retired struct {
 }
 
 func newConn(cfg DialConfig) *Conn {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
 	c := &Conn{
 		cfg:     cfg,
 		user:    cfg.Credentials.Ufrag + ":" + randomText(ownUfrag),
@@ -133,6 +138,7 @@ func (c *Conn) fail(err error) {
 	c.sockets = nil
 	c.cond.Broadcast()
 	c.mu.Unlock()
+	c.cfg.Log.Debug("media transport ended", "closed", errors.Is(err, ErrClosed), "lost", errors.Is(err, ErrLost))
 	c.cancel(err)
 	for _, pc := range sockets {
 		pc.Close()

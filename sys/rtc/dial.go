@@ -58,9 +58,6 @@ type DialConfig struct {
 // Dial makes a transport as the controlling ICE agent. It returns when SRTP keys stand, after two round
 // trips: the ClientHello follows the first check without waiting for its answer. ctx bounds the attempt only.
 func Dial(ctx context.Context, cfg DialConfig) (*Conn, error) {
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
 	c := newConn(cfg)
 	if err := c.open(); err != nil {
 		c.Close()

@@ -204,6 +204,7 @@ func (m *Mux) handleEvent(now time.Time, e event) {
 		t.keyed(now, e.keys)
 	case e.err != nil:
 		m.counters.Failed++
+		m.cfg.Log.Debug("DTLS handshake failed", "err", e.err)
 		e.h.free()
 		t.hs = nil
 	case e.end:

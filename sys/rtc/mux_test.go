@@ -10,20 +10,21 @@ import (
 	"time"
 
 	"parley/sys/link"
+	"parley/sys/rtc/srtp"
 	"parley/wire/stun"
 )
 
 // bare is a Mux without a loop, for what needs no handshake.
 type bare struct {
 	*Mux
-	t    *testing.T
+	t    testing.TB
 	now  time.Time
 	via  link.PacketConn
 	sent []link.Message
 	down []Reason
 }
 
-func newBare(t *testing.T, change func(*MuxConfig)) *bare {
+func newBare(t testing.TB, change func(*MuxConfig)) *bare {
 	t.Helper()
 	now := time.Unix(1_000_000_000, 0)
 	cert, err := NewCertificate(now)
@@ -344,6 +345,80 @@ func TestEveryReasonHasAName(t *testing.T) {
 	}
 	if nReasons.String() != "unknown" {
 		t.Error("a reason that is none has a name")
+	}
+}
+
+// keyedTransport is a released transport without a handshake, and the peer's sealing end.
+func (b *bare) keyedTransport(from string) (*Transport, *srtp.Context) {
+	b.t.Helper()
+	b.take(from, checkOf("user1:x", password))
+	tr := b.Transport("user1")
+	key, salt := make([]byte, 16), make([]byte, 12)
+	var ends [3]*srtp.Context
+	for i := range ends {
+		var err error
+		if ends[i], err = srtp.New(srtp.GCM128, key, salt); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	tr.keyed(b.now, &keyed{in: ends[0], out: ends[1], fingerprint: "sha-256 00"})
+	tr.Release()
+	return tr, ends[2]
+}
+
+func TestThePacketPathAllocatesNothing(t *testing.T) {
+	b := newBare(t, nil)
+	tr, peer := b.keyedTransport("198.51.100.1:5000")
+	plain, buf, out := make([]byte, 1100), make([]byte, 0, 1500), make([]byte, 0, 1500)
+	copy(plain, rtpPacket(1, 0))
+	msg := link.Message{Addr: netip.MustParseAddrPort("198.51.100.1:5000")}
+	in := make([]Inbound, 0, 8)
+	seq := uint16(0)
+	got := testing.AllocsPerRun(1000, func() {
+		seq++
+		binary.BigEndian.PutUint16(plain[2:], seq)
+		msg.Buf, _ = peer.SealRTP(buf, plain)
+		msg.N = len(msg.Buf)
+		in = b.Receive(b.now, b.via, &msg, in[:0])
+		if len(in) != 1 {
+			t.Fatal("not handed up")
+		}
+		if _, err := tr.SealRTP(out, in[0].Data); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, _, ok := tr.Path(); !ok {
+			t.Fatal("no path")
+		}
+	})
+	if got != 0 {
+		t.Errorf("%v allocations, want 0", got)
+	}
+}
+
+func BenchmarkReceive(b *testing.B) {
+	m := newBare(b, nil)
+	_, peer := m.keyedTransport("198.51.100.1:5000")
+	plain := make([]byte, 1100)
+	copy(plain, rtpPacket(1, 0))
+	msg := link.Message{Addr: netip.MustParseAddrPort("198.51.100.1:5000"), Buf: make([]byte, 1500)}
+	sealed := make([][]byte, 4096)
+	in := make([]Inbound, 0, 8)
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		if n%len(sealed) == 0 {
+			b.StopTimer()
+			for i := range sealed {
+				binary.BigEndian.PutUint16(plain[2:], uint16(n+i))
+				sealed[i], _ = peer.SealRTP(sealed[i][:0], plain)
+			}
+			b.StartTimer()
+		}
+		msg.N = copy(msg.Buf, sealed[n%len(sealed)])
+		n++
+		if in = m.Receive(m.now, m.via, &msg, in[:0]); len(in) != 1 {
+			b.Fatal("not handed up")
+		}
 	}
 }
 
