@@ -21,7 +21,6 @@ type Recorder struct {
 	number uint8
 	any    bool
 	news   bool // something arrived since the last feedback
-	at     [recorderLen]time.Duration
 }
 
 type arrived struct {
@@ -67,18 +66,19 @@ func (r *Recorder) AppendFeedback(dst []byte, now time.Time, sender, media uint3
 	}
 	r.news = false
 	top, _ := r.seqs.Top()
+	var at [400]time.Duration // about what one message can hold
 	for r.from <= top {
 		n := 0
-		for ext := r.from; ext <= top && n < recorderLen; ext++ {
-			r.at[n] = rtp.NotReceived
+		for ext := r.from; ext <= top && n < len(at); ext++ {
+			at[n] = rtp.NotReceived
 			if e := &r.ring[ext&(recorderLen-1)]; e.ext == ext {
-				r.at[n] = e.at
+				at[n] = e.at
 			}
 			n++
 		}
 		start := len(dst)
 		var took int
-		dst, took = rtp.AppendTransportFeedback(dst, sender, media, r.number, rtp.Seq(r.from), r.at[:n])
+		dst, took = rtp.AppendTransportFeedback(dst, sender, media, r.number, rtp.Seq(r.from), at[:n])
 		if len(dst) > start {
 			r.number++
 		}

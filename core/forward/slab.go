@@ -5,15 +5,15 @@ import "parley/wire/rtp"
 // SlabRef names one kept packet. It is valid while a reference is held; the zero value names none.
 type SlabRef uint32
 
-// Slabs come in three sizes: audio and the tail of a frame, a full video packet, and what no sender
-// of ours makes but a network may carry.
+// Slabs come in three sizes: audio and the tail of a frame; a full video packet, of which browsers make
+// at most 1191 bytes; and what no sender of ours makes but a network may carry.
 const (
 	classBits  = 30
 	classMask  = 1<<classBits - 1
 	chunkSlabs = 64 // slabs allocated together
 )
 
-var classSizes = [...]int{256, 1280, 2048}
+var classSizes = [...]int{256, 1216, MaxPacket}
 
 // MaxPacket is the longest RTP packet Admit takes, in bytes.
 const MaxPacket = 2048
