@@ -130,9 +130,11 @@ func (c *Conn) lost(p *packet, why Reason) {
 	})
 }
 
+// later runs f after wait and a few microseconds of the stream's own: programs have timers of 20 and
+// 200 ms too, and who of two goes first at one instant is the scheduler's whim.
 func (c *Conn) later(wait int64, f func()) {
 	c.ticks++
-	c.h.n.at(event{when: c.h.n.now() + wait, key: c.key, seq: c.ticks, fn: f})
+	c.h.n.at(event{when: c.h.n.now() + wait + 1 + int64(c.key%9973), key: c.key, seq: c.ticks, fn: f})
 }
 
 // arriveTCP hands a segment to its stream, or a SYN to a listener.

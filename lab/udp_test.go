@@ -25,13 +25,13 @@ func TestDelayIsExact(t *testing.T) {
 		want := []arrival{{text: "hello", from: netip.AddrPortFrom(w.a.Addr(), from.LocalAddr().Port()),
 			local: w.b.Addr(), at: 7*time.Millisecond + w.net.OneWay(w.a, w.b)}}
 		if !reflect.DeepEqual(got, want) {
-			t.Errorf("arrived %+v, want %+v", got, want)
+			w.Errorf("arrived %+v, want %+v", got, want)
 		}
 		if d := w.net.OneWay(w.a, w.b) - 30*time.Millisecond; d < 0 || d > time.Microsecond {
-			t.Errorf("the link adds %v of its own, want less than 1 µs", d)
+			w.Errorf("the link adds %v of its own, want less than 1 µs", d)
 		}
 		if w.net.OneWay(w.a, w.b) == w.net.OneWay(w.b, w.a) {
-			t.Error("both directions take equally long to the nanosecond")
+			w.Error("both directions take equally long to the nanosecond")
 		}
 	})
 }
@@ -44,13 +44,13 @@ func TestAnswersFromTheAddressAsked(t *testing.T) {
 		w.send(client, netip.AddrPortFrom(second, 8801), "?")
 		asked := w.collect(server, time.Second)
 		if len(asked) != 1 || asked[0].local != second {
-			t.Fatalf("asked %+v, want one at %v", asked, second)
+			w.Fatalf("asked %+v, want one at %v", asked, second)
 		}
 		b := []byte("!")
 		server.WriteBatch([]link.Message{{Buf: b, N: 1, Addr: asked[0].from, Local: asked[0].local}})
 		got := w.collect(client, time.Second)
 		if len(got) != 1 || got[0].from != netip.AddrPortFrom(second, 8801) {
-			t.Errorf("answers %+v, want one from %v", got, second)
+			w.Errorf("answers %+v, want one from %v", got, second)
 		}
 		w.send(server, addrPort("[2001:db8::1]:9"), "no route from an IPv4 host: skipped")
 	})
@@ -63,11 +63,11 @@ func TestLoopbackAndIPv6(t *testing.T) {
 		w.send(client, addrPort("127.0.0.1:8801"), "to myself")
 		w.send(client, netip.AddrPortFrom(w.b.Addrs()[1], 8801), "over IPv6")
 		if got := texts(w.collect(own, time.Second)); !slices.Equal(got, []string{"to myself"}) {
-			t.Errorf("loopback got %q", got)
+			w.Errorf("loopback got %q", got)
 		}
 		got := w.collect(server, time.Second)
 		if len(got) != 1 || got[0].from.Addr() != w.a.Addrs()[1] {
-			t.Errorf("IPv6 got %+v", got)
+			w.Errorf("IPv6 got %+v", got)
 		}
 	})
 }
@@ -84,10 +84,10 @@ func TestSegmentsAndDSCP(t *testing.T) {
 		client.WriteBatch([]link.Message{{Buf: []byte("aaabbbc"), N: 7, Segment: 3, DSCP: 46,
 			Addr: netip.AddrPortFrom(w.b.Addr(), 8801)}})
 		if got := texts(w.collect(server, time.Second)); !slices.Equal(got, []string{"aaa", "bbb", "c"}) {
-			t.Errorf("segments %q", got)
+			w.Errorf("segments %q", got)
 		}
 		if !slices.Equal(marks, []uint8{46, 46, 46}) {
-			t.Errorf("marks %v, want three of 46", marks)
+			w.Errorf("marks %v, want three of 46", marks)
 		}
 	})
 }
@@ -139,11 +139,11 @@ func TestRateAndQueue(t *testing.T) {
 		})
 		got := flood(w, 10, 1000-28, 0)
 		if len(got) != 6 || full != 4 {
-			t.Fatalf("%d arrived and %d met a full queue, want 6 and 4", len(got), full)
+			w.Fatalf("%d arrived and %d met a full queue, want 6 and 4", len(got), full)
 		}
 		for i, a := range got {
 			if want := w.net.OneWay(w.a, w.b) + time.Duration(i+1)*10*time.Millisecond; a.at != want {
-				t.Errorf("datagram %d at %v, want %v", i, a.at, want)
+				w.Errorf("datagram %d at %v, want %v", i, a.at, want)
 			}
 		}
 	})
@@ -165,10 +165,10 @@ func TestJitterReorderDuplicate(t *testing.T) {
 				w.net.Link(w.a, w.b, tc.link)
 				got := flood(w, 1000, 5, time.Millisecond)
 				if s := slices.IsSorted(texts(got)); s != tc.sorted {
-					t.Errorf("in order: %v, want %v", s, tc.sorted)
+					w.Errorf("in order: %v, want %v", s, tc.sorted)
 				}
 				if n := len(got); (n > 1000) != tc.doubled || n < 1000 || n > 1150 {
-					t.Errorf("%d arrived of 1000", n)
+					w.Errorf("%d arrived of 1000", n)
 				}
 				most := time.Duration(0)
 				for _, a := range got {
@@ -177,7 +177,7 @@ func TestJitterReorderDuplicate(t *testing.T) {
 					most = max(most, a.at-time.Duration(i)*time.Millisecond-w.net.OneWay(w.a, w.b))
 				}
 				if limit := max(tc.link.Jitter, 5*time.Millisecond); most > limit {
-					t.Errorf("held back %v, want at most %v", most, limit)
+					w.Errorf("held back %v, want at most %v", most, limit)
 				}
 			})
 		})
@@ -229,7 +229,7 @@ func TestDrops(t *testing.T) {
 					want = Arrived
 				}
 				if last.Event != want || last.Reason != tc.want {
-					t.Errorf("the datagram was %v (%v), want %v (%v)", last.Event, last.Reason, want, tc.want)
+					w.Errorf("the datagram was %v (%v), want %v (%v)", last.Event, last.Reason, want, tc.want)
 				}
 			})
 		})
@@ -241,11 +241,11 @@ func TestSocketErrors(t *testing.T) {
 		c := w.socket(w.a, "0.0.0.0:8801")
 		for _, addr := range []string{"0.0.0.0:8801", "[::]:8801", w.a.Addr().String() + ":8801", "127.0.0.1:8801"} {
 			if _, err := w.a.ListenPacket(addrPort(addr)); !errors.Is(err, link.ErrInUse) {
-				t.Errorf("binding %s besides 0.0.0.0:8801: %v, want ErrInUse", addr, err)
+				w.Errorf("binding %s besides 0.0.0.0:8801: %v, want ErrInUse", addr, err)
 			}
 		}
 		if _, err := w.a.ListenPacket(addrPort("192.0.2.1:1")); err == nil {
-			t.Error("bound an address of nobody")
+			w.Error("bound an address of nobody")
 		}
 		done := make(chan error)
 		read := func() {
@@ -255,17 +255,17 @@ func TestSocketErrors(t *testing.T) {
 		c.SetReadDeadline(time.Now().Add(time.Second))
 		go read()
 		if err := <-done; !errors.Is(err, os.ErrDeadlineExceeded) || w.net.Now() != time.Second {
-			t.Errorf("read: %v at %v, want a deadline at 1 s", err, w.net.Now())
+			w.Errorf("read: %v at %v, want a deadline at 1 s", err, w.net.Now())
 		}
 		c.SetReadDeadline(time.Time{})
 		go read()
 		time.Sleep(time.Second)
 		w.a.Kill()
 		if err := <-done; !errors.Is(err, net.ErrClosed) {
-			t.Errorf("read on a killed host: %v, want net.ErrClosed", err)
+			w.Errorf("read on a killed host: %v, want net.ErrClosed", err)
 		}
 		if _, err := c.WriteBatch(nil); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("write on a killed host: %v, want net.ErrClosed", err)
+			w.Errorf("write on a killed host: %v, want net.ErrClosed", err)
 		}
 		w.socket(w.a, "0.0.0.0:8801")
 	})
