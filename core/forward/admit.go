@@ -145,7 +145,7 @@ func (s *Shard) place(st *stream, p *Packet, h *rtp.Header, out *Out) (ext int64
 func (s *Shard) describe(st *stream, b []byte, h *rtp.Header, m *meta) {
 	m.head, m.payload, m.pt, m.time = uint16(h.HeaderLen), uint16(h.PayloadLen), h.PT, h.Time
 	if h.Marker {
-		m.flags |= flagMarker
+		m.flags |= flagMarker | flagEnd
 	}
 	if st.cfg.Kind.IsAudio() {
 		m.flags |= flagAudio
@@ -169,6 +169,9 @@ func (s *Shard) describe(st *stream, b []byte, h *rtp.Header, m *meta) {
 				m.ddAt, m.ddLen, m.frame = uint16(it.At), uint8(n), d.Frame
 				extLen += 1 + n
 				long = long || n > 16
+				if d.End {
+					m.flags |= flagEnd
+				}
 				if d.HasStructure && d.Start {
 					m.flags |= flagKey
 				}
@@ -203,6 +206,9 @@ func (s *Shard) describeVideo(payload []byte, m *meta) {
 		}
 	case proto.PTVP9:
 		key = rtp.VP9KeyFrame(payload)
+		if rtp.VP9FrameEnd(payload) {
+			m.flags |= flagEnd
+		}
 	case proto.PTH264:
 		key = rtp.H264KeyFrame(payload)
 	case proto.PTAV1:

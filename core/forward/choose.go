@@ -193,7 +193,7 @@ func (s *Shard) emit(at time.Duration, legID LegID, l *leg, iv *interval, slab S
 func (l *leg) desc(id LegID, iv *interval, m *meta) Desc {
 	return Desc{
 		Leg: id, Receiver: l.cfg.Receiver, Slot: l.cfg.Slot,
-		Marker: m.flags&flagMarker != 0, Key: m.flags&flagKey != 0, Audio: m.flags&flagAudio != 0, TWCC: l.cfg.TWCC,
+		Marker: m.flags&flagMarker != 0, End: m.flags&flagEnd != 0, Key: m.flags&flagKey != 0, Audio: m.flags&flagAudio != 0, TWCC: l.cfg.TWCC,
 		Pic: (m.pic + iv.pic) & 0x7fff, TL0: m.tl0 + iv.tl0, Frame: m.frame + iv.frame,
 	}
 }

@@ -131,6 +131,9 @@ func FuzzAdmit(f *testing.F) {
 			if err := rtp.Parse(p, &h); err != nil || len(p) != d.Size {
 				t.Fatalf("wrote %d bytes, said %d: %v", len(p), d.Size, err)
 			}
+			if len(p) > len(b)+MaxGrowth {
+				t.Fatalf("wrote %d bytes from %d", len(p), len(b))
+			}
 		}
 		for i, id := range ids {
 			s.Missing(now, id, nil)

@@ -24,6 +24,7 @@ type Desc struct {
 	Time     rtp.Time
 	RTX      bool
 	Marker   bool
+	End      bool   // last packet of a frame: the marker, or what the descriptors of a layered codec say
 	Key      bool   // first packet of a key frame
 	Audio    bool   // on an audio leg
 	TWCC     bool   // the leg takes a transport-wide number

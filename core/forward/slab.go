@@ -48,6 +48,7 @@ const (
 	flagVP8          // has a VP8 descriptor with picture id or TL0PICIDX
 	flagLevel        // has an audio level
 	flagAudio
+	flagEnd // last packet of a frame, of one spatial layer
 )
 
 // arena owns all slabs of a shard. It grows to the most that were ever held at once and stays there.

@@ -16,10 +16,6 @@ var (
 // MinHeaderLen is the length of an RTP header without CSRCs and extensions.
 const MinHeaderLen = 12
 
-// MaxHeaderLen bounds what AppendHeader adds for a packet with one CSRC and extensions of extLen bytes
-// in all, n of them.
-func MaxHeaderLen(n, extLen int) int { return MinHeaderLen + 4 + 4 + 2*n + extLen + 3 }
-
 // The profiles of RFC 8285: the one-byte form, and the two-byte form whose last four bits are free.
 const (
 	profileOneByte = 0xBEDE
