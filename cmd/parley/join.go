@@ -23,10 +23,10 @@ type joinCmd struct {
 	Publish  string        `help:"Send this file: WebM, Matroska, IVF and Ogg as they are, others through ffmpeg." placeholder:"FILE"`
 	Loop     bool          `help:"Send the file again and again."`
 	Record   string        `help:"Record everyone into this directory, one file each." placeholder:"DIR"`
-	For      time.Duration `help:"Leave after this long." placeholder:"DUR"`
+	For      time.Duration `help:"Leave this long after getting in." placeholder:"DUR"`
 	Explain  bool          `help:"Say at the end how the connection came to be, attempt by attempt."`
 	JSON     bool          `name:"json" help:"One event per line, in JSON."`
-	Token    string        `help:"Join as a signed-in user, with this session or API token." env:"PARLEY_TOKEN" placeholder:"TOKEN"`
+	Token    string        `help:"Join as a signed-in user, with this session or API token (never taken from the environment: it would make every join a host's)." placeholder:"TOKEN"`
 	trustFlags
 }
 
@@ -37,7 +37,15 @@ func (c *joinCmd) Run(e *env) error {
 		return err
 	}
 	out := newJoinOutput(e, c.JSON)
-	cfg.Events = out.event
+	in := make(chan struct{}) // closed when there is a meeting, or its waiting room, to leave
+	var once sync.Once
+	cfg.Events = func(ev client.Event) {
+		switch ev.(type) {
+		case client.Joined, client.Waiting:
+			once.Do(func() { close(in) })
+		}
+		out.event(ev)
+	}
 	cl, err := client.New(cfg)
 	if err != nil {
 		return &exitError{exitUsage, err}
@@ -45,18 +53,11 @@ func (c *joinCmd) Run(e *env) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(e.ctx))
 	defer cancel()
 	// A signal or the end of --for leaves in order; a client that does not get out in time is cut off.
+	// --for begins when the meeting does: how long connecting may take is the client's to say, and a
+	// connection that never came about must not look like a normal end.
 	var leaving sync.WaitGroup
 	leaving.Go(func() {
-		var after <-chan time.Time
-		if c.For > 0 {
-			t := time.NewTimer(c.For)
-			defer t.Stop()
-			after = t.C
-		}
-		select {
-		case <-e.ctx.Done():
-		case <-after:
-		case <-ctx.Done():
+		if !c.stay(e.ctx, ctx, in) {
 			return
 		}
 		cl.Leave()
@@ -73,6 +74,29 @@ func (c *joinCmd) Run(e *env) error {
 		out.explain(cl.Explain())
 	}
 	return joinResult(err)
+}
+
+// stay waits for the time to leave: a signal, or the end of --for. It reports false if the
+// participation ended by itself.
+func (c *joinCmd) stay(signal, ended context.Context, in <-chan struct{}) bool {
+	var after <-chan time.Time
+	if c.For <= 0 {
+		in = nil
+	}
+	for {
+		select {
+		case <-signal.Done():
+			return true
+		case <-ended.Done():
+			return false
+		case <-in:
+			t := time.NewTimer(c.For)
+			defer t.Stop()
+			after, in = t.C, nil
+		case <-after:
+			return true
+		}
+	}
 }
 
 // leaveFor is how long an orderly leave may take, recordings included.

@@ -51,8 +51,6 @@ func (o *joinOutput) event(ev client.Event) {
 			verb = "Back in the meeting"
 		}
 		o.line("%s after %d ms: zone %s, router %s. Ctrl-C leaves.", verb, ev.MS, ev.Zone, ev.Router)
-	case client.Media:
-		o.line("%6d ms  media    %s over %s", ev.MS, ev.Kind, pathName(ev.Path))
 	case client.RosterChange:
 		o.roster(ev)
 	case client.ChatLine:
@@ -70,11 +68,14 @@ func (o *joinOutput) event(ev client.Event) {
 	case client.Trouble:
 		o.line("%s", ev.Text)
 	case client.Ended:
-		text := ev.Text
-		if text == "" {
-			text = ev.Reason
+		switch {
+		case ev.Reason == string(proto.CodeLeft):
+			o.line("Left the meeting.")
+		case ev.Text != "":
+			o.line("%s", ev.Text)
+		default:
+			o.line("%s", ev.Reason)
 		}
-		o.line("%s", text)
 	}
 }
 
@@ -162,16 +163,3 @@ type explained struct {
 
 // Event is its name.
 func (explained) Event() string { return "explain" }
-
-// pathName is a rung for people.
-func pathName(r proto.Rung) string {
-	switch r {
-	case proto.UDP8801:
-		return "UDP 8801"
-	case proto.TCP8801:
-		return "TCP 8801"
-	case proto.TLS443:
-		return "TLS 443"
-	}
-	return string(r)
-}

@@ -22,7 +22,14 @@ type meetingCreate struct {
 	WaitingRoom bool   `help:"Newcomers wait until a host admits them."`
 	BeforeHost  bool   `help:"People may join before the host." default:"true" negatable:""`
 	MuteOnEntry bool   `help:"Newcomers are muted."`
+	Once        bool   `help:"A meeting of the moment, not kept in the list (default: its number and link stay good)."`
 }
+
+// Meeting types of the API, as far as this program makes them.
+const (
+	meetingInstant  = 1
+	meetingStanding = 3 // recurring, at no fixed time
+)
 
 // meetingRow is what the API says of a meeting, as far as this program shows it.
 type meetingRow struct {
@@ -38,8 +45,12 @@ type meetingRow struct {
 
 // Run creates the meeting.
 func (c *meetingCreate) Run(e *env) error {
+	kind := meetingStanding
+	if c.Once {
+		kind = meetingInstant
+	}
 	body := map[string]any{
-		"topic": c.Topic, "type": 1,
+		"topic": c.Topic, "type": kind,
 		"settings": map[string]any{
 			"waiting_room": c.WaitingRoom, "join_before_host": c.BeforeHost, "mute_upon_entry": c.MuteOnEntry,
 		},
