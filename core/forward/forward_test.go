@@ -659,3 +659,22 @@ func TestDropReasons(t *testing.T) {
 		}
 	}
 }
+
+func TestLargeGapAsksForTheNewestPartOnly(t *testing.T) {
+	for _, in := range starts {
+		sc := newScene(t)
+		c := sc.camera(0x20, 0, in)
+		leg := sc.leg(proto.Video, 1)
+		sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: leg}}, c.id)}})
+		sc.admit(c.id, c.frame(true, 1)...)
+		c.seq += 400
+		sc.admit(c.id, c.frame(false, 1)...)
+		c.seq += 2000
+		sc.admit(c.id, c.frame(false, 1)...)
+		sc.wait(reorderFor)
+		got := sc.s.Missing(sc.now, c.id, nil)
+		if len(got) != maxHoles || got[0] != c.seq-1-maxHoles || got[maxHoles-1] != c.seq-2 {
+			t.Errorf("from %d: %d numbers, %d to %d", in, len(got), got[0], got[len(got)-1])
+		}
+	}
+}
