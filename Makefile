@@ -1,0 +1,53 @@
+# make run serves on this machine, make test tests; both do all set-up themselves.
+
+SHELL := /bin/bash
+GO ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 10s
+# Further flags of `parley up`: make run ARGS="--https :9443"
+ARGS ?=
+
+.PHONY: run build test race check fuzz setup clean
+
+## run: build everything and serve on this machine
+run: build
+	bin/parley up --data data $(ARGS)
+
+## build: the binary, bin/parley
+build: modules
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.build=$(VERSION)" -o bin/parley ./cmd/parley
+
+## test: all tests with the race detector; skips are printed, those in tests/required fail
+test: setup bin/testlog
+	set -o pipefail; $(GO) test -race -timeout 9m -json ./... | bin/testlog -required tests/required
+
+## race: the tests again and again, where order and luck hide faults
+race: setup
+	$(GO) test -race -count 3 -shuffle on -timeout 25m ./...
+
+## check: format, vet, staticcheck, the rules of the house
+check: modules
+	@out="$$(gofmt -l $$(git ls-files '*.go'))"; if [ -n "$$out" ]; then echo "gofmt needed:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	$(GO) test -count 1 .
+
+## fuzz: each fuzz target for FUZZTIME
+fuzz: modules
+	scripts/fuzz.sh $(FUZZTIME)
+
+## setup: Go modules, and the Debian packages the tests use
+setup: modules
+	scripts/setup.sh
+
+modules:
+	@$(GO) mod download
+	@$(GO) -C tools mod download
+.PHONY: modules
+
+bin/testlog: $(wildcard tools/testlog/*.go)
+	$(GO) -C tools build -o ../bin/testlog ./testlog
+
+## clean: remove what was built; data stays
+clean:
+	rm -rf bin tests/out ui/dist/app

@@ -1,0 +1,139 @@
+// Command testlog reads the stream of go test -json and writes what a person wants to know: a line per
+// package, the output of what failed, and every skip, loudly. With -required FILE it fails when a test
+// named there was skipped or did not run: each line is a package and a test.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+// event is one line of go test -json; see go doc test2json.
+type event struct {
+	Action     string
+	Package    string
+	ImportPath string // of build output
+	Test       string
+	Elapsed    float64
+	Output     string
+}
+
+// log collects a run.
+type log struct {
+	w       io.Writer
+	output  map[string][]string // by package and test, until it is known whether anybody wants it
+	outcome map[string]string   // "pass", "skip", "fail"
+	why     map[string]string   // of skips
+	skips   []string
+	failed  bool
+}
+
+func main() {
+	required := flag.String("required", "", "file of tests that must not be skipped")
+	flag.Parse()
+	l := &log{w: os.Stdout, output: make(map[string][]string), outcome: make(map[string]string), why: make(map[string]string)}
+	if err := l.read(os.Stdin); err != nil {
+		fmt.Fprintln(os.Stderr, "testlog:", err)
+		os.Exit(1)
+	}
+	l.sayskips()
+	if *required != "" {
+		text, err := os.ReadFile(*required)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "testlog:", err)
+			os.Exit(1)
+		}
+		l.require(string(text))
+	}
+	if l.failed {
+		fmt.Fprintln(l.w, "FAILED")
+		os.Exit(1)
+	}
+	fmt.Fprintln(l.w, "PASSED")
+}
+
+func (l *log) read(r io.Reader) error {
+	in := bufio.NewScanner(r)
+	in.Buffer(nil, 16<<20)
+	for in.Scan() {
+		var e event
+		if json.Unmarshal(in.Bytes(), &e) != nil {
+			fmt.Fprintln(l.w, in.Text()) // the tool's own words
+			continue
+		}
+		l.handle(e)
+	}
+	return in.Err()
+}
+
+func (l *log) handle(e event) {
+	name := strings.TrimSpace(e.Package + " " + e.Test)
+	switch e.Action {
+	case "output":
+		l.output[name] = append(l.output[name], e.Output)
+	case "build-output":
+		fmt.Fprint(l.w, e.Output)
+	case "build-fail":
+		l.failed = true
+	case "pass", "skip", "fail":
+		l.outcome[name] = e.Action
+		l.end(e, name)
+		delete(l.output, name)
+	}
+}
+
+// end handles the end of a test or of a package.
+func (l *log) end(e event, name string) {
+	switch {
+	case e.Action == "fail":
+		l.failed = true
+		for _, line := range l.output[name] {
+			fmt.Fprint(l.w, line)
+		}
+		if e.Test == "" {
+			fmt.Fprintf(l.w, "FAIL  %s  %.1fs\n", e.Package, e.Elapsed)
+		}
+	case e.Test == "" && e.Action == "pass":
+		fmt.Fprintf(l.w, "ok    %s  %.1fs\n", e.Package, e.Elapsed)
+	case e.Test != "" && e.Action == "skip":
+		l.skips = append(l.skips, name)
+		for _, line := range l.output[name] {
+			if text := strings.TrimSpace(line); !strings.HasPrefix(text, "===") && !strings.HasPrefix(text, "---") {
+				l.why[name] = text
+			}
+		}
+	}
+}
+
+func (l *log) sayskips() {
+	slices.Sort(l.skips)
+	for _, s := range l.skips {
+		fmt.Fprintf(l.w, "!!! SKIPPED  %s  %s\n", s, l.why[s])
+	}
+}
+
+// require fails the run for each test in the list that did not run.
+func (l *log) require(list string) {
+	for line := range strings.Lines(list) {
+		line, _, _ = strings.Cut(line, "#")
+		name := strings.Join(strings.Fields(line), " ")
+		if name == "" {
+			continue
+		}
+		switch l.outcome[name] {
+		case "pass", "fail":
+		case "skip":
+			l.failed = true
+			fmt.Fprintf(l.w, "FAIL  %s is in tests/required and was skipped: %s\n", name, l.why[name])
+		default:
+			l.failed = true
+			fmt.Fprintf(l.w, "FAIL  %s is in tests/required and does not exist or did not run\n", name)
+		}
+	}
+}
