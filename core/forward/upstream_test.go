@@ -1,0 +1,143 @@
+package forward
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"parley/wire/proto"
+	"parley/wire/rtp"
+)
+
+func TestNewFollowerBeginsWithAKeyFrameJustGoneBy(t *testing.T) {
+	for _, in := range starts {
+		sc := newScene(t)
+		c := sc.camera(0x20, 0, in)
+		first, second, third := sc.leg(proto.Video, 1), sc.leg(proto.Video, 500), sc.leg(proto.Video, 900)
+		table := func(legs ...LegID) *Table {
+			var w []Want
+			for _, id := range legs {
+				w = append(w, Want{Leg: id})
+			}
+			return &Table{Sources: []SourceRow{row(w, c.id)}}
+		}
+		sc.s.Publish(1, table(first))
+		sc.admit(c.id, c.frame(true, 3)...)
+		sc.wait(100 * time.Millisecond)
+		sc.admit(c.id, c.frame(false, 2)...)
+		sc.s.Publish(1, table(first, second))
+		if sc.s.KeyFrameDue(sc.now, c.id) {
+			t.Error("asked for another key frame")
+		}
+		sc.wait(33 * time.Millisecond)
+		got := sc.admit(c.id, c.frame(false, 1)...)
+		if want := append([]rtp.Seq{6}, seqRange(500, 6)...); !slices.Equal(seqsOf(got), want) {
+			t.Fatalf("got %v, want %v", seqsOf(got), want)
+		}
+		sc.wait(replayFor)
+		sc.s.Publish(1, table(first, second, third))
+		if got := sc.admit(c.id, c.frame(false, 1)...); len(got) != 2 {
+			t.Error("an old key frame was taken")
+		}
+		if !sc.s.KeyFrameDue(sc.now, c.id) {
+			t.Error("no key frame asked for")
+		}
+	}
+}
+
+func TestKeyFrameRequestsAreMergedAndThrottled(t *testing.T) {
+	sc := newScene(t)
+	c := sc.camera(0x20, 0, 1)
+	leg, other := sc.leg(proto.Video, 1), sc.leg(proto.Video, 1)
+	sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: leg}, {Leg: other}}, c.id)}})
+	asked := 0
+	for range 100 { // one second
+		if sc.s.KeyFrameDue(sc.now, c.id) {
+			asked++
+		}
+		sc.wait(10 * time.Millisecond)
+	}
+	if asked != 4 {
+		t.Errorf("asked %d times in a second without an answer, want 4", asked)
+	}
+	sc.admit(c.id, c.frame(true, 1)...)
+	sc.wait(time.Second)
+	if sc.s.KeyFrameDue(sc.now, c.id) {
+		t.Error("asked though nobody wants one")
+	}
+	sc.s.Picture(sc.now, leg)
+	sc.s.Picture(sc.now, other)
+	if !sc.s.KeyFrameDue(sc.now, c.id) || sc.s.KeyFrameDue(sc.now, c.id) {
+		t.Error("two wishes want one request")
+	}
+	sc.wait(keyEvery)
+	sc.admit(c.id, c.frame(true, 1)...)
+	sc.s.Picture(sc.now, leg) // crossed the key frame on its way
+	if sc.s.KeyFrameDue(sc.now, c.id) {
+		t.Error("asked right after a key frame")
+	}
+	sc.wait(keyEvery)
+	if !sc.s.KeyFrameDue(sc.now, c.id) {
+		t.Error("wish forgotten")
+	}
+	sc.s.Publish(1, nil)
+	sc.wait(keyEvery)
+	if sc.s.KeyFrameDue(sc.now, c.id) {
+		t.Error("asked for a meeting that is over")
+	}
+}
+
+func TestMissingAsksAFewTimesAndGivesUp(t *testing.T) {
+	sc := newScene(t)
+	c := sc.camera(0x20, 0, 0xfffe)
+	leg := sc.leg(proto.Video, 1)
+	sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: leg}}, c.id)}})
+	ps := c.frame(true, 6)
+	sc.admit(c.id, ps[0], ps[5])
+	if n := sc.notes(NoteGap); len(n) != 1 || n[0].Count != 4 {
+		t.Errorf("gap notes %+v", n)
+	}
+	if got := sc.s.Missing(sc.now, c.id, nil); len(got) != 0 {
+		t.Errorf("asked at once: %v", got)
+	}
+	sc.s.StreamRTT(c.id, 40*time.Millisecond)
+	tries := map[rtp.Seq]int{}
+	for range 80 { // 800 ms
+		sc.wait(10 * time.Millisecond)
+		for _, q := range sc.s.Missing(sc.now, c.id, nil) {
+			tries[q]++
+		}
+		if tries[0xffff] == 2 {
+			sc.admit(c.id, ps[1])
+		}
+	}
+	if tries[0xffff] != 2 || tries[0] != maxTries || tries[2] != maxTries || len(tries) != 4 {
+		t.Errorf("tries %v", tries)
+	}
+	// A key frame makes older holes useless.
+	ps = append(c.frame(false, 3), c.frame(true, 1)...)
+	sc.admit(c.id, ps[0], ps[2], ps[3])
+	sc.wait(reorderFor)
+	if got := sc.s.Missing(sc.now, c.id, nil); len(got) != 0 {
+		t.Errorf("asked for %v before a key frame", got)
+	}
+}
+
+func TestLargeGapAsksForTheNewestPartOnly(t *testing.T) {
+	for _, in := range starts {
+		sc := newScene(t)
+		c := sc.camera(0x20, 0, in)
+		leg := sc.leg(proto.Video, 1)
+		sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: leg}}, c.id)}})
+		sc.admit(c.id, c.frame(true, 1)...)
+		c.seq += 400
+		sc.admit(c.id, c.frame(false, 1)...)
+		c.seq += 2000
+		sc.admit(c.id, c.frame(false, 1)...)
+		sc.wait(reorderFor)
+		got := sc.s.Missing(sc.now, c.id, nil)
+		if len(got) != maxHoles || got[0] != c.seq-1-maxHoles || got[maxHoles-1] != c.seq-2 {
+			t.Errorf("from %d: %d numbers, %d to %d", in, len(got), got[0], got[len(got)-1])
+		}
+	}
+}
