@@ -1,0 +1,1 @@
+console.log("i18n: 0 messages");
