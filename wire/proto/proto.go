@@ -6,6 +6,8 @@
 // and unknown control messages are answered with code "unsupported" (S41).
 package proto
 
+import "strconv"
+
 // Version is the protocol version this build speaks. A peer one version away works together with it;
 // anything further apart is refused with CodeTooOld (S41).
 const Version = 1
@@ -97,6 +99,10 @@ const (
 	GroupContent Group = 2
 	NGroups            = 3
 )
+
+// MarshalJSON writes the number, so that a list of groups is an array of numbers: encoding/json makes
+// base64 text of a slice of plain bytes.
+func (g Group) MarshalJSON() ([]byte, error) { return strconv.AppendUint(nil, uint64(g), 10), nil }
 
 // String is the name used in JSON events, logs and metrics.
 func (g Group) String() string {
