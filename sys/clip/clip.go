@@ -59,6 +59,7 @@ type Track struct {
 	Width  int // pixels, 0 where unknown
 	Height int // pixels, 0 where unknown
 
+	typ      uint64        // Matroska track type
 	number   uint64        // Matroska track number
 	private  []byte        // CodecPrivate
 	delay    time.Duration // CodecDelay, to be taken off every time stamp

@@ -91,6 +91,7 @@ var formats = []struct {
 	{"vp8.ivf", []string{"-map", "0:v", "-c:v", "libvpx", "-g", "15", "-deadline", "realtime"}, VP8, 60, 0},
 	{"vp9.ivf", []string{"-map", "0:v", "-c:v", "libvpx-vp9", "-g", "15", "-deadline", "realtime"}, VP9, 60, 0},
 	{"opus.ogg", []string{"-map", "1:a", "-c:a", "libopus"}, "", 0, 101},
+	{"aac.mkv", []string{"-c:v", "libvpx", "-g", "15", "-deadline", "realtime", "-c:a", "aac"}, VP8, 60, 101},
 	{"other.mp4", []string{"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac"}, VP8, 60, 101}, // through ffmpeg
 }
 
@@ -218,7 +219,18 @@ func checkWithLibrary(t *testing.T, path string, want int) {
 }
 
 func TestLoopHasContinuousTime(t *testing.T) {
-	path := ffmpeg(t, "loop.webm", formats[0].args...)
+	testLoop(t, ffmpeg(t, "loop.webm", formats[0].args...))
+}
+
+func TestLoopOfAConvertedFile(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	testLoop(t, ffmpeg(t, "loop.mp4", formats[len(formats)-1].args...))
+	if left, _ := os.ReadDir(os.TempDir()); len(left) > 0 {
+		t.Errorf("%d files are left", len(left))
+	}
+}
+
+func testLoop(t *testing.T, path string) {
 	r, err := Open(t.Context(), path, Options{Loop: true})
 	if err != nil {
 		t.Fatal(err)

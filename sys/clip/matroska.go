@@ -16,6 +16,7 @@ type matroska struct {
 	e       ebmlReader
 	scale   time.Duration // of one time stamp unit
 	tracks  []Track
+	unread  bool  // a kind of track is there, but in no codec of ours
 	cluster int64 // time stamp of the current cluster, in units
 	ready   []Frame
 }
@@ -74,17 +75,23 @@ func (m *matroska) info(body []byte) {
 }
 
 func (m *matroska) trackList(body []byte) {
-	seen := [2]bool{}
+	var seen, other [2]bool
 	children(body, func(id uint32, b []byte) {
 		if id != idTrackEntry {
 			return
 		}
 		t, ok := parseTrack(b)
-		if ok && !seen[t.Kind] { // the first of each kind: files with several languages have a default
+		switch {
+		case ok && !seen[t.Kind]: // the first of each kind: files with several languages have a default
 			seen[t.Kind] = true
 			m.tracks = append(m.tracks, t)
+		case !ok && t.typ == 1:
+			other[Video] = true
+		case !ok && t.typ == 2:
+			other[Audio] = true
 		}
 	})
+	m.unread = other[Audio] && !seen[Audio] || other[Video] && !seen[Video]
 }
 
 func parseTrack(body []byte) (t Track, ok bool) {
@@ -94,6 +101,8 @@ func parseTrack(body []byte) (t Track, ok bool) {
 		switch id {
 		case idTrackNumber:
 			t.number = readUint(b)
+		case idTrackType:
+			t.typ = readUint(b)
 		case idCodecID:
 			codec = string(b)
 		case idCodecPrivate:

@@ -1,14 +1,12 @@
 package clip
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"time"
 )
 
@@ -33,6 +31,8 @@ type Reader struct {
 	path   string
 	opts   Options
 	format string
+	copy   *os.File // of what ffmpeg made, for the next laps; nil without Loop
+	copied bool     // the copy is whole
 
 	in     demuxer
 	close  func() error
@@ -87,8 +87,8 @@ func (r *Reader) open() error {
 		return r.convert()
 	}
 	in, tracks, err := demux(r.format, f)
-	if errors.Is(err, ErrNoTracks) { // a container of ours with codecs that are not
-		f.Close()
+	if m, ok := in.(*matroska); errors.Is(err, ErrNoTracks) || ok && m.unread && r.opts.canConvert() {
+		f.Close() // a container of ours with codecs that are not
 		r.format = "other"
 		return r.convert()
 	}
@@ -135,68 +135,6 @@ func demux(format string, f io.Reader) (demuxer, []Track, error) {
 		return o, []Track{{Kind: Audio, Codec: Opus}}, nil
 	}
 	return nil, nil, ErrFormat
-}
-
-// convert runs ffmpeg and reads its output from a pipe: a long film starts at once, and ffmpeg waits
-// while nobody reads.
-func (r *Reader) convert() error {
-	if r.opts.FFmpeg == "-" {
-		return ErrNoFFmpeg
-	}
-	program := r.opts.FFmpeg
-	if program == "" {
-		program = "ffmpeg"
-	}
-	bin, err := exec.LookPath(program)
-	if err != nil {
-		return ErrNoFFmpeg
-	}
-	cmd := exec.CommandContext(r.ctx, bin, "-nostdin", "-v", "error", "-i", "file:"+r.path,
-		"-map", "0:v:0?", "-map", "0:a:0?",
-		"-c:v", "libvpx", "-g", "30", "-deadline", "realtime", "-cpu-used", "8", "-auto-alt-ref", "0", "-b:v", "1M",
-		"-vf", "scale='min(1280,iw)':-2", "-pix_fmt", "yuv420p",
-		"-c:a", "libopus", "-b:a", "48k", "-ac", "1", "-ar", "48000", "-frame_duration", "20",
-		"-f", "webm", "pipe:1")
-	var complaint tail
-	cmd.Stderr = &complaint
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("starting ffmpeg: %w", err)
-	}
-	stop := func() error {
-		cmd.Process.Kill()
-		out.Close()
-		cmd.Wait()
-		return nil
-	}
-	m, err := openMatroska(bufio.NewReader(out))
-	if err != nil {
-		stop()
-		return fmt.Errorf("ffmpeg could not convert it (%s): %w", complaint.String(), ErrFormat)
-	}
-	r.in, r.tracks, r.close = m, m.tracks, stop
-	return nil
-}
-
-// tail keeps the first line of what a program complains about.
-type tail struct{ b []byte }
-
-func (t *tail) Write(p []byte) (int, error) {
-	if len(t.b) < 300 {
-		t.b = append(t.b, p[:min(len(p), 300-len(t.b))]...)
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	line, _, _ := bytes.Cut(t.b, []byte("\n"))
-	if len(line) == 0 {
-		return "no media in it"
-	}
-	return string(line)
 }
 
 // Tracks lists what the file carries: at most one track of each kind.
@@ -278,7 +216,12 @@ func (r *Reader) read() (Frame, error) {
 		}
 		r.close()
 		r.close = func() error { return nil }
-		if err := r.open(); err != nil {
+		if r.copied {
+			err = r.reopenCopy()
+		} else {
+			err = r.open()
+		}
+		if err != nil {
 			return Frame{}, err
 		}
 		r.laps++
@@ -385,5 +328,10 @@ func (r *Reader) Close() error {
 		return nil
 	}
 	r.closed = true
-	return r.close()
+	err := r.close()
+	if r.copy != nil {
+		r.copy.Close()
+		os.Remove(r.copy.Name())
+	}
+	return err
 }
