@@ -233,3 +233,61 @@ func TestClosedStreamsAreForgotten(t *testing.T) {
 		}
 	})
 }
+
+func TestListenerClose(t *testing.T) {
+	bubble(t, func(w *world) {
+		ln, err := w.b.Listen(addrPort("0.0.0.0:443"))
+		if err != nil {
+			w.Fatal(err)
+		}
+		c := w.dial(w.a, "198.18.0.2:443")
+		defer c.Close()
+		w.net.Quiet() // its last ACK is there; nobody accepts
+		accepted := make(chan error)
+		ln.Close()
+		go func() {
+			_, err := ln.Accept()
+			accepted <- err
+		}()
+		if err := <-accepted; !errors.Is(err, net.ErrClosed) {
+			w.Errorf("accept: %v, want net.ErrClosed", err)
+		}
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			w.Errorf("read of what nobody accepted: %v, want a reset", err)
+		}
+	})
+}
+
+// TestMovedHost: a stream of the old address dies, a new one stands.
+func TestMovedHost(t *testing.T) {
+	bubble(t, func(w *world) {
+		addr := w.listen(w.b, echo)
+		old := w.dial(w.a, addr)
+		w.a.Move(netip.MustParseAddr("203.0.113.7"))
+		old.Write([]byte("lost"))
+		old.SetReadDeadline(time.Now().Add(time.Minute))
+		if _, err := old.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			w.Errorf("read on the old address: %v, want a deadline", err)
+		}
+		old.Close()
+		c := w.dial(w.a, addr)
+		defer c.Close()
+		if got := c.LocalAddr().String(); !strings.HasPrefix(got, "203.0.113.7:") {
+			w.Errorf("the new stream is from %s", got)
+		}
+	})
+}
+
+func TestDefaultLinkChanges(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.net.Link(w.a, w.a, Link{Delay: time.Second})
+		before := w.net.OneWay(w.a, w.b)
+		w.net.Default(Link{Delay: 70 * time.Millisecond})
+		if got, want := w.net.OneWay(w.a, w.b), before+65*time.Millisecond; got != want {
+			w.Errorf("one way takes %v, want %v", got, want)
+		}
+		if got := w.net.OneWay(w.a, w.a); got.Truncate(time.Millisecond) != time.Second {
+			w.Errorf("a link of its own takes %v, want 1 s", got)
+		}
+	})
+}

@@ -9,12 +9,12 @@ import (
 
 func isInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
 
-// isTransient tells what one datagram met from what befell the socket.
+// isTransient tells, of a failed read, what an earlier datagram met (an ICMP error, a full buffer) from
+// what befell the socket.
 func isTransient(err error) bool {
 	for _, e := range []syscall.Errno{
-		syscall.ECONNREFUSED, syscall.ENOBUFS, syscall.EPERM, syscall.EACCES, syscall.EMSGSIZE,
-		syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN,
-		syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EINVAL, syscall.EINTR, syscall.ENOMEM,
+		syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN,
+		syscall.EMSGSIZE, syscall.EPERM, syscall.EACCES, syscall.ENOBUFS, syscall.EINTR,
 	} {
 		if errors.Is(err, e) {
 			return true

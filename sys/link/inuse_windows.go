@@ -7,11 +7,8 @@ import (
 
 // Winsock's own numbers; package syscall maps POSIX names to invented ones on Windows.
 const (
-	wsaEInval       = syscall.Errno(10022)
 	wsaEMsgSize     = syscall.Errno(10040)
-	wsaEAfNoSupport = syscall.Errno(10047)
 	wsaEAddrInUse   = syscall.Errno(10048)
-	wsaEAddrNotAv   = syscall.Errno(10049)
 	wsaENetDown     = syscall.Errno(10050)
 	wsaENetUnreach  = syscall.Errno(10051)
 	wsaENetReset    = syscall.Errno(10052)
@@ -22,12 +19,12 @@ const (
 
 func isInUse(err error) bool { return errors.Is(err, wsaEAddrInUse) }
 
-// isTransient tells what one datagram met from what befell the socket. A port unreachable message
-// shows as WSAECONNRESET or WSAENETRESET on the next call.
+// isTransient tells, of a failed read, what an earlier datagram met from what befell the socket. A port
+// unreachable message shows as WSAECONNRESET or WSAENETRESET on the next call.
 func isTransient(err error) bool {
 	for _, e := range []syscall.Errno{
-		wsaEInval, wsaEMsgSize, wsaEAfNoSupport, wsaEAddrNotAv, wsaENetDown, wsaENetUnreach,
-		wsaENetReset, wsaEConnReset, wsaENoBufs, wsaEHostUnreach, syscall.WSAEACCES,
+		wsaEMsgSize, wsaENetDown, wsaENetUnreach, wsaENetReset, wsaEConnReset, wsaENoBufs,
+		wsaEHostUnreach, syscall.WSAEACCES,
 	} {
 		if errors.Is(err, e) {
 			return true

@@ -92,8 +92,8 @@ func (c *portableConn) WriteBatch(ms []Message) (int, error) {
 			switch {
 			case err == nil:
 				c.meter.sent.Add(1)
-			case errors.Is(err, net.ErrClosed) || !isTransient(err):
-				return i, plain(err)
+			case errors.Is(err, net.ErrClosed):
+				return i, net.ErrClosed
 			default:
 				c.meter.skipped.Add(1)
 			}
