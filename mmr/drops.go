@@ -1,6 +1,11 @@
 package mmr
 
-import "sync/atomic"
+import (
+	"strings"
+	"sync/atomic"
+
+	"parley/sys/rtc"
+)
 
 // Drop is the reason a packet, or a transport, went no further. Each is counted, none is logged.
 type Drop uint8
@@ -37,8 +42,12 @@ func (d Drop) String() string {
 // counters is what a shard publishes once per turn, for readers on other goroutines.
 type counters struct {
 	drops [nDrops]atomic.Uint64
+	mux   [nMuxReasons]atomic.Uint64 // what never got as far as a participant
 	peers atomic.Int64
 }
+
+// nMuxReasons is how many reasons a Mux counts.
+const nMuxReasons = len(rtc.Counters{}.Dropped)
 
 func (c *counters) store(s *shard) {
 	for i := range s.drops {
@@ -46,15 +55,27 @@ func (c *counters) store(s *shard) {
 			c.drops[i].Store(s.drops[i])
 		}
 	}
+	mux := s.mux.Counters()
+	for i := range mux.Dropped {
+		if c.mux[i].Load() != mux.Dropped[i] {
+			c.mux[i].Store(mux.Dropped[i])
+		}
+	}
 	c.peers.Store(int64(len(s.peers)))
 }
 
-// Drops are the plane's counted drops by reason; zero counts are left out. Safe from any goroutine.
+// Drops are the plane's counted drops by reason, those of its transports as "rtc_" and the reason; zero
+// counts are left out. Safe from any goroutine.
 func (p *Plane) Drops() map[string]uint64 {
 	out := make(map[string]uint64)
 	for i := range p.shard.publish.drops {
 		if n := p.shard.publish.drops[i].Load(); n > 0 {
 			out[Drop(i).String()] = n
+		}
+	}
+	for i := range p.shard.publish.mux {
+		if n := p.shard.publish.mux[i].Load(); n > 0 {
+			out["rtc_"+strings.ReplaceAll(rtc.Reason(i).String(), " ", "_")] = n
 		}
 	}
 	return out

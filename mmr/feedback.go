@@ -65,7 +65,18 @@ func (s *shard) reportBlocks(now time.Time, p *peer, blocks rtp.Blocks) {
 	for i := range blocks.Len() {
 		b := blocks.At(i)
 		if leg := p.legOf(b.SSRC); leg != 0 {
-			s.fwd.RoundTrip(now, leg, b)
+			if rtt, ok := s.fwd.RoundTrip(now, leg, b); ok {
+				p.roundTrip(s, rtt)
+			}
+		}
+	}
+}
+
+// roundTrip spaces what we ask this peer for again: the way to it is the same for what it sends.
+func (p *peer) roundTrip(s *shard, rtt time.Duration) {
+	for i := range p.bindings {
+		if p.bindings[i].repairs == 0 {
+			s.fwd.StreamRTT(p.bindings[i].stream, rtt)
 		}
 	}
 }
