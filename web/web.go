@@ -145,6 +145,9 @@ func (s *Server) Handler() http.Handler {
 	m.HandleFunc("GET /api/v1/session", s.api(s.whoAmI))
 	m.HandleFunc("DELETE /api/v1/session", s.signOut)
 
+	m.HandleFunc("POST /api/v1/enroll", s.enroll)
+	m.HandleFunc("POST /api/v1/enroll/tokens", s.api(s.createEnrolToken))
+
 	m.HandleFunc("GET /v2/users", s.api(s.listUsers))
 	m.HandleFunc("POST /v2/users", s.api(s.createUser))
 	m.HandleFunc("GET /v2/users/email", s.api(s.checkEmail))

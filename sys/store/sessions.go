@@ -51,6 +51,8 @@ type Enrolment struct {
 	Hash      string `bun:",pk"` // of the token
 	Role      string // what it may become: "zone", "mmr", "tunnel", "connector"
 	Zone      string
+	Server    string    // the id the server gets, the common name of its certificate
+	Names     string    // DNS names and addresses of its certificate, separated by spaces
 	CreatedAt time.Time `bun:",nullzero"`
 	ExpiresAt time.Time `bun:",nullzero"`
 	UsedAt    time.Time `bun:",nullzero"`

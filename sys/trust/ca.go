@@ -164,18 +164,9 @@ func NeedsRenewal(c *x509.Certificate, now time.Time) bool {
 // 30 days, as server and as client of other servers. Only the request's key is used: id, names and
 // addresses are what the caller says, never what the request asks for.
 func (a *CA) Sign(csr []byte, id string, names []string, ips []netip.Addr, now time.Time) ([]byte, error) {
-	if block, _ := pem.Decode(csr); block != nil {
-		csr = block.Bytes
-	}
-	r, err := x509.ParseCertificateRequest(csr)
+	r, err := parseRequest(csr)
 	if err != nil {
 		return nil, fmt.Errorf("reading a certificate request: %w", err)
-	}
-	if err := r.CheckSignature(); err != nil {
-		return nil, fmt.Errorf("reading a certificate request: %w", err)
-	}
-	if k, ok := r.PublicKey.(*ecdsa.PublicKey); !ok || k.Curve != elliptic.P256() {
-		return nil, errors.New("reading a certificate request: the key must be ECDSA P-256")
 	}
 	der, err := a.sign(id, names, ips, r.PublicKey, serverLife, now,
 		[]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth})
@@ -183,6 +174,24 @@ func (a *CA) Sign(csr []byte, id string, names []string, ips []netip.Addr, now t
 		return nil, fmt.Errorf("signing a certificate: %w", err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
+}
+
+// parseRequest reads a PKCS #10 request, PEM or DER, whose sender holds its key.
+func parseRequest(csr []byte) (*x509.CertificateRequest, error) {
+	if block, _ := pem.Decode(csr); block != nil {
+		csr = block.Bytes
+	}
+	r, err := x509.ParseCertificateRequest(csr)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.CheckSignature(); err != nil {
+		return nil, err
+	}
+	if k, ok := r.PublicKey.(*ecdsa.PublicKey); !ok || k.Curve != elliptic.P256() {
+		return nil, errors.New("the key must be ECDSA P-256")
+	}
+	return r, nil
 }
 
 func (a *CA) sign(cn string, names []string, ips []netip.Addr, pub crypto.PublicKey, life time.Duration,

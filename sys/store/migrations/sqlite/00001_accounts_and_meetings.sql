@@ -78,6 +78,8 @@ CREATE TABLE enrolments (
     hash       TEXT PRIMARY KEY,
     role       TEXT NOT NULL,
     zone       TEXT NOT NULL DEFAULT '',
+    server     TEXT NOT NULL DEFAULT '',
+    names      TEXT NOT NULL DEFAULT '',
     created_at TIMESTAMP NOT NULL,
     expires_at TIMESTAMP NOT NULL,
     used_at    TIMESTAMP
