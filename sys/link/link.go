@@ -28,7 +28,9 @@ type PacketConn interface {
 	// Buf to the room available; ReadBatch sets N, Addr and Local. A datagram longer than Buf is cut.
 	// A passed deadline gives os.ErrDeadlineExceeded.
 	ReadBatch(ms []Message) (int, error)
-	// WriteBatch sends Buf[:N] of every message and returns how many were dealt with. A message the
+	// WriteBatch sends Buf[:N] of every message, in order, and returns how many were dealt with.
+	// Neighbours to one peer of one length (the last may be shorter) leave in one system-level send
+	// where the system can, so callers put a peer's packets side by side. A message the
 	// network refuses for itself alone (no route, too long, buffers full) is skipped and counted, as
 	// the loss of a datagram is; an error means the socket is gone.
 	WriteBatch(ms []Message) (int, error)

@@ -24,7 +24,7 @@ const oobLen = 128
 
 // frame is one entry of a batch with all that its header points at. A frame never moves.
 type frame struct {
-	iov  unix.Iovec
+	iov  [maxGather]unix.Iovec
 	name unix.RawSockaddrInet6 // large enough for, and used as, RawSockaddrInet4 too
 	oob  [oobLen / 8]uint64    // words, so that cmsg headers lie aligned
 }
@@ -48,7 +48,7 @@ func (r *ring) grow(n int) {
 	for i := range r.hdrs {
 		h, f := &r.hdrs[i].hdr, &r.frames[i]
 		h.Name = (*byte)(unsafe.Pointer(&f.name))
-		h.Iov = &f.iov
+		h.Iov = &f.iov[0]
 		h.SetIovlen(1)
 		h.Control = (*byte)(unsafe.Pointer(&f.oob))
 	}
@@ -57,8 +57,8 @@ func (r *ring) grow(n int) {
 // want readies entry i to receive into buf.
 func (r *ring) want(i int, buf []byte, oob bool) {
 	h, f := &r.hdrs[i].hdr, &r.frames[i]
-	f.iov.Base = unsafe.SliceData(buf)
-	f.iov.SetLen(len(buf))
+	f.iov[0].Base = unsafe.SliceData(buf)
+	f.iov[0].SetLen(len(buf))
 	h.Namelen = unix.SizeofSockaddrInet6
 	h.SetControllen(0)
 	if oob {
@@ -74,11 +74,12 @@ func (r *ring) got(i int, m *Message) {
 	m.Local = f.arrivedAt(int(h.hdr.Controllen))
 }
 
-// put readies entry i to send buf to m's peer.
+// put readies entry i to send buf to m's peer; gather adds what follows it in the same train.
 func (r *ring) put(i int, m *Message, buf []byte, segment int, v6, source bool) {
 	h, f := &r.hdrs[i].hdr, &r.frames[i]
-	f.iov.Base = unsafe.SliceData(buf)
-	f.iov.SetLen(len(buf))
+	f.iov[0].Base = unsafe.SliceData(buf)
+	f.iov[0].SetLen(len(buf))
+	h.SetIovlen(1)
 	h.Namelen = f.setName(m.Addr, v6)
 	n := 0
 	if source && m.Local.IsValid() {
@@ -98,6 +99,17 @@ func (r *ring) put(i int, m *Message, buf []byte, segment int, v6, source bool) 
 		n += unix.CmsgSpace(2)
 	}
 	h.SetControllen(n)
+}
+
+// gather adds messages to entry i, which put has readied.
+func (r *ring) gather(i int, ms []Message) {
+	f := &r.frames[i]
+	for k := range ms {
+		v := &f.iov[k+1]
+		v.Base = unsafe.SliceData(ms[k].Buf)
+		v.SetLen(ms[k].N)
+	}
+	r.hdrs[i].hdr.SetIovlen(len(ms) + 1)
 }
 
 // cmsg writes a control message header at off and gives where its data of n bytes goes.

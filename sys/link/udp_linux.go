@@ -17,7 +17,12 @@ const (
 	// measurements of the kernel's floor; 64 lets a burst be read in one go.
 	maxBatch = 64
 	// The kernel's bounds on one UDP_SEGMENT send.
-	maxSegments   = 64
+	maxSegments = 64
+	// maxTrained is the longest datagram gathered unasked: one that needs fragments cannot be a segment,
+	// and its refusal would say nothing about the socket.
+	maxTrained = 1452
+	// maxGather is how many messages one send takes together: a frame's packets, or several of audio.
+	maxGather     = 16
 	maxUDPPayload = 65507
 )
 
@@ -174,81 +179,114 @@ func (c *udpConn) WriteBatch(ms []Message) (int, error) {
 		c.meter.skipped.Add(skipped)
 		c.meter.split.Add(split)
 	}()
-	whole := -1 // the one message whose segmented send was refused: cut it here
+	single := 0 // messages before this one go out without segmentation: it was refused
 	for at := (cursor{}); at.i < len(ms); {
-		n := c.fill(ms, at, whole)
+		n := c.fill(ms, at, single)
 		w.n, w.done, w.errno = n, 0, 0
-		if n > 0 {
-			if err := c.raw.Write(w.call); err != nil {
-				return at.i, plain(err)
-			}
+		if err := c.raw.Write(w.call); err != nil {
+			return at.i, plain(err)
 		}
 		for k := range w.done {
-			sent += c.datagrams(ms, w.start[k], whole)
+			e := c.entry(ms, w.start[k], single)
+			sent += e.datagrams()
+			w.proven = w.proven || e.segment > 0
 		}
 		at = w.start[w.done]
 		if w.errno == 0 {
 			continue
 		}
-		segmented := c.segments(&ms[at.i], at, whole)
+		e := c.entry(ms, at, single)
 		switch {
-		case segmented && (w.errno == unix.EIO || w.errno == unix.EINVAL):
+		case e.segment > 0 && (w.errno == unix.EIO || w.errno == unix.EINVAL):
 			// EIO: the device cannot checksum segments. EINVAL: the segment does not fit this path's
 			// MTU, or this kernel refuses it always; the latter only if it never once worked.
 			if w.errno == unix.EIO || !w.proven {
 				c.gso.Store(false)
 			}
-			whole = at.i
+			single = at.i + e.messages
 			split++
 			w.ring.grow(maxBatch)
 		case w.errno == unix.EINTR:
 		case w.errno == unix.EBADF || w.errno == unix.ENOTSOCK:
 			return at.i, net.ErrClosed
 		default:
-			skipped++
+			skipped += uint64(e.messages)
 			at = w.start[1]
 		}
 	}
 	return len(ms), nil
 }
 
-// segments tells whether the entry beginning at at goes out by UDP_SEGMENT.
-func (c *udpConn) segments(m *Message, at cursor, whole int) bool {
-	return m.Segment > 0 && m.N-at.off > m.Segment && at.i != whole && c.gso.Load()
+// entry is one send: part of a message, a message, or several for one peer that fit one train.
+type entry struct {
+	bytes    int
+	segment  int // 0: one plain datagram
+	messages int
 }
 
-// entry is how many bytes of m the entry at at takes, and its segment size (0: one plain datagram).
-func (c *udpConn) entry(m *Message, at cursor, whole int) (n, segment int) {
-	rest := m.N - at.off
-	switch {
-	case m.Segment <= 0:
-		return rest, 0
-	case !c.segments(m, at, whole):
-		return min(rest, m.Segment), 0
-	}
-	most := min(maxSegments, max(1, maxUDPPayload/m.Segment)) * m.Segment
-	return min(rest, most), m.Segment
-}
-
-// datagrams counts what the entry at at puts on the wire.
-func (c *udpConn) datagrams(ms []Message, at cursor, whole int) uint64 {
-	n, segment := c.entry(&ms[at.i], at, whole)
-	if segment == 0 {
+func (e entry) datagrams() uint64 {
+	if e.segment == 0 {
 		return 1
 	}
-	c.writer.proven = true
-	return uint64((n + segment - 1) / segment)
+	return uint64((e.bytes + e.segment - 1) / e.segment)
+}
+
+// entry is the send beginning at at. It depends on nothing but its arguments and c.gso, so it gives the
+// same answer when the result of the send is counted.
+func (c *udpConn) entry(ms []Message, at cursor, single int) entry {
+	m := &ms[at.i]
+	rest := m.N - at.off
+	trains := at.i >= single && c.gso.Load()
+	switch {
+	case m.Segment <= 0 && trains:
+		return train(ms[at.i:])
+	case m.Segment <= 0:
+		return entry{bytes: rest, messages: 1}
+	case rest <= m.Segment || !trains:
+		return entry{bytes: min(rest, m.Segment), messages: 1}
+	}
+	most := min(maxSegments, max(1, maxUDPPayload/m.Segment)) * m.Segment
+	return entry{bytes: min(rest, most), segment: m.Segment, messages: 1}
+}
+
+// train gathers ms[0] and the messages after it that may leave in one segmented send: the same peer,
+// source and mark, all of one length but the last, which may be shorter.
+func train(ms []Message) entry {
+	first := &ms[0]
+	e := entry{bytes: first.N, messages: 1}
+	if first.N == 0 || first.N > maxTrained {
+		return e
+	}
+	for i := 1; i < min(len(ms), maxGather); i++ {
+		m := &ms[i]
+		if m.Segment > 0 || m.N == 0 || m.N > first.N || e.bytes+m.N > maxUDPPayload || m.Addr != first.Addr ||
+			m.Local != first.Local || m.DSCP != first.DSCP {
+			break
+		}
+		e.bytes += m.N
+		e.messages++
+		e.segment = first.N
+		if m.N < first.N {
+			break
+		}
+	}
+	return e
 }
 
 // fill readies entries from at on and notes where each begins.
-func (c *udpConn) fill(ms []Message, at cursor, whole int) int {
+func (c *udpConn) fill(ms []Message, at cursor, single int) int {
 	w, n := &c.writer, 0
 	for ; n < len(w.ring.hdrs) && at.i < len(ms); n++ {
-		m := &ms[at.i]
-		size, segment := c.entry(m, at, whole)
-		w.ring.put(n, m, m.Buf[at.off:at.off+size], segment, c.v6, c.any)
+		m, e := &ms[at.i], c.entry(ms, at, single)
 		w.start[n] = at
-		if at.off += size; at.off >= m.N {
+		if e.messages > 1 {
+			w.ring.put(n, m, m.Buf[:m.N], e.segment, c.v6, c.any)
+			w.ring.gather(n, ms[at.i+1:at.i+e.messages])
+			at = cursor{i: at.i + e.messages}
+			continue
+		}
+		w.ring.put(n, m, m.Buf[at.off:at.off+e.bytes], e.segment, c.v6, c.any)
+		if at.off += e.bytes; at.off >= m.N {
 			at = cursor{i: at.i + 1}
 		}
 	}

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"testing"
@@ -103,39 +104,49 @@ func tos(t *testing.T, oob []byte) int {
 	return -1
 }
 
-// TestRefusedSegmentationIsRemembered: a train the kernel refuses is cut in user space, whole.
+// TestRefusedSegmentationIsRemembered: what the kernel refuses as a train leaves one by one, all of it.
 func TestRefusedSegmentationIsRemembered(t *testing.T) {
-	server, client := bind(t, "127.0.0.1:0"), bind(t, "127.0.0.1:0")
-	if !withGSO(client, true) {
-		t.Skip("no UDP_SEGMENT on this system")
-	}
-	// Loopback's MTU is 65536: no segment is refused there for its size. Corking the checksum off is:
-	// the kernel answers EIO to segmentation without checksums (udp_send_skb).
-	raw, err := client.(*udpConn).conn.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	train := Message{Buf: make([]byte, 2500), N: 2500, Segment: 1000, Addr: server.LocalAddr()}
-	one := Message{Buf: make([]byte, 1), N: 1, Addr: server.LocalAddr()}
-	for round := range 2 {
-		send(t, client, one, train, one)
-		var got []int
-		for _, m := range receive(t, server, 5) {
-			got = append(got, m.N)
-		}
-		if want := [5]int{1, 1000, 1000, 500, 1}; [5]int(got) != want {
-			t.Errorf("round %d: lengths %v, want %v", round, got, want)
-		}
-	}
-	if f, _ := FeaturesOf(client); f.GSO {
-		t.Error("GSO still on after a refusal")
-	}
-	if c, _ := CountersOf(client); c.Split != 1 || c.Skipped != 0 {
-		t.Errorf("counters %+v, want one split and none skipped", c)
+	message := func(n, segment int) Message { return Message{Buf: make([]byte, n), N: n, Segment: segment} }
+	for _, tc := range []struct {
+		name string
+		out  []Message
+	}{
+		{"one message of segments", []Message{message(1, 0), message(2500, 1000), message(1, 0)}},
+		{"neighbours", []Message{message(1, 0), message(1000, 0), message(1000, 0), message(500, 0), message(1, 0)}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			server, client := bind(t, "127.0.0.1:0"), bind(t, "127.0.0.1:0")
+			if !withGSO(client, true) {
+				t.Skip("no UDP_SEGMENT on this system")
+			}
+			// The kernel answers EIO to segments of a socket without checksums.
+			var err error
+			client.(*udpConn).raw.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range tc.out {
+				tc.out[i].Addr = server.LocalAddr()
+			}
+			for round := range 2 {
+				send(t, client, tc.out...)
+				var got []int
+				for _, m := range receive(t, server, 5) {
+					got = append(got, m.N)
+				}
+				if want := [5]int{1, 1000, 1000, 500, 1}; [5]int(got) != want {
+					t.Errorf("round %d: lengths %v, want %v", round, got, want)
+				}
+			}
+			if f, _ := FeaturesOf(client); f.GSO {
+				t.Error("GSO still on after a refusal")
+			}
+			if c, _ := CountersOf(client); c != (Counters{Sent: 10, Split: 1}) {
+				t.Errorf("counters %+v, want 10 sent and one split", c)
+			}
+		})
 	}
 }
 
@@ -165,5 +176,48 @@ func TestNoAllocationPerBatch(t *testing.T) {
 	})
 	if got > 0 {
 		t.Errorf("%v allocations per 16 datagrams sent and read, want 0", got)
+	}
+}
+
+// TestNeighboursArriveAsTheyAre: whatever messages share a send, receivers see each for itself, in order.
+func TestNeighboursArriveAsTheyAre(t *testing.T) {
+	for _, gso := range []bool{true, false} {
+		client := bind(t, "0.0.0.0:0")
+		if !withGSO(client, gso) {
+			t.Skip("no UDP_SEGMENT on this system")
+		}
+		servers := []PacketConn{bind(t, "127.0.0.1:0"), bind(t, "127.0.0.1:0")}
+		var out []Message
+		want := make([][]int, len(servers))
+		for i, size := range []int{
+			100, 100, 100, 40, // a train and its shorter end
+			40, 41, 41, 40, // growing: a new train
+			0, 10, 0, // empty datagrams ride alone
+			2000, 2000, 1452, 1452, // too long to gather; the longest that is gathered
+			7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, // more than one send takes
+		} {
+			to := 0
+			if i%13 == 5 { // another peer in between
+				to = 1
+			}
+			m := Message{Buf: make([]byte, size), N: size, Addr: servers[to].LocalAddr(), DSCP: uint8(46 * (i / 20))}
+			if size > 0 {
+				m.Buf[0] = byte(i)
+			}
+			out = append(out, m)
+			want[to] = append(want[to], i)
+		}
+		send(t, client, out...)
+		for s, server := range servers {
+			for k, m := range receive(t, server, len(want[s])) {
+				w := out[want[s][k]]
+				if !bytes.Equal(m.Buf, w.Buf) {
+					t.Errorf("gso %v, server %d: datagram %d has %d bytes, want message %d of %d", gso, s, k, m.N, want[s][k], w.N)
+				}
+			}
+		}
+		if c, _ := CountersOf(client); c != (Counters{Sent: uint64(len(out))}) {
+			t.Errorf("gso %v: counters %+v, want %d sent", gso, c, len(out))
+		}
 	}
 }
