@@ -37,6 +37,8 @@ type media struct {
 	reporter  uint32             // SSRC of reports where nothing is sent
 	scratch   []byte
 	twccSeq   uint16
+	pacing    []paced
+	paceAt    time.Time
 	arrivals  arrivals
 	stretches uint64
 
@@ -177,6 +179,7 @@ func (c *Client) tickMedia(now time.Time) {
 	if !m.welcomed {
 		return
 	}
+	c.pace(now)
 	if !now.Before(m.repairAt) {
 		m.repairAt = now.Add(repairEvery)
 		for _, s := range m.slots {
@@ -207,6 +210,9 @@ func (c *Client) wakeMedia() time.Time {
 	at := m.reportAt
 	if m.statsAt.Before(at) {
 		at = m.statsAt
+	}
+	if len(m.pacing) > 0 && m.paceAt.Before(at) {
+		at = m.paceAt
 	}
 	if m.arrivals.pending() && m.twccAt.Before(at) {
 		at = m.twccAt

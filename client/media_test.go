@@ -265,6 +265,7 @@ func TestSenderNumbersResendsAndReports(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.sendFrame(r.now, f, frame)
+		r.pass(20 * time.Millisecond)
 	}
 	var h rtp.Header
 	twcc, seq := -1, map[uint32]rtp.Seq{}
@@ -331,7 +332,7 @@ func TestSenderNumbersResendsAndReports(t *testing.T) {
 
 	r.now = r.now.Add(700 * time.Millisecond)
 	a, v := r.media.out[proto.Audio].senderInfo(r.now), o.senderInfo(r.now)
-	if d := a.Time - r.media.out[proto.Audio].base; a.NTP != v.NTP || d != 33600 || v.Time-o.base != 63000 {
+	if d := a.Time - r.media.out[proto.Audio].base; a.NTP != v.NTP || d != 91200 || v.Time-o.base != 171000 {
 		t.Errorf("reports %+v and %+v are not of one moment", a, v)
 	}
 }

@@ -26,6 +26,7 @@ const (
 	keyEvery    = 500 * time.Millisecond // between two jumps to a key frame: each is heard
 	lateLimit   = time.Second            // a source this late starts its clock anew
 	defaultDBov = 30
+	burstLen    = 8  // packets of a frame sent at once; then half as many each millisecond
 	headRoom    = 64 // bytes for an RTP header with extensions
 )
 
@@ -281,7 +282,37 @@ func (c *Client) sendFrame(now time.Time, f *feeder, frame clip.Frame) {
 		}
 		o.packets++
 		o.bytes += uint64(len(payload))
-		c.sendPacket(o, p)
+		if i < burstLen && len(c.media.pacing) == 0 || frame.Kind == clip.Audio {
+			c.sendPacket(o, p)
+			continue
+		}
+		if len(c.media.pacing) == 0 {
+			c.media.paceAt = now.Add(time.Millisecond)
+		}
+		c.media.pacing = append(c.media.pacing, paced{o, p})
+	}
+}
+
+// paced is a packet whose turn has not come.
+type paced struct {
+	o *outStream
+	p sent
+}
+
+// pace sends what large frames have left over: a key frame sent at once would overrun the short queues
+// of home routers.
+func (c *Client) pace(now time.Time) {
+	m := &c.media
+	if len(m.pacing) == 0 || now.Before(m.paceAt) {
+		return
+	}
+	m.paceAt = now.Add(time.Millisecond)
+	n := min(max(burstLen/2, len(m.pacing)/10), len(m.pacing))
+	for _, x := range m.pacing[:n] {
+		c.sendPacket(x.o, x.p)
+	}
+	if m.pacing = m.pacing[n:]; len(m.pacing) == 0 {
+		m.pacing = nil
 	}
 }
 

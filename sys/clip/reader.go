@@ -25,6 +25,10 @@ const (
 	lookaheadLen = 64 << 20
 )
 
+// maxRounding is how far the time stamp of a packet of sound may be from the end of the one before it
+// to count as the same: Matroska rounds to milliseconds, which jitter buffers would hear as gaps.
+const maxRounding = 3 * time.Millisecond
+
 // Reader gives the frames of one file. Owned by one goroutine.
 type Reader struct {
 	ctx    context.Context
@@ -208,6 +212,9 @@ func (r *Reader) read() (Frame, error) {
 		f, err := r.in.next()
 		if err == nil {
 			f.PTS += r.shift
+			if s := r.lap[Audio]; f.Kind == Audio && s.any && (f.PTS-s.end).Abs() <= maxRounding {
+				f.PTS = s.end
+			}
 			r.lap[f.Kind].add(f)
 			return f, nil
 		}
