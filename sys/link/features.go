@@ -19,7 +19,7 @@ type Counters struct {
 	Received uint64 // datagrams handed up
 	Sent     uint64 // datagrams handed to the system
 	Skipped  uint64 // messages the system refused for themselves alone
-	Split    uint64 // segmented messages that were cut in user space
+	Split    uint64 // trains of segments the system refused, sent one datagram at a time
 }
 
 // meter is the shared half of Counters, written once per batch.

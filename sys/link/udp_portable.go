@@ -85,7 +85,6 @@ func (c *portableConn) WriteBatch(ms []Message) (int, error) {
 		step := m.N
 		if m.Segment > 0 && m.Segment < m.N {
 			step = m.Segment
-			c.meter.split.Add(1)
 		}
 		for off := 0; off < m.N || off == 0; off += max(step, 1) {
 			_, err := c.conn.WriteToUDPAddrPort(m.Buf[off:min(off+step, m.N)], m.Addr)
