@@ -42,6 +42,7 @@ type peer struct {
 	conns  []*conn                       // peer connections, newest last; two while one replaces another
 	active [proto.NGroups]*rtc.Transport // what we send on
 
+	out      [proto.NGroups]outbox
 	sources  [proto.NKinds]source
 	bindings []binding // SSRC -> stream
 	ssrc     uint32    // of our RTCP towards this peer
@@ -340,6 +341,9 @@ func (s *shard) removePeer(now time.Time, key peerKey, banUntil time.Time) {
 			topo.forget(p)
 			s.markDirty(topo, now)
 		}
+	}
+	for g := range p.out {
+		s.clearBox(p, proto.Group(g))
 	}
 	for _, sl := range p.slots {
 		s.fwd.RemoveLeg(sl.leg)

@@ -32,6 +32,9 @@ type PlaneConfig struct {
 	DSCP DSCP
 	// Tick is how often feedback is looked after: 20 ms by default.
 	Tick time.Duration
+	// HoldVideo and HoldAudio bound how long a packet waits for others to the same receiver while the
+	// shard is busy: 1 ms and 5 ms by default, negative: never.
+	HoldVideo, HoldAudio time.Duration
 	// ReceiveLoss, in tests only, drops arriving datagrams before anything looks at them.
 	ReceiveLoss func() bool
 	Log         *slog.Logger
@@ -72,6 +75,8 @@ func NewPlane(cfg PlaneConfig) (*Plane, error) {
 		cfg.DSCP = DSCPStandard
 	}
 	cfg.Tick = cmp.Or(cfg.Tick, 20*time.Millisecond)
+	cfg.HoldVideo = cmp.Or(cfg.HoldVideo, holdVideo)
+	cfg.HoldAudio = cmp.Or(cfg.HoldAudio, holdAudio)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

@@ -2,7 +2,6 @@ package mmr
 
 import (
 	"context"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -22,7 +21,8 @@ import (
 //	reader -> in -> mux.Receive (STUN, DTLS, SRTP opened in place)
 //	  RTCP -> feedback.go
 //	  RTP  -> media (whose stream, may it pass) -> forward.Admit -> descriptors
-//	       -> emit (transport-wide number, header, seal) -> one WriteBatch per socket
+//	       -> the receiver's outbox -> release: runs of equal size, transport-wide numbers, header, seal
+//	       -> WriteBatch, one kernel entry for each run (outbox.go)
 type shard struct {
 	plane *Plane
 	in    chan arrival
@@ -42,12 +42,21 @@ type shard struct {
 	inbound []rtc.Inbound
 	packets []forward.Packet
 	out     forward.Out
-	plain   []byte
 	arena   []byte
-	sends   map[link.PacketConn][]link.Message
+	sends   []sendQueue
 	seqs    []rtp.Seq
 	rtcp    []byte
 	unwrap  []byte
+
+	// The way out, see outbox.go.
+	ripe                 []ripeBox
+	heldVideo, heldAudio holdQueue
+	holdVideo, holdAudio time.Duration // negative: never
+	holding              bool          // enough goes out for holds to pay
+	judgeAt              time.Time
+	judged               uint64
+	largest              []keySize
+	sent                 struct{ packets, sends uint64 }
 
 	drops   [nDrops]uint64
 	publish counters // copied out once per batch
@@ -75,7 +84,6 @@ func newShard(p *Plane) *shard {
 		peers:  make(map[peerKey]*peer),
 		topos:  make(map[*room]*topology),
 		owners: make(map[forward.StreamID]*peer),
-		sends:  make(map[link.PacketConn][]link.Message),
 	}
 	s.cmds.wake = make(chan struct{}, 1)
 	s.mux = rtc.NewMux(rtc.MuxConfig{
@@ -141,7 +149,8 @@ func (s *shard) run(ctx context.Context) {
 			s.tick(now)
 		}
 		s.publishTables(now)
-		s.flush(now)
+		s.judgeLoad(now)
+		s.release(now)
 		s.publish.store(s)
 	}
 }
@@ -159,6 +168,9 @@ func (s *shard) wake(nextTick time.Time) time.Time {
 	}
 	for _, t := range s.dirty {
 		earlier(t.due)
+	}
+	if at := s.heldUntil(); !at.IsZero() {
+		earlier(at)
 	}
 	if w.IsZero() {
 		return time.Now().Add(time.Hour)
@@ -205,57 +217,13 @@ func (s *shard) receive(now time.Time, a arrival) {
 	s.emit(now)
 }
 
-// emit turns the descriptors and notes of s.out into datagrams and events, and empties it.
+// emit queues the descriptors of s.out for their receivers, hands on the notes, and empties both.
 func (s *shard) emit(now time.Time) {
 	for i := range s.out.Descs {
-		s.seal(now, &s.out.Descs[i])
+		s.enqueue(now, &s.out.Descs[i])
 	}
-	s.fwd.Done(s.out.Descs)
 	s.out.Descs = s.out.Descs[:0]
 	s.notes(now)
-}
-
-// seal writes, numbers and encrypts one descriptor into the arena.
-func (s *shard) seal(now time.Time, d *forward.Desc) {
-	p := s.receiver(d.Receiver)
-	if p == nil {
-		s.drops[DropNoReceiver]++
-		return
-	}
-	slot := &p.slots[d.Slot]
-	t := p.active[p.group(slot.kind)]
-	if t == nil {
-		s.drops[DropNoTransport]++
-		return
-	}
-	via, to, from, ok := t.Path()
-	if !ok {
-		s.drops[DropNoPath]++
-		return
-	}
-	c := connOf(t)
-	var number uint16
-	if d.TWCC {
-		number = c.sent
-		c.sent++
-	}
-	s.plain = s.fwd.Write(s.plain[:0], d, number, d.TWCC)
-	start := len(s.arena)
-	sealed, err := t.SealRTP(s.arena, s.plain)
-	if err != nil {
-		s.drops[DropSeal]++
-		return
-	}
-	s.arena = sealed
-	s.queue(via, to, from, s.plane.cfg.DSCP[slot.kind.Group()], start)
-	p.sentPackets++
-	p.sentBytes += uint64(len(s.plain))
-}
-
-// queue makes one datagram of the arena from start on.
-func (s *shard) queue(via link.PacketConn, to netip.AddrPort, from netip.Addr, dscp uint8, start int) {
-	buf := s.arena[start:len(s.arena):len(s.arena)]
-	s.sends[via] = append(s.sends[via], link.Message{Buf: buf, N: len(buf), Addr: to, Local: from, DSCP: dscp})
 }
 
 // sendRTCP seals a compound packet for one transport; it leaves with the next flush.
@@ -265,6 +233,9 @@ func (s *shard) sendRTCP(t *rtc.Transport, group proto.Group, packet []byte) {
 		s.drops[DropNoPath]++
 		return
 	}
+	if len(s.arena)+len(packet)+64 > cap(s.arena) {
+		s.flush()
+	}
 	start := len(s.arena)
 	sealed, err := t.SealRTCP(s.arena, packet)
 	if err != nil {
@@ -272,7 +243,8 @@ func (s *shard) sendRTCP(t *rtc.Transport, group proto.Group, packet []byte) {
 		return
 	}
 	s.arena = sealed
-	s.queue(via, to, from, s.plane.cfg.DSCP[group], start)
+	buf := s.arena[start:len(s.arena):len(s.arena)]
+	s.queueMessage(via, link.Message{Buf: buf, N: len(buf), Addr: to, Local: from, DSCP: s.plane.cfg.DSCP[group]})
 }
 
 // send is the mux's way out: STUN and DTLS. Small and rare, so it goes at once.
@@ -281,25 +253,6 @@ func (s *shard) send(via link.PacketConn, m link.Message) {
 	if _, err := via.WriteBatch(one[:]); err != nil {
 		s.drops[DropWrite]++
 	}
-}
-
-// flush hands the queued datagrams to the sockets.
-func (s *shard) flush(time.Time) {
-	for via, ms := range s.sends {
-		if len(ms) == 0 {
-			continue
-		}
-		for rest := ms; len(rest) > 0; {
-			n, err := via.WriteBatch(rest)
-			if err != nil {
-				s.drops[DropWrite] += uint64(len(rest) - n)
-				break
-			}
-			rest = rest[n:]
-		}
-		s.sends[via] = ms[:0]
-	}
-	s.arena = s.arena[:0]
 }
 
 // admit answers the mux's question whose ufrag this is. Stateless but for what already stands: expiry
