@@ -27,9 +27,9 @@ const (
 	// holdAudio bounds how long one speaker's packet waits for another's. Two of three speakers' packets
 	// fall within 5 ms of each other in half of all cases.
 	holdAudio = 5 * time.Millisecond
-	// busySends is how many sends a second make holding worth its delay: at 2 µs each, a few percent of
+	// holdFrom is how many packets a second make holding worth its delay: at 2 µs each, a few percent of
 	// a core.
-	busySends = 10_000
+	holdFrom = 10_000
 	// maxPad is how much RTP padding makes a packet fit its run: libwebrtc splits a frame into parts that
 	// differ by one byte; 16 catches nearly all there is (gso notes §3).
 	maxPad = 16
@@ -116,12 +116,16 @@ func (s *shard) enqueue(now time.Time, d *forward.Desc) {
 	if box.held || box.ripe {
 		return
 	}
-	box.held = true
+	q, wait := &s.heldVideo, s.plane.cfg.HoldVideo
 	if d.Audio {
-		s.heldAudio.push(hold{now.Add(s.holdAudio), p, g, box.turn})
-	} else {
-		s.heldVideo.push(hold{now.Add(s.holdVideo), p, g, box.turn})
+		q, wait = &s.heldAudio, s.plane.cfg.HoldAudio
 	}
+	if wait < 0 {
+		s.ripen(p, g)
+		return
+	}
+	box.held = true
+	q.push(hold{now.Add(wait), p, g, box.turn})
 }
 
 // ripen marks an outbox for release at the end of the turn.
@@ -410,6 +414,6 @@ func (s *shard) judgeLoad(now time.Time) {
 		return
 	}
 	s.judgeAt = now.Add(time.Second)
-	s.holding = s.holdVideo >= 0 && s.sent.packets-s.judged >= busySends
+	s.holding = s.plane.cfg.HoldFrom <= int(s.sent.packets-s.judged)
 	s.judged = s.sent.packets
 }

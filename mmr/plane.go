@@ -35,6 +35,9 @@ type PlaneConfig struct {
 	// HoldVideo and HoldAudio bound how long a packet waits for others to the same receiver while the
 	// shard is busy: 1 ms and 5 ms by default, negative: never.
 	HoldVideo, HoldAudio time.Duration
+	// HoldFrom is how many packets a second the shard must send for it to hold any: 10,000 by default,
+	// negative: it always holds.
+	HoldFrom int
 	// ReceiveLoss, in tests only, drops arriving datagrams before anything looks at them.
 	ReceiveLoss func() bool
 	Log         *slog.Logger
@@ -77,6 +80,7 @@ func NewPlane(cfg PlaneConfig) (*Plane, error) {
 	cfg.Tick = cmp.Or(cfg.Tick, 20*time.Millisecond)
 	cfg.HoldVideo = cmp.Or(cfg.HoldVideo, holdVideo)
 	cfg.HoldAudio = cmp.Or(cfg.HoldAudio, holdAudio)
+	cfg.HoldFrom = cmp.Or(cfg.HoldFrom, holdFrom)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

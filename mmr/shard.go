@@ -51,8 +51,7 @@ type shard struct {
 	// The way out, see outbox.go.
 	ripe                 []ripeBox
 	heldVideo, heldAudio holdQueue
-	holdVideo, holdAudio time.Duration // negative: never
-	holding              bool          // enough goes out for holds to pay
+	holding              bool // enough goes out for holds to pay
 	judgeAt              time.Time
 	judged               uint64
 	largest              []keySize

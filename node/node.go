@@ -9,7 +9,6 @@ package node
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,8 +44,8 @@ type Deps struct {
 	APIToken string    // web.Config.APIToken
 	Build    string
 	Log      *slog.Logger
-	// ReceiveLoss is mmr.PlaneConfig.ReceiveLoss: tests only.
-	ReceiveLoss func() bool
+	// Plane adjusts the media plane before it is made: tests and benches only.
+	Plane func(*mmr.PlaneConfig)
 }
 
 // drainFor bounds how long a stopping node waits for requests under way.
@@ -70,7 +70,7 @@ type Node struct {
 	metrics *monitor.Metrics
 
 	https, http, admin net.Listener
-	cert               tls.Certificate
+	cert               *keeper
 	mux                *http.ServeMux
 
 	close []func() // what New opened, undone in reverse
@@ -153,8 +153,7 @@ func (n *Node) openPlane(context.Context) error {
 		return err
 	}
 	pc := mmr.PlaneConfig{
-		Host: n.deps.Host, Certificate: cert, DSCP: mmr.DSCPStandard,
-		ReceiveLoss: n.deps.ReceiveLoss, Log: n.log,
+		Host: n.deps.Host, Certificate: cert, DSCP: mmr.DSCPStandard, Log: n.log,
 	}
 	if r.DSCP == "original" {
 		pc.DSCP = mmr.DSCPOriginal
@@ -180,6 +179,9 @@ func (n *Node) openPlane(context.Context) error {
 				break
 			}
 		}
+	}
+	if n.deps.Plane != nil {
+		n.deps.Plane(&pc)
 	}
 	n.plane, err = mmr.NewPlane(pc)
 	if err != nil {
@@ -225,10 +227,8 @@ func (n *Node) openBus(context.Context) (err error) {
 			return fmt.Errorf("bus.listen: %w", err)
 		}
 	}
-	if n.cfg.Bus.Cert != "" {
-		if bc.TLS, err = busTLS(n.cfg.Bus); err != nil {
-			return err
-		}
+	if bc.TLS, err = n.busTLS(); err != nil {
+		return err
 	}
 	if n.bus, err = bus.Start(bc); err != nil {
 		return err
@@ -288,9 +288,9 @@ func (n *Node) openZones(context.Context) error {
 		if err != nil {
 			return err
 		}
-		base := n.base(z.URL, "/zone/"+z.ID+"/"+z.Server)
+		at := base(z.URL, "/zone/"+z.ID+"/"+z.Server)
 		srv, err := zone.New(zone.Config{
-			Zone: z.ID, ID: z.Server, Name: z.Name, URL: base, Hosting: z.Hosting, Lat: z.Lat, Lon: z.Lon,
+			Zone: z.ID, ID: z.Server, Name: z.Name, URL: at, Hosting: z.Hosting, Lat: z.Lat, Lon: z.Lon,
 			Build: n.deps.Build, Bus: n.bus, Verifier: n.keys.verifier, ZoneKey: n.keys.zones[z.ID],
 			Signer: signer, Metrics: n.metrics, Log: n.log,
 		})
@@ -298,7 +298,7 @@ func (n *Node) openZones(context.Context) error {
 			return err
 		}
 		n.zones = append(n.zones, srv)
-		return n.mount(base, srv.Handler())
+		return n.mount(at, srv.Handler())
 	}
 	if n.cfg.Zone != nil {
 		return add(*n.cfg.Zone)
@@ -313,9 +313,9 @@ func (n *Node) openZones(context.Context) error {
 
 func (n *Node) openRouters(context.Context) error {
 	add := func(r Router) error {
-		base := n.base(r.URL, "/mmr/"+r.ID)
+		at := base(r.URL, "/mmr/"+r.ID)
 		srv, err := mmr.New(mmr.Config{
-			ID: r.ID, Zone: r.Zone, URL: base, Build: n.deps.Build, Plane: n.plane, Bus: n.bus,
+			ID: r.ID, Zone: r.Zone, URL: at, Build: n.deps.Build, Plane: n.plane, Bus: n.bus,
 			Verifier: n.keys.verifier, ZoneKey: n.keys.zones[r.Zone],
 			MaxPeople: r.MaxPeople, MaxMeetings: r.MaxMeetings,
 			Meeting: meeting.Config{MaxPeople: r.PerMeeting}, Log: n.log,
@@ -324,7 +324,7 @@ func (n *Node) openRouters(context.Context) error {
 			return err
 		}
 		n.routers = append(n.routers, srv)
-		return n.mount(base, srv.Handler())
+		return n.mount(at, srv.Handler())
 	}
 	if n.cfg.Router == nil {
 		return nil
@@ -342,16 +342,13 @@ func (n *Node) openRouters(context.Context) error {
 	return nil
 }
 
-// base is the URL a part is reached at: the configured one, else a path on the site, relative where the
-// part shares the site's origin.
-func (n *Node) base(configured, path string) string {
-	switch {
-	case configured != "":
-		return configured
-	case n.cfg.Web != nil:
-		return path
+// base is the URL a part is reached at: the configured one, else a path on the site whose origin it
+// shares (check demands one of the two).
+func base(configured, path string) string {
+	if configured != "" {
+		return strings.TrimSuffix(configured, "/")
 	}
-	return n.cfg.Site + path
+	return path
 }
 
 // mount puts a part under the path of its base URL.
@@ -429,10 +426,10 @@ func (n *Node) Run(ctx context.Context) error {
 	front := n.serve(cancel)
 
 	<-ctx.Done()
-	front.stopAccepting()
+	front.stopAccepting(drainFor)
 	endParts()
 	parts.Wait()
-	front.drain(drainFor)
+	front.wait()
 	endFloor()
 	floor.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
