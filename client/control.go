@@ -193,18 +193,36 @@ func (c *Client) tickControl(now time.Time) {
 		return
 	}
 	if now.Sub(c.control.heardAt) >= silenceLimit {
-		c.control.ch = nil
-		ch.cancel()
-		c.mind.Handle(now, join.ControlLost{Attempt: ch.attempt, Text: "the server fell silent"})
+		c.loseControl(now)
 		return
 	}
 	if !now.Before(c.control.pingAt) {
-		c.control.pings++
-		c.control.pingedAt[c.control.pings] = now
-		delete(c.control.pingedAt, c.control.pings-4)
-		c.control.pingAt = now.Add(pingEvery)
-		c.send(proto.Ping{N: c.control.pings})
+		c.ask(now)
 	}
+}
+
+// ask sends a ping, where there is a channel.
+func (c *Client) ask(now time.Time) {
+	if c.control.ch == nil || !c.control.ch.up {
+		return
+	}
+	c.control.pings++
+	c.control.pingedAt[c.control.pings] = now
+	delete(c.control.pingedAt, c.control.pings-4)
+	c.control.pingAt = now.Add(pingEvery)
+	c.send(proto.Ping{N: c.control.pings})
+}
+
+// loseControl gives up a channel that has fallen silent.
+func (c *Client) loseControl(now time.Time) bool {
+	ch := c.control.ch
+	if ch == nil || !ch.up {
+		return false
+	}
+	c.control.ch = nil
+	ch.cancel()
+	c.mind.Handle(now, join.ControlLost{Attempt: ch.attempt, Text: "the server fell silent"})
+	return true
 }
 
 // wakeControl is when tickControl has something to do.

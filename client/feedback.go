@@ -20,8 +20,11 @@ const (
 	statsMsgEvery = 5 * time.Second // the message to the router (S40)
 	// deafAfter is when a transport that carried something, and carries nothing any more, is lost. The
 	// router reports every half second.
-	deafAfter = 2500 * time.Millisecond
-	cname     = "parley"
+	deafAfter   = 2500 * time.Millisecond
+	askAfter    = time.Second             // silence on all transports: the control channel is asked
+	routerAfter = 1500 * time.Millisecond // and if it does not answer either, the router is lost
+	listenEvery = 250 * time.Millisecond
+	cname       = "parley"
 )
 
 // media is the media plane of a client. Owned by the loop.
@@ -42,7 +45,8 @@ type media struct {
 	arrivals  arrivals
 	stretches uint64
 
-	reportAt, twccAt, repairAt, statsAt, statsMsgAt time.Time
+	reportAt, twccAt, repairAt, statsAt, statsMsgAt, listenAt time.Time
+	askedAt                                                   time.Time // that the control channel answer, in a silence of the media
 
 	lastFrames                   map[uint32]uint64 // by SSRC, at the last Stats
 	lastStats                    time.Time
@@ -193,6 +197,9 @@ func (c *Client) tickMedia(now time.Time) {
 	if !now.Before(m.reportAt) {
 		m.reportAt = now.Add(reportEvery)
 		c.sendReports(now)
+	}
+	if !now.Before(m.listenAt) {
+		m.listenAt = now.Add(listenEvery)
 		c.listen(now)
 	}
 	if !now.Before(m.statsAt) {
@@ -208,6 +215,9 @@ func (c *Client) wakeMedia() time.Time {
 		return time.Time{}
 	}
 	at := m.reportAt
+	if m.listenAt.Before(at) {
+		at = m.listenAt
+	}
 	if m.statsAt.Before(at) {
 		at = m.statsAt
 	}
@@ -309,8 +319,36 @@ func (s *inSlot) lastAt() time.Time {
 	return s.stats.srAt
 }
 
-// listen gives up transports that carried something and have fallen silent.
+// listen looks for silence. A transport that carried something and carries nothing any more is a lost
+// path; all of them at once, with a control channel that does not answer either, are a lost router
+// (design §6), which is noticed well before the heartbeat would.
 func (c *Client) listen(now time.Time) {
+	last, heard := time.Time{}, false
+	for _, l := range c.media.active {
+		if l == nil || l.heardAt.IsZero() {
+			continue
+		}
+		heard = true
+		if l.heardAt.After(last) {
+			last = l.heardAt
+		}
+	}
+	if !heard {
+		return
+	}
+	m := &c.media
+	switch silence := now.Sub(last); {
+	case silence < askAfter:
+		m.askedAt = time.Time{}
+	case m.askedAt.IsZero():
+		m.askedAt = now
+		c.ask(now)
+	case silence >= routerAfter && now.Sub(m.askedAt) >= max(500*time.Millisecond, 2*c.control.rtt) && c.control.heardAt.Before(m.askedAt):
+		if c.loseControl(now) {
+			m.askedAt = time.Time{}
+			return
+		}
+	}
 	for _, l := range c.media.active {
 		if l == nil || l.heardAt.IsZero() || now.Sub(l.heardAt) < deafAfter {
 			continue
