@@ -7,84 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"os"
 	"sync"
 	"time"
 
 	"parley/sys/link"
 	"parley/sys/monitor"
 )
-
-// openFront makes the certificate of the HTTPS listener.
-func (n *Node) openFront(context.Context) (err error) {
-	if n.https == nil {
-		return nil
-	}
-	switch t := n.cfg.TLS; {
-	case t.Cert != "":
-		if n.cert, err = tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
-			return fmt.Errorf("tls: %w", err)
-		}
-	case n.site != nil:
-		names, ips := n.certNames()
-		if n.cert, err = n.site.CA().Keep("front", names, ips, time.Now()); err != nil {
-			return err
-		}
-	case n.cfg.Bus.Cert != "":
-		if n.cert, err = tls.LoadX509KeyPair(n.cfg.Bus.Cert, n.cfg.Bus.Key); err != nil {
-			return fmt.Errorf("tls: %w", err)
-		}
-	default:
-		return errors.New("tls: a certificate is needed: tls.cert and tls.key, or the enrolled one in bus.cert and bus.key")
-	}
-	return nil
-}
-
-// certNames are the names and addresses people may reach this machine by.
-func (n *Node) certNames() (names []string, ips []netip.Addr) {
-	add := func(s string) {
-		if a, err := netip.ParseAddr(s); err == nil {
-			ips = append(ips, a)
-		} else if s != "" {
-			names = append(names, s)
-		}
-	}
-	add("localhost")
-	if host, err := os.Hostname(); err == nil {
-		add(host)
-	}
-	for _, s := range []string{n.cfg.Site, zoneURL(n.cfg.Zone), routerURL(n.cfg.Router)} {
-		if u, err := url.Parse(s); err == nil {
-			add(u.Hostname())
-		}
-	}
-	for _, s := range n.cfg.TLS.Names {
-		add(s)
-	}
-	ips = append(ips, netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback())
-	if a, err := netip.ParseAddrPort(n.https.Addr().String()); err == nil && !a.Addr().IsUnspecified() {
-		ips = append(ips, a.Addr().Unmap())
-	} else {
-		ips = append(ips, link.Addresses()...)
-	}
-	return names, ips
-}
-
-func zoneURL(z *Zone) string {
-	if z == nil {
-		return ""
-	}
-	return z.URL
-}
-
-func routerURL(r *Router) string {
-	if r == nil {
-		return ""
-	}
-	return r.URL
-}
 
 // front is the running HTTP listeners.
 type front struct {
@@ -114,30 +42,32 @@ func (n *Node) serve(fail context.CancelCauseFunc) *front {
 			}
 		})
 	}
-	start(n.https, n.mux, link.ServerTLS(n.cert), "HTTPS")
+	if n.https != nil {
+		conf := link.ServerTLS()
+		conf.GetCertificate = n.cert.get
+		start(n.https, n.mux, conf, "HTTPS")
+	}
 	start(n.http, localOnly(n.mux), nil, "HTTP")
 	start(n.admin, monitor.Admin(n.metrics, n.debugPages()), nil, "admin")
 	return f
 }
 
-// stopAccepting closes the listeners at once; requests under way go on until drain.
-func (f *front) stopAccepting() {
+// stopAccepting closes the listeners. Requests under way go on for d, then they are cut; wait for that
+// with wait. WebSockets are the parts' own to end.
+func (f *front) stopAccepting(d time.Duration) {
 	for _, s := range f.servers {
-		s.SetKeepAlivesEnabled(false)
+		f.wg.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), d)
+			defer cancel()
+			if s.Shutdown(ctx) != nil {
+				s.Close()
+			}
+		})
 	}
 }
 
-// drain waits for requests under way, and cuts them after d.
-func (f *front) drain(d time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	defer cancel()
-	for _, s := range f.servers {
-		if s.Shutdown(ctx) != nil {
-			s.Close()
-		}
-	}
-	f.wg.Wait()
-}
+// wait returns when no request is under way.
+func (f *front) wait() { f.wg.Wait() }
 
 // localOnly refuses requests whose Host is not this machine's own name: a page elsewhere whose name was
 // pointed at loopback (DNS rebinding) gets nothing.

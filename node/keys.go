@@ -2,12 +2,9 @@ package node
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"parley/sys/bus"
@@ -79,24 +76,4 @@ func (k *keyring) ask(ctx context.Context, b *bus.Bus, zones []string) error {
 		k.zones[z] = trust.ZoneKey(ans.ZoneKey)
 	}
 	return nil
-}
-
-// busTLS is mutual TLS from the enrolled certificate.
-func busTLS(b Bus) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(b.Cert, b.Key)
-	if err != nil {
-		return nil, fmt.Errorf("bus certificate: %w", err)
-	}
-	pem, err := os.ReadFile(b.CA)
-	if err != nil {
-		return nil, fmt.Errorf("bus CA: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("bus CA: %s holds no certificate", b.CA)
-	}
-	return &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert},
-		RootCAs: pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
-	}, nil
 }
