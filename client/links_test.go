@@ -56,3 +56,19 @@ func TestEventsAreOneObject(t *testing.T) {
 		}
 	}
 }
+
+func TestDescribeIsOneLine(t *testing.T) {
+	for want, e := range map[string]Event{
+		"   200 ms  zone     One, 50 ms":                 Phase{Phase: "zone", MS: 200, Detail: "One, 50 ms"},
+		"           zone z1: https://c: 50 ms, UDP open": Candidate{Zone: "z1", Controller: "https://c", RTT: 50, UDP: "open"},
+		"   450 ms  joined on server m1 in zone z1":      Joined{Router: "m1", Zone: "z1", MS: 450},
+		"2 in the meeting: Ann (hand up); 1 left":        RosterChange{People: 2, Put: []proto.Person{{Name: "Ann", Hand: 1}}, Gone: []proto.ParticipantID{3}},
+		"Ann: hello": ChatLine{Name: "Ann", Text: "hello"},
+		"video↓ 10 packets, 1.0 % lost, jitter 2 ms, rtt 50 ms": Stats{Media: []MediaStats{{Kind: "video", Dir: "down", Packets: 10, Loss: 0.01, Jitter: 2, RTT: 50}}},
+		"": Media{},
+	} {
+		if got := Describe(e); got != want {
+			t.Errorf("%T: %q, want %q", e, got, want)
+		}
+	}
+}
