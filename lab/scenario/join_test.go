@@ -17,7 +17,7 @@ var verbose = os.Getenv("PARLEY_SCENARIO_LOG") != ""
 // S9: comparing results the client knows that a path to each zone stands, and picks the one that
 // performs best.
 func TestTheClientPicksTheZoneThatPerformsBest(t *testing.T) {
-	inWorld(t, threeZones(1), func(w *world) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
 		for _, zone := range []string{"oslo", "paris", "tokyo"} {
 			p := w.Join("near-"+zone, w.Meeting(nil), near(zone))
 			j := p.WaitJoined()
@@ -34,7 +34,7 @@ func TestTheClientPicksTheZoneThatPerformsBest(t *testing.T) {
 
 // S9: the client tries every zone controller; one that does not answer does not hold it up.
 func TestNearestZoneSilentTakesTheNextWithin400ms(t *testing.T) {
-	inWorld(t, threeZones(1), func(w *world) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
 		w.Zone("oslo").Silence()
 		p := w.Join("anna", w.Meeting(nil))
 		j := p.WaitJoined()
@@ -61,7 +61,7 @@ func TestNearestZoneSilentTakesTheNextWithin400ms(t *testing.T) {
 
 // S5, S10: everybody is routed to the meeting's home, whichever zone is best for them.
 func TestPeopleWhoChoseDifferentZonesMeet(t *testing.T) {
-	inWorld(t, threeZones(1), func(w *world) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
 		m := w.Meeting(nil)
 		zones := []string{"oslo", "paris", "tokyo"}
 		var all []*person
@@ -98,7 +98,7 @@ func TestPeopleWhoChoseDifferentZonesMeet(t *testing.T) {
 
 // S5: a meeting has one home, however many come first.
 func TestFiftyRacingFirstJoinsThroughThreeZonesEndOnOneRouter(t *testing.T) {
-	inWorld(t, threeZones(2), func(w *world) {
+	inWorld(t, threeZones(2), func(t *testing.T, w *world) {
 		m := w.Meeting(nil)
 		zones := []string{"oslo", "paris", "tokyo"}
 		var all []*person

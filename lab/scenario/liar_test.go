@@ -100,7 +100,7 @@ func nobodyGets(w *world, what, name string, people ...*person) {
 
 // Permissions are enforced by the router, not by the client (S5): what a muted person sends goes no further.
 func TestALiarWhoSendsWhileMutedGetsNothingThrough(t *testing.T) {
-	inWorld(t, threeZones(1), func(w *world) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
 		m := w.Meeting(nil)
 		helen, bob := w.Join("helen", m, hosts), w.Join("bob", m)
 		mallory := w.Puppet("mallory", m)
@@ -148,7 +148,7 @@ func TestALiarWhoSendsWhileMutedGetsNothingThrough(t *testing.T) {
 
 // A person in the waiting room gets no roster, media, chat or slots, and is not heard or seen (S5).
 func TestAWaitingPersonGetsNothingAndGetsNothingThrough(t *testing.T) {
-	inWorld(t, threeZones(1), func(w *world) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
 		m := w.Meeting(map[string]any{"waiting_room": true})
 		helen := w.Join("helen", m, hosts, performs)
 		helen.WaitMedia()
@@ -173,7 +173,9 @@ func TestAWaitingPersonGetsNothingAndGetsNothingThrough(t *testing.T) {
 			w.pass(20 * time.Millisecond)
 		}
 		w.pass(500 * time.Millisecond)
-		t.Logf("%d packets left the waiting person's host; drops %v", mallory.left.Load()-before, w.drops())
+		if left, dropped := mallory.left.Load()-before, w.Drops("rtc_unreleased"); left != 30 || dropped != 30 {
+			t.Errorf("%d packets left the waiting person's host and %d were dropped at the door, want 30\n%v", left, dropped, w.drops())
+		}
 		nobodyGets(w, "waiting", "mallory", helen)
 		if n := reached.Load(); n > 0 {
 			t.Errorf("%d media packets reached a waiting person", n)
@@ -208,7 +210,7 @@ func mustSelf(p *person) proto.ParticipantID { id, _ := p.Self(); return id }
 
 // Identities are fixed by the token: nobody sends as somebody else, and nobody reaches another's slots (S5).
 func TestALiarWhoSendsAsSomebodyElseGetsNothingThrough(t *testing.T) {
-	inWorld(t, threeZones(1), func(w *world) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
 		m, other := w.Meeting(nil), w.Meeting(nil)
 		stranger := w.Join("stranger", other, performs)
 		bob, mallory := w.Puppet("bob", m), w.Puppet("mallory", m)
@@ -326,7 +328,7 @@ func TestALiarWhoSendsAsSomebodyElseGetsNothingThrough(t *testing.T) {
 
 // What a client sends on the wrong transport or under the wrong payload type stays where it is (S11, S12).
 func TestALiarWhoMixesKindsGetsNothingThrough(t *testing.T) {
-	inWorld(t, threeZones(1), func(w *world) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
 		m := w.Meeting(nil)
 		mallory, bob := w.Puppet("mallory", m), w.Join("bob", m)
 		mallory.WaitMedia()

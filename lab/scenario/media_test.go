@@ -12,7 +12,7 @@ import (
 // S3–S5, S9–S11: twenty people in three meetings over three zones. Sound and picture of everybody who
 // sends reach everybody of the same meeting, under the right name, and nobody else.
 func TestMediaReachesEveryParticipantOfItsMeetingAndNobodyElse(t *testing.T) {
-	inWorld(t, threeZones(2), func(w *world) {
+	inWorld(t, threeZones(2), func(t *testing.T, w *world) {
 		zones := []string{"oslo", "paris", "tokyo"}
 		rooms := make([][]*person, 3)
 		for r := range rooms {
@@ -97,7 +97,7 @@ func TestMediaReachesEveryParticipantOfItsMeetingAndNobodyElse(t *testing.T) {
 
 // S35: what is shared reaches everybody beside the camera, and muting and unmuting is heard at once.
 func TestMutedIsNotHeardAndUnmutedIsHeardAgain(t *testing.T) {
-	inWorld(t, threeZones(1), func(w *world) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
 		m := w.Meeting(nil)
 		anna, ben := w.Join("anna", m, performs, shares), w.Join("ben", m)
 		anna.WaitMedia()

@@ -277,17 +277,20 @@ func find[E client.Event](p *person) (e E, after time.Duration, ok bool) {
 	return e, 0, false
 }
 
-// count is how many events of a kind there were.
-func count[E client.Event](p *person) (n int) {
+// every is all events of a kind.
+func every[E client.Event](p *person) (out []E) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range p.events {
-		if _, ok := s.e.(E); ok {
-			n++
+		if e, ok := s.e.(E); ok {
+			out = append(out, e)
 		}
 	}
-	return n
+	return out
 }
+
+// count is how many events of a kind there were.
+func count[E client.Event](p *person) int { return len(every[E](p)) }
 
 // WaitJoined waits until the person is in, and returns where.
 func (p *person) WaitJoined() client.Joined {

@@ -77,12 +77,12 @@ func threeZones(routers int) []place {
 }
 
 // inWorld runs f in a bubble with a site of these zones.
-func inWorld(t *testing.T, places []place, f func(w *world)) {
+func inWorld(t *testing.T, places []place, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, net: lab.NewNet(1), dir: t.TempDir()}
 		w.open(places)
-		f(w)
+		f(t, w)
 	})
 }
 
