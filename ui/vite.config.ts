@@ -11,7 +11,7 @@ export default defineConfig({
 	build: {
 		outDir: "dist/app",
 		emptyOutDir: true,
-		target: ["chrome111", "firefox115", "safari16.4"],
+		target: ["chrome123", "firefox128", "safari17.5"],
 		// Everything is a file of its own: the content security policy allows neither inline code nor data URLs.
 		assetsInlineLimit: 0,
 		modulePreload: { polyfill: false },

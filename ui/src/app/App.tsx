@@ -1,7 +1,11 @@
+import { Providers } from "./Providers.tsx";
+
 export function App() {
 	return (
-		<main>
-			<h1>Parley</h1>
-		</main>
+		<Providers>
+			<main>
+				<h1>Parley</h1>
+			</main>
+		</Providers>
 	);
 }

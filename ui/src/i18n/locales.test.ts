@@ -1,0 +1,20 @@
+import { expect, test } from "vitest";
+import { locales, pickLocale } from "./locales.ts";
+
+test.each([
+	[["fr"], "fr", "exact"],
+	[["fr-CA", "en"], "fr", "another country"],
+	[["de-DE", "fr-FR", "en"], "fr", "the first there is"],
+	[["de"], "en", "none"],
+	[[], "en", "nothing said"],
+	[["EN-gb"], "en", "case"],
+])("%j gives %s: %s", (wanted, want) => {
+	expect(pickLocale(wanted)).toBe(want);
+});
+
+test("each language loads and has a name", async () => {
+	for (const l of locales) {
+		expect(Object.keys(await l.load()).length).toBeGreaterThan(10);
+		expect(l.name).not.toBe("");
+	}
+});
