@@ -16,7 +16,7 @@ func TestRunsAreOfEqualSizeButTheLast(t *testing.T) {
 	}{
 		{"one packet", []int{1000}, 1, 1000},
 		{"a frame as libwebrtc splits it", []int{1000, 1000, 1001, 1001, 1001}, 5, 1001}, // one byte of padding
-		{"the last is shorter", []int{1100, 1100, 1100, 300}, 4, 1100},                  // AV1
+		{"the last is shorter", []int{1100, 1100, 1100, 300}, 4, 1100},                   // AV1
 		{"shorter in the middle ends the run", []int{1100, 300, 1100}, 2, 1100},
 		{"longer by more than the padding", []int{1000, 1017}, 1, 1000},
 		{"longer by as much as the padding", []int{1000, 1016}, 2, 1016},

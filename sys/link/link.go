@@ -25,7 +25,7 @@ type Host interface {
 // use, with one reader at a time. After Close every method returns net.ErrClosed.
 type PacketConn interface {
 	// ReadBatch waits for at least one datagram and returns how many of ms it filled. The owner sets
-	// Buf to the room available; ReadBatch sets N, Addr and Local. A datagram longer than Buf is cut.
+	// Buf to the room available; ReadBatch sets N, Addr, Local and Segment. A datagram longer than Buf is cut.
 	// A passed deadline gives os.ErrDeadlineExceeded.
 	ReadBatch(ms []Message) (int, error)
 	// WriteBatch sends Buf[:N] of every message, in order, and returns how many were dealt with.
@@ -48,7 +48,7 @@ type Message struct {
 	Addr    netip.AddrPort // the peer; an IPv4 peer of a dual-stack socket is unmapped
 	Local   netip.Addr     // arrived at, or to send from; zero lets the system choose
 	DSCP    uint8          // code point 0..63 to send with (RFC 2474); not filled by reads
-	Segment int            // > 0: Buf[:N] is datagrams of this size, the last may be shorter
+	Segment int            // > 0: Buf[:N] is datagrams of this size, the last may be shorter; set by reads after Merge
 }
 
 // ErrInUse says that another process (or socket) holds the port asked for. The error wrapping it names the address.

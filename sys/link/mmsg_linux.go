@@ -55,23 +55,25 @@ func (r *ring) grow(n int) {
 }
 
 // want readies entry i to receive into buf.
-func (r *ring) want(i int, buf []byte, oob bool) {
+func (r *ring) want(i int, buf []byte) {
 	h, f := &r.hdrs[i].hdr, &r.frames[i]
 	f.iov[0].Base = unsafe.SliceData(buf)
 	f.iov[0].SetLen(len(buf))
 	h.Namelen = unix.SizeofSockaddrInet6
-	h.SetControllen(0)
-	if oob {
-		h.SetControllen(oobLen)
-	}
+	h.SetControllen(oobLen)
 }
 
-// got reads entry i back: length, peer, and the address arrived at if the kernel told it.
-func (r *ring) got(i int, m *Message) {
+// got reads entry i back: length, peer, and what the kernel told beside: the address arrived at, the
+// size of merged datagrams, and how many the socket has lost so far (0: it did not say).
+func (r *ring) got(i int, m *Message) (lost uint32) {
 	h, f := &r.hdrs[i], &r.frames[i]
 	m.N = int(h.len)
 	m.Addr = f.name4or6()
-	m.Local = f.arrivedAt(int(h.hdr.Controllen))
+	m.Local, m.Segment, lost = f.told(int(h.hdr.Controllen))
+	if m.Segment >= m.N {
+		m.Segment = 0
+	}
+	return lost
 }
 
 // put readies entry i to send buf to m's peer; gather adds what follows it in the same train.
@@ -136,8 +138,8 @@ func (f *frame) addSource(off int, local netip.Addr, v6 bool) int {
 	return off + unix.CmsgSpace(unix.SizeofInet4Pktinfo)
 }
 
-// arrivedAt finds the packet-info among n bytes of control messages.
-func (f *frame) arrivedAt(n int) netip.Addr {
+// told finds what n bytes of control messages say of a datagram that arrived.
+func (f *frame) told(n int) (local netip.Addr, segment int, lost uint32) {
 	base := unsafe.Pointer(&f.oob)
 	for off := 0; off+unix.CmsgLen(0) <= min(n, oobLen); {
 		h := (*unix.Cmsghdr)(unsafe.Add(base, off))
@@ -146,15 +148,22 @@ func (f *frame) arrivedAt(n int) netip.Addr {
 			break
 		}
 		data := unsafe.Add(base, off+unix.CmsgLen(0))
+		has := func(level, kind int32, n int) bool {
+			return h.Level == level && h.Type == kind && size >= unix.CmsgLen(n)
+		}
 		switch {
-		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && size >= unix.CmsgLen(unix.SizeofInet4Pktinfo):
-			return netip.AddrFrom4((*unix.Inet4Pktinfo)(data).Spec_dst)
-		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && size >= unix.CmsgLen(unix.SizeofInet6Pktinfo):
-			return netip.AddrFrom16((*unix.Inet6Pktinfo)(data).Addr).Unmap()
+		case has(unix.IPPROTO_IP, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo):
+			local = netip.AddrFrom4((*unix.Inet4Pktinfo)(data).Spec_dst)
+		case has(unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, unix.SizeofInet6Pktinfo):
+			local = netip.AddrFrom16((*unix.Inet6Pktinfo)(data).Addr).Unmap()
+		case has(unix.IPPROTO_UDP, unix.UDP_GRO, 4):
+			segment = int(*(*int32)(data))
+		case has(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 4):
+			lost = *(*uint32)(data)
 		}
 		off += unix.CmsgSpace(size - unix.CmsgLen(0))
 	}
-	return netip.Addr{}
+	return local, segment, lost
 }
 
 // port overlays the two bytes of a port, which the kernel keeps in network order.

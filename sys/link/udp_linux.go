@@ -34,6 +34,7 @@ type udpConn struct {
 	v6     bool // the socket's family; true for a dual-stack one
 	any    bool // bound to a wildcard: addresses come and go by packet-info
 	gso    atomic.Bool
+	gro    atomic.Bool
 	recv   int
 	send   int
 	meter  meter
@@ -96,6 +97,7 @@ func (c *udpConn) setup(fd int) error {
 	c.send = setBuffer(fd, unix.SO_SNDBUF, unix.SO_SNDBUFFORCE)
 	_, err := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT)
 	c.gso.Store(err == nil)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) // counts what the socket loses; best effort
 	if !c.any {
 		return nil
 	}
@@ -141,7 +143,7 @@ func (c *udpConn) ReadBatch(ms []Message) (int, error) {
 	n := min(len(ms), maxBatch)
 	r.ring.grow(n)
 	for i := range n {
-		r.ring.want(i, ms[i].Buf, c.any)
+		r.ring.want(i, ms[i].Buf)
 	}
 	for {
 		r.n = n
@@ -150,13 +152,18 @@ func (c *udpConn) ReadBatch(ms []Message) (int, error) {
 		}
 		switch {
 		case r.errno == 0:
+			var datagrams uint64
 			for i := range r.done {
-				r.ring.got(i, &ms[i])
-				if !c.any {
-					ms[i].Local = c.local.Addr()
+				m := &ms[i]
+				if lost := r.ring.got(i, m); lost != 0 {
+					c.meter.overflow.Store(uint64(lost))
 				}
+				if !c.any {
+					m.Local = c.local.Addr()
+				}
+				datagrams += entry{bytes: m.N, segment: m.Segment}.datagrams()
 			}
-			c.meter.received.Add(uint64(r.done))
+			c.meter.received.Add(datagrams)
 			return r.done, nil
 		case !isTransient(r.errno):
 			return 0, r.errno
@@ -294,6 +301,16 @@ func (c *udpConn) fill(ms []Message, at cursor, single int) int {
 	return n
 }
 
+// merge asks for UDP_GRO.
+func (c *udpConn) merge() bool {
+	var err error
+	if ctl := c.raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) }); ctl != nil {
+		return false
+	}
+	c.gro.Store(err == nil)
+	return err == nil
+}
+
 func (c *udpConn) LocalAddr() netip.AddrPort { return c.local }
 
 func (c *udpConn) SetReadDeadline(t time.Time) error { return plain(c.conn.SetReadDeadline(t)) }
@@ -301,7 +318,7 @@ func (c *udpConn) SetReadDeadline(t time.Time) error { return plain(c.conn.SetRe
 func (c *udpConn) Close() error { return plain(c.conn.Close()) }
 
 func (c *udpConn) features() Features {
-	return Features{GSO: c.gso.Load(), Batch: true, GrantedRecv: c.recv, GrantedSend: c.send}
+	return Features{GSO: c.gso.Load(), GRO: c.gro.Load(), Batch: true, GrantedRecv: c.recv, GrantedSend: c.send}
 }
 
 func (c *udpConn) counters() Counters { return c.meter.counters() }
