@@ -196,6 +196,29 @@ func TestChatHandMuteAndRoster(t *testing.T) {
 	})
 }
 
+// TestOneTransportCarriesAllMedia is the shape for clients that can't have three.
+func TestOneTransportCarriesAllMedia(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		one := func(c *client.Config) {
+			publish(c)
+			c.Share = clip.NewPattern(clip.PatternConfig{FPS: 5})
+			c.OneGroup = true
+		}
+		a := w.join("ann", one)
+		b := w.join("ben", func(c *client.Config) { one(c); c.Share = nil; c.Slots = 2 })
+		time.Sleep(5 * time.Second)
+		ann, _ := a.Self()
+		for kind, want := range map[proto.Kind]int{proto.Audio: 180, proto.Video: 100, proto.Content: 15, proto.ContentAudio: 180} {
+			if n := len(b.got(ann, kind)); n < want {
+				t.Errorf("%d frames of %v, want at least %d", n, kind, want)
+			}
+		}
+		if up, _ := saw[client.Media](b); len(up) != 1 || up[0].Kind != "audio" {
+			t.Errorf("transports %+v, want one", up)
+		}
+	})
+}
+
 func TestNetworkChangeKeepsTheSeat(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		a := w.join("ann", publish)

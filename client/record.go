@@ -265,6 +265,10 @@ func slug(name string) string {
 // finish closes a file and enters it into the index.
 func (r *recorder) finish(f *recordFile) error {
 	err := f.w.Close()
+	if !f.any { // nothing that could be decoded ever came
+		os.Remove(f.w.Path())
+		return err
+	}
 	f.entry.File, f.entry.To = filepath.Base(f.w.Path()), f.w.Duration()
 	r.closed = append(r.closed, f.entry)
 	return err
@@ -292,6 +296,9 @@ func (r *recorder) writeIndex(ended time.Time) {
 	}
 	ix.Files = append(ix.Files, r.closed...)
 	for _, f := range r.files {
+		if !f.any {
+			continue
+		}
 		e := f.entry
 		e.File, e.To = filepath.Base(f.w.Path()), f.w.Duration()
 		ix.Files = append(ix.Files, e)
