@@ -8,6 +8,8 @@ package proto
 
 import "strconv"
 
+//go:generate go test -run TestTypeScript . -update
+
 // Version is the protocol version this build speaks. A peer one version away works together with it;
 // anything further apart is refused with CodeTooOld (S41).
 const Version = 1

@@ -2,13 +2,18 @@ package proto
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/sha256"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
+	"math/big"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -287,4 +292,36 @@ func TestHelloVector(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "testdata/hello.json", raw)
+}
+
+// TestHelloVectorP256: the same for a page's key. The seed is the private scalar.
+func TestHelloVectorP256(t *testing.T) {
+	scalar := bytes.Repeat([]byte{1, 2, 3, 4}, 8)
+	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := key.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := helloVector{Seed: base64.RawURLEncoding.EncodeToString(scalar), Key: "p256:" + base64.RawURLEncoding.EncodeToString(point),
+		Token: "eyJ.payload.sig", Router: "mmr-1", At: 1767323045123, Nonce: "bm9uY2Ugb25lIQ"}
+	text := HelloText(sha256.Sum256([]byte(v.Token)), v.Router, v.At, v.Nonce)
+	sum := sha256.Sum256(text)
+	der, err := key.Sign(nil, sum[:], crypto.SHA256) // without randomness: RFC 6979, the same every time
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rs struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &rs); err != nil {
+		t.Fatal(err)
+	}
+	sig := append(rs.R.FillBytes(make([]byte, 32)), rs.S.FillBytes(make([]byte, 32))...)
+	v.Text, v.Sig = string(text), base64.RawURLEncoding.EncodeToString(sig)
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "testdata/hello-p256.json", raw)
 }
