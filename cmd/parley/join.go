@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -70,10 +71,12 @@ func (c *joinCmd) Run(e *env) error {
 	err = cl.Run(ctx)
 	cancel()
 	leaving.Wait()
+	err = joinResult(err)
+	out.close(err == nil)
 	if c.Explain {
 		out.explain(cl.Explain())
 	}
-	return joinResult(err)
+	return err
 }
 
 // stay waits for the time to leave: a signal, or the end of --for. It reports false if the
@@ -176,7 +179,11 @@ func joinResult(err error) error {
 	case errors.As(err, &refused):
 		return &exitError{exitRefused, errors.New(refused.Text)}
 	case errors.As(err, &noPath):
-		return &exitError{exitNoPath, errors.New(strings.TrimSpace(noPath.Error()))}
+		text := strings.TrimSpace(noPath.Error())
+		if strings.Contains(text, x509.UnknownAuthorityError{}.Error()) {
+			text += certHint(x509.UnknownAuthorityError{})
+		}
+		return &exitError{exitNoPath, errors.New(text)}
 	}
 	return err
 }

@@ -21,6 +21,7 @@ type joinOutput struct {
 
 	mu    sync.Mutex
 	names map[proto.ParticipantID]string
+	ended client.Ended
 	open  bool // the last line is a running phase's and has no end yet
 }
 
@@ -68,15 +69,32 @@ func (o *joinOutput) event(ev client.Event) {
 	case client.Trouble:
 		o.line("%s", ev.Text)
 	case client.Ended:
-		switch {
-		case ev.Reason == string(proto.CodeLeft):
-			o.line("Left the meeting.")
-		case ev.Text != "":
-			o.line("%s", ev.Text)
-		default:
-			o.line("%s", ev.Reason)
-		}
+		o.ended = ev
 	}
+}
+
+// close says how a participation ended that ended well; what went wrong is said on standard error.
+func (o *joinOutput) close(well bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.json {
+		return
+	}
+	switch {
+	case !well:
+		if o.open {
+			o.line("")
+		}
+	case o.ended.Reason == string(proto.CodeLeft), o.ended.Text == "":
+		o.line("Left the meeting.")
+	default:
+		o.line("%s", o.ended.Text)
+	}
+}
+
+// plainWords puts names for people in the place of the protocol's.
+func plainWords(s string) string {
+	return strings.NewReplacer(string(proto.UDP8801), "UDP 8801", string(proto.TCP8801), "TCP 8801", string(proto.TLS443), "TLS 443").Replace(s)
 }
 
 // line writes one line below whatever is there.
@@ -90,7 +108,7 @@ func (o *joinOutput) line(format string, args ...any) {
 
 // phase shows how far the connection process is.
 func (o *joinOutput) phase(p client.Phase) {
-	text := fmt.Sprintf("%6d ms  %-8s %s", p.MS, p.Phase, p.Detail)
+	text := fmt.Sprintf("%6d ms  %-8s %s", p.MS, p.Phase, plainWords(p.Detail))
 	if !o.tty {
 		o.line("%s", strings.TrimRight(text, " "))
 		return
@@ -152,7 +170,7 @@ func (o *joinOutput) explain(r join.Report) {
 		o.line("  %s", s)
 	}
 	for _, a := range r.Attempts {
-		o.line("%s", a)
+		o.line("%s", plainWords(a.String()))
 	}
 }
 

@@ -280,9 +280,12 @@ func TestJoin(t *testing.T) {
 		}
 		// An unknown number is told from a wrong passcode by nobody.
 		join("99999999999", "--passcode", "0815").want(t, exitRefused, strings.TrimSpace(r.stderr))
+		if r := join(number, "--passcode", "0815"); strings.Contains(r.stdout, "passcode") {
+			t.Errorf("the refusal is on standard output too: %q", r.stdout)
+		}
 	})
 	t.Run("unknown CA", func(t *testing.T) {
-		parley(t, "join", m.JoinURL, "--for", "10ms").want(t, exitNoPath, "certificate")
+		parley(t, "join", m.JoinURL, "--for", "10ms").want(t, exitNoPath, "certificate", "--ca")
 	})
 }
 
