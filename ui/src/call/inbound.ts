@@ -1,0 +1,171 @@
+// What the router's messages make of the state.
+import { type Chat, type Message, Role, type Roster, type Welcome } from "../proto/messages.gen.ts";
+import type { Effect } from "./event.ts";
+import { layout, mute, note, publish, type Step, send, want, withMine } from "./mine.ts";
+import { mapPeople, withRoster } from "./roster.ts";
+import type { CallState, NoticeKind } from "./state.ts";
+
+const reactionFor = 5000;
+const maxChat = 2000;
+
+export function onMessage(s: CallState, m: Message, now: number): Step {
+	switch (m.t) {
+		case "welcome":
+			return onWelcome(s, m);
+		case "waiting":
+			return [{ ...s, stage: "waiting", topic: m.topic }, []];
+		case "roster":
+			if (m.version !== s.rosterVersion + 1) return [s, m.version > s.rosterVersion ? [{ do: "resync" }] : []];
+			return onRoster(s, m, now);
+		case "state": {
+			const next = { ...s, switches: withoutType(m) };
+			if (!!m.locked === !!s.switches.locked) return [next, []];
+			return note(next, m.locked ? "locked" : "unlocked", {}, now);
+		}
+		case "slots":
+			return [s, [{ do: "map", changes: [...m.changes] }]];
+		case "speakers": {
+			const loud = new Set(m.loudest);
+			const people = mapPeople(s.people, p => (p.speaking === loud.has(p.id) ? p : { ...p, speaking: loud.has(p.id) }));
+			return [{ ...s, people, speakers: { loudest: [...m.loudest], ...(m.active ? { active: m.active } : {}) } }, []];
+		}
+		case "wanted":
+			return [s, [{ do: "layers", kind: m.kind, rids: [...m.rids] }]];
+		case "chat":
+			return onChat(s, m, now);
+		case "react": {
+			const id = s.nextID;
+			const reactions = [...s.reactions.slice(-29), { id, from: m.from ?? 0, emoji: m.emoji, at: now }];
+			return [{ ...s, nextID: id + 1, reactions }, [{ do: "expire", what: "reaction", id, after: reactionFor }]];
+		}
+		case "ask_unmute": {
+			if (s.asks.some(a => a.kind === m.kind)) return [s, []];
+			return [{ ...s, asks: [...s.asks, { kind: m.kind, by: m.by }] }, []];
+		}
+		case "error":
+			return onRefusal(s, m, now);
+		default:
+			return [s, []]; // bye, ping and pong are the control channel's own; the rest only clients send
+	}
+}
+
+function withoutType<M extends { t: string }>(m: M): Omit<M, "t"> {
+	const { t: _, ...rest } = m;
+	return rest;
+}
+
+function onWelcome(s: CallState, w: { t: "welcome" } & Welcome): Step {
+	const was = s.stage;
+	let next: CallState = {
+		...s,
+		stage: "in",
+		meeting: w.meeting,
+		self: w.participant,
+		role: w.role,
+		people: new Map(),
+		order: was === "reconnecting" || was === "in" ? s.order : [],
+		switches: w.state,
+		waiting: [],
+		chat: { ...s.chat, lines: w.chat ? [...w.chat] : [] },
+		asks: [],
+		rosterVersion: w.roster.version,
+	};
+	if (was === "reconnecting") next.chat.unread += unreadSince(s, next);
+	next = withRoster(next, w.roster);
+	const effects: Effect[] = [];
+	for (const kind of ["audio", "video", "content"] as const) {
+		if (next.mine[kind].on) effects.push(...publish(next, kind));
+	}
+	if (next.tiles) {
+		next.layoutVersion++;
+		effects.push(...layout(next));
+	}
+	if (s.hand) effects.push(send({ t: "hand", up: true }));
+	return [next, effects];
+}
+
+function unreadSince(before: CallState, after: CallState): number {
+	if (after.chat.open) return 0;
+	const last = before.chat.lines.at(-1)?.seq ?? 0;
+	return after.chat.lines.filter(l => l.seq > last && l.from !== after.self).length;
+}
+
+function onRoster(s: CallState, r: Roster, now: number): Step {
+	const next = withRoster(s, r);
+	let step: Step = [next, []];
+	const tell = (kind: NoticeKind, values: Record<string, string | number> = {}) => {
+		step = note(step[0], kind, values, now, step[1]);
+	};
+	for (const p of r.put ?? []) {
+		const before = s.people.get(p.id);
+		if (p.waiting) {
+			if (!s.waiting.some(w => w.id === p.id)) tell("waiting", { name: p.name });
+			continue;
+		}
+		if (p.id === s.self) {
+			if (before && before.role !== p.role) tell(p.role === Role.Participant ? "made_participant" : "made_cohost");
+			continue;
+		}
+		if (!before) tell("joined", { name: p.name });
+		else if (!before.hand && p.hand) tell("hand_raised", { name: p.name });
+	}
+	for (const id of r.gone ?? []) {
+		const p = s.people.get(id);
+		if (p && !p.isSelf) tell("left", { name: p.name });
+	}
+	if (next.share && !next.share.mine && next.share.by !== s.share?.by) {
+		tell("share_started", { name: next.people.get(next.share.by)?.name ?? "" });
+	} else if (s.share && !s.share.mine && !next.share) {
+		tell("share_stopped", { name: s.people.get(s.share.by)?.name ?? "" });
+	}
+	return obey(s, step, now);
+}
+
+/** Does what hosts did to oneself: mute, lower the hand, stop the share or the camera. */
+function obey(before: CallState, [s, effects]: Step, now: number): Step {
+	const me = s.self === undefined ? undefined : s.people.get(s.self);
+	if (!me) return [s, effects];
+	let next: CallState = { ...s, role: me.role, hand: me.hand };
+	let out = effects;
+	if (me.audio?.muted && me.audio.byHost && !s.mine.audio.muted) {
+		next = withMine(next, "audio", { ...next.mine.audio, muted: true, byHost: true });
+		out = [...out, mute(next)];
+		[next, out] = note(next, "muted_by_host", { kind: "audio" }, now, out);
+	}
+	for (const kind of ["video", "content"] as const) {
+		const seen = kind === "video" ? me.video : me.content;
+		const had = before.self === undefined ? undefined : before.people.get(before.self)?.[kind];
+		if (seen?.muted && seen.byHost && !had?.byHost && next.mine[kind].on) {
+			const [stopped, more] = want(next, kind, false);
+			next = withMine(stopped, kind, { ...stopped.mine[kind], byHost: true });
+			[next, out] = note(next, "muted_by_host", { kind }, now, [...out, ...more]);
+		}
+	}
+	return [next, out];
+}
+
+function onChat(s: CallState, line: Chat, now: number): Step {
+	if (s.chat.lines.some(l => l.seq === line.seq)) return [s, []];
+	const mine = line.from === s.self;
+	const chat = {
+		...s.chat,
+		lines: [...s.chat.lines.slice(1 - maxChat), line],
+		unread: s.chat.open || mine ? s.chat.unread : s.chat.unread + 1,
+	};
+	const next = { ...s, chat };
+	return s.chat.open || mine ? [next, []] : note(next, "chat", { name: line.name, text: line.text.slice(0, 120) }, now);
+}
+
+/** A refused wish: what was begun on its promise is undone. */
+function onRefusal(s: CallState, m: { code: string; text: string; re?: string | undefined }, now: number): Step {
+	const [next, effects] = note(s, "refused", { code: m.code, text: m.text, re: m.re ?? "" }, now);
+	if (m.re === "publish" && m.code === "forbidden" && next.mine.content.on && !sharing(next)) {
+		const [stopped, more] = want(next, "content", false);
+		return [stopped, [...effects, ...more]];
+	}
+	return [next, effects];
+}
+
+function sharing(s: CallState): boolean {
+	return s.self !== undefined && s.people.get(s.self)?.content !== undefined;
+}

@@ -1,0 +1,56 @@
+// What the connection process makes of the state.
+import type { Effect, ProcessEvent } from "./event.ts";
+import { fromIdle, note, releaseAll, type Step } from "./mine.ts";
+import { type CallState, type OverCode, type PhaseName, phaseNames } from "./state.ts";
+
+export function onProcess(s: CallState, e: ProcessEvent, now: number): Step {
+	switch (e.is) {
+		case "progress": {
+			if (e.phase === "resume") return s.stage === "in" ? [{ ...s, stage: "reconnecting" }, []] : [s, []];
+			if (e.phase === "tunnel") return [s, []];
+			return [{ ...s, phases: phasesAt(s, e.phase, e.ms, e.detail) }, []];
+		}
+		case "process_waiting":
+			return [{ ...s, stage: "waiting", topic: e.topic }, []];
+		case "process_joined": {
+			const next: CallState = { ...s, connection: { ...s.connection, router: e.router, zone: e.zone } };
+			return e.resumed && s.stage === "in" ? note(next, "back", {}, now) : [next, []];
+		}
+		case "process_failed":
+			return over(s, (e.code || "no_path") as OverCode, e.text, e.tried, []);
+		case "control_lost":
+			return s.stage === "in" ? [{ ...s, stage: "reconnecting" }, []] : [s, []];
+		case "report": {
+			const { attempts, summary } = e;
+			return [{ ...s, connection: { ...s.connection, attempts, summary } }, []];
+		}
+		default: {
+			const never: never = e;
+			return never;
+		}
+	}
+}
+
+/** A phase that got somewhere is done, and so is what was before it; the next one runs. */
+function phasesAt(s: CallState, phase: PhaseName, ms: number, detail: string) {
+	const at = phaseNames.indexOf(phase);
+	return s.phases.map((p, i) => {
+		if (i === at) return { ...p, state: "done" as const, ms: p.ms ?? ms, detail };
+		if (i === at + 1 && p.state === "todo") return { ...p, state: "running" as const };
+		return p;
+	});
+}
+
+export function over(s: CallState, code: OverCode, text: string, tried: string[], effects: Effect[]): Step {
+	const phases = s.phases.map(p => (p.state === "running" ? { ...p, state: "failed" as const } : p));
+	const next: CallState = {
+		...fromIdle(s),
+		stage: "over",
+		over: { code, text, tried },
+		phases,
+		connection: s.connection,
+		...(s.target ? { target: s.target } : {}),
+		...(s.meeting ? { meeting: s.meeting } : {}),
+	};
+	return [next, [...effects, ...releaseAll(s)]];
+}

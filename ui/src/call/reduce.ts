@@ -1,0 +1,203 @@
+// What an event makes of the state, and what has to be done about it. Pure: the time comes in.
+import { Kind } from "../proto/messages.gen.ts";
+import type { CallEvent, Effect, UserEvent } from "./event.ts";
+import { onMessage } from "./inbound.ts";
+import {
+	closed,
+	fromIdle,
+	gone,
+	layout,
+	mute,
+	note,
+	open,
+	publish,
+	releaseAll,
+	type Step,
+	sameTiles,
+	send,
+	toggle,
+	unmute,
+	want,
+	withMine,
+} from "./mine.ts";
+import { onProcess, over } from "./process.ts";
+import { type CallState, initialState, type SourceMine } from "./state.ts";
+
+export function reduce(s: CallState, e: CallEvent, now: number): Step {
+	switch (e.is) {
+		case "message":
+			return onMessage(s, e.message, now);
+		case "progress":
+		case "process_waiting":
+		case "process_joined":
+		case "process_failed":
+		case "control_lost":
+		case "report":
+			return onProcess(s, e, now);
+		case "captured": {
+			const mine: SourceMine = {
+				...s.mine[e.kind],
+				on: true,
+				stream: e.stream,
+				...(e.width ? { width: e.width } : {}),
+				...(e.height ? { height: e.height } : {}),
+			};
+			delete mine.problem;
+			// It was not wanted any more when it came.
+			if (!mine.wanted) return [s, [{ do: "release", kind: e.kind }]];
+			const next = withMine(s, e.kind, mine);
+			return [next, [...publish(next, e.kind), ...(e.kind === "audio" ? [mute(next)] : [])]];
+		}
+		case "capture_failed": {
+			const mine = { ...gone(s.mine[e.kind]), wanted: false, problem: e.problem };
+			return closed(withMine(s, e.kind, mine), e.kind);
+		}
+		case "capture_ended": {
+			const [next, effects] = closed(withMine(s, e.kind, { ...gone(s.mine[e.kind]), wanted: false }), e.kind);
+			effects.push({ do: "release", kind: e.kind });
+			return e.kind === "content" ? [next, effects] : note(next, "device_lost", { kind: e.kind }, now, effects);
+		}
+		case "level":
+			if (Math.abs((s.mine.audio.level ?? 0) - e.level) < 0.02) return [s, []];
+			return [withMine(s, "audio", { ...s.mine.audio, level: e.level }), []];
+		case "talking_muted":
+			return note(s, "talking_muted", {}, now);
+		case "devices": {
+			const { is: _, ...list } = e;
+			return [{ ...s, devices: { ...s.devices, ...list } }, []];
+		}
+		case "slot":
+			return [{ ...s, slots: new Map(s.slots).set(e.source, e.view) }, []];
+		case "unslot": {
+			const slots = new Map(s.slots);
+			slots.delete(e.source);
+			return [{ ...s, slots }, []];
+		}
+		case "path": {
+			const path = { ...s.connection.path };
+			if (e.rung) path[e.group] = e.rung;
+			else delete path[e.group];
+			return [{ ...s, connection: { ...s.connection, path } }, []];
+		}
+		case "stats":
+			return [
+				{
+					...s,
+					connection: { ...s.connection, media: e.media, rates: e.rates, ...(e.rtt ? { rtt: e.rtt } : {}) },
+				},
+				[],
+			];
+		case "remembered":
+			return [{ ...s, name: s.name || e.name, devices: { ...s.devices, chosen: { ...e.chosen } } }, []];
+		case "expired":
+			return [
+				e.what === "notice"
+					? { ...s, notices: s.notices.filter(n => n.id !== e.id) }
+					: { ...s, reactions: s.reactions.filter(r => r.id !== e.id) },
+				[],
+			];
+		default:
+			return onUser(s, e, now);
+	}
+}
+
+// What the person does.
+
+function onUser(s: CallState, e: UserEvent, now: number): Step {
+	switch (e.is) {
+		case "open_lobby": {
+			const fresh = fromIdle(s);
+			const audio: SourceMine = { ...s.mine.audio, wanted: e.wishes.audio ?? true, muted: e.wishes.muted ?? false };
+			const video: SourceMine = { ...s.mine.video, wanted: e.wishes.video ?? true };
+			const effects: Effect[] = [{ do: "list_devices" }];
+			if (audio.wanted && !audio.on) effects.push(open(s, "audio"));
+			if (video.wanted && !video.on) effects.push(open(s, "video"));
+			return [
+				{ ...fresh, stage: "lobby", target: e.target, mine: { audio, video, content: fresh.mine.content } },
+				effects,
+			];
+		}
+		case "join": {
+			if (!s.target) return [s, []];
+			const target = e.passcode === undefined ? s.target : { ...s.target, passcode: e.passcode };
+			const name = e.name.trim();
+			return [
+				{ ...s, stage: "joining", target, name, phases: initialState().phases },
+				[
+					{ do: "remember", name },
+					{ do: "start", target, name },
+				],
+			];
+		}
+		case "leave":
+			return over(s, "left", "", [], [{ do: "leave" }]);
+		case "reset":
+			return [{ ...fromIdle(s), mine: initialState().mine }, [{ do: "leave" }, ...releaseAll(s)]];
+		case "toggle":
+			return toggle(s, e.kind);
+		case "set_muted": {
+			const audio = { ...s.mine.audio, muted: e.muted, byHost: s.mine.audio.byHost && e.muted };
+			if (audio.muted === s.mine.audio.muted) return [s, []];
+			const next = withMine(s, "audio", audio);
+			return [next, [mute(next), ...publish(next, "audio")]];
+		}
+		case "want":
+			return want(s, e.kind, e.wanted);
+		case "say": {
+			const text = e.text.trim().slice(0, 4000);
+			if (!text) return [s, []];
+			return [s, [send({ t: "say", text, ...(e.to ? { to: e.to } : {}) })]];
+		}
+		case "hand":
+			return [{ ...s, hand: e.up ? now : 0 }, [send({ t: "hand", up: e.up })]];
+		case "react":
+			return [s, [send({ t: "react", emoji: e.emoji })]];
+		case "view": {
+			const view = { ...s.view, ...e.change };
+			const isOpen = view.panel === "chat";
+			const chat = { ...s.chat, open: isOpen, unread: isOpen ? 0 : s.chat.unread };
+			return [{ ...s, view, chat }, []];
+		}
+		case "pin": {
+			const { pinned: _, ...view } = s.view;
+			if (e.source === undefined) return [{ ...s, view }, []];
+			return [{ ...s, view: { ...view, pinned: e.source, mode: "speaker" } }, []];
+		}
+		case "choose_device": {
+			const devices = { ...s.devices, chosen: { ...s.devices.chosen, [e.kind]: e.id } };
+			const next = { ...s, devices };
+			const effects: Effect[] = [{ do: "remember", device: { kind: e.kind, id: e.id } }];
+			if (e.kind === "audioOut") effects.push({ do: "output", device: e.id });
+			else {
+				const kind = e.kind === "audioIn" ? "audio" : "video";
+				if (s.mine[kind].wanted) effects.push({ do: "capture", kind, device: e.id });
+			}
+			return [next, effects];
+		}
+		case "refresh_devices":
+			return [s, [{ do: "list_devices" }]];
+		case "layout": {
+			if (sameTiles(s.tiles, e.tiles)) return [s, []];
+			const next = { ...s, tiles: e.tiles, layoutVersion: s.layoutVersion + 1 };
+			return [next, layout(next)];
+		}
+		case "answer_ask": {
+			const asks = s.asks.filter(a => a.kind !== e.ask.kind);
+			const next = { ...s, asks };
+			if (!e.yes) return [next, []];
+			const kind = e.ask.kind === Kind.Video ? "video" : "audio";
+			if (kind === "video") return want(next, "video", true);
+			return next.mine.audio.on && !next.mine.audio.muted ? [next, []] : unmute(next);
+		}
+		case "dismiss":
+			return [{ ...s, notices: s.notices.filter(n => n.id !== e.notice) }, []];
+		case "set_name":
+			return [{ ...s, name: e.name }, [{ do: "remember", name: e.name }]];
+		case "act":
+			return [s, [send({ t: "act", ...e.act })]];
+		default: {
+			const never: never = e;
+			return never;
+		}
+	}
+}

@@ -1,0 +1,231 @@
+// One peer connection: the transports that one set of credentials makes, all slots, and what is sent.
+import type { Candidate, Group, Rung, Slot } from "../proto/messages.gen.ts";
+import { bitsFor, cameraLayers } from "./layers.ts";
+import { acceptedTWCC, buildOffer, candidateLine, groupMids, type OfferTable } from "./sdp.ts";
+
+export type OwnMid = "ua" | "uv" | "uc" | "uca";
+
+export type PeerEvents = {
+	/** A group's transport has its keys. */
+	up(group: Group): void;
+	/** A group's transport is gone, or could not be made. */
+	down(group: Group, text: string): void;
+};
+
+const contentBps = 3_000_000;
+
+/** A transport that receives nothing for this long is lost: the router reports every 500 ms. */
+const silentFor = 2500;
+const lookEvery = 1000;
+
+export class Peer {
+	readonly table: OfferTable;
+	readonly pc: RTCPeerConnection;
+	/** Groups whose keys stand. */
+	readonly up = new Set<Group>();
+	private readonly events: PeerEvents;
+	private readonly transceivers = new Map<string, RTCRtpTransceiver>();
+	private readonly watched = new Map<RTCDtlsTransport, Group[]>();
+	private readonly heard = new Map<Group, { bytes: number; at: number }>();
+	private readonly waiting: { group: Group; candidate: Candidate }[] = [];
+	private answered = false;
+	private closed = false;
+	private timer: ReturnType<typeof setInterval> | undefined;
+
+	constructor(table: OfferTable, certificate: RTCCertificate, events: PeerEvents) {
+		this.table = table;
+		this.events = events;
+		// max-bundle would refuse an offer of several groups.
+		this.pc = new RTCPeerConnection({ bundlePolicy: "balanced", certificates: [certificate], iceServers: [] });
+		this.pc.addEventListener("connectionstatechange", () => {
+			if (this.pc.connectionState === "failed") this.look(true);
+		});
+	}
+
+	/** Takes the router's offer in; answers with the groups that give transport-wide feedback. */
+	async open(): Promise<Group[]> {
+		await this.pc.setRemoteDescription({ type: "offer", sdp: buildOffer(this.table) });
+		for (const t of this.pc.getTransceivers()) if (t.mid) this.transceivers.set(t.mid, t);
+		for (const mid of ["ua", "uv", "uc", "uca"] as const) {
+			const t = this.transceivers.get(mid);
+			if (t) t.direction = "sendonly";
+		}
+		const answer = await this.pc.createAnswer();
+		await this.pc.setLocalDescription(answer);
+		this.answered = true;
+		this.watch();
+		for (const w of this.waiting.splice(0)) this.add(w.group, w.candidate);
+		this.timer = setInterval(() => void this.listen(), lookEvery);
+		return acceptedTWCC(answer.sdp ?? "");
+	}
+
+	/** Lets a group try an address. */
+	addCandidates(group: Group, candidates: readonly Candidate[]): void {
+		for (const candidate of candidates) {
+			if (this.answered) this.add(group, candidate);
+			else this.waiting.push({ group, candidate });
+		}
+	}
+
+	private add(group: Group, c: Candidate): void {
+		const candidate = candidateLine(c);
+		if (!candidate || this.closed) return;
+		const sdpMid = groupMids[this.table.oneGroup ? 0 : group];
+		this.pc.addIceCandidate({ candidate, sdpMid }).catch(() => {
+			// An address family this machine does not have: the others go on.
+		});
+	}
+
+	/** Follows the states of the DTLS transports, one per group. */
+	private watch(): void {
+		const groups: Group[] = this.table.oneGroup ? [0] : [0, 1, 2];
+		for (const group of groups) {
+			const t = this.transceivers.get(groupMids[group]);
+			const transport = t?.sender.transport ?? t?.receiver.transport;
+			if (!transport) continue;
+			const sharing = this.watched.get(transport);
+			if (sharing) {
+				sharing.push(group);
+				continue;
+			}
+			this.watched.set(transport, [group]);
+			transport.addEventListener("statechange", () => this.look(false));
+			transport.iceTransport?.addEventListener?.("statechange", () => this.look(false));
+		}
+		this.look(false);
+	}
+
+	private look(failed: boolean): void {
+		if (this.closed) return;
+		for (const [transport, groups] of this.watched) {
+			const gone = transport.state === "failed" || transport.state === "closed";
+			const cut = gone || transport.iceTransport?.state === "failed";
+			for (const group of groups) {
+				if (transport.state === "connected" && !cut && !this.up.has(group)) {
+					this.up.add(group);
+					this.heard.set(group, { bytes: -1, at: performance.now() });
+					this.events.up(group);
+				} else if (cut && (this.up.delete(group) || failed)) {
+					this.events.down(group, gone ? "the encrypted connection ended" : "no answer from the server");
+				}
+			}
+		}
+	}
+
+	/** Counts what arrives on each transport that is up; silence is a loss long before the browser says so. */
+	private async listen(): Promise<void> {
+		for (const group of [...this.up]) {
+			const sender = this.transceivers.get(groupMids[group])?.sender;
+			if (!sender) continue;
+			const report = await sender.getStats();
+			if (this.closed || !this.up.has(group)) continue;
+			let bytes = -1;
+			for (const s of report.values()) {
+				if (s.type === "transport") bytes = Math.max(bytes, s.bytesReceived ?? -1);
+				else if (s.type === "candidate-pair" && s.selected === true) bytes = Math.max(bytes, s.bytesReceived ?? -1);
+			}
+			if (bytes < 0) continue; // this browser does not say
+			const before = this.heard.get(group);
+			const now = performance.now();
+			if (!before || bytes !== before.bytes) this.heard.set(group, { bytes, at: now });
+			else if (now - before.at > silentFor) {
+				this.up.delete(group);
+				this.events.down(group, "nothing arrives any more");
+			}
+		}
+	}
+
+	/** When something last arrived on any transport, by performance.now(); 0 where nothing is up. */
+	get heardAt(): number {
+		return Math.max(0, ...[...this.up].map(g => this.heard.get(g)?.at ?? 0));
+	}
+
+	/** Sends a track, or nothing, on one of the own m-lines. */
+	async send(mid: OwnMid, track: MediaStreamTrack | null): Promise<void> {
+		const sender = this.transceivers.get(mid)?.sender;
+		if (!sender || this.closed || sender.track === track) return;
+		try {
+			await sender.replaceTrack(track);
+		} catch {
+			return; // the track ended meanwhile, or the connection did
+		}
+	}
+
+	/** Says which layers of the camera are wanted, and what each may use. */
+	async setLayers(wanted: readonly string[], height: number): Promise<void> {
+		await this.tune("uv", (e, i, all) => {
+			const layer = cameraLayers.find(l => l.rid === e.rid) ?? cameraLayers[all.length === 1 ? 2 : i];
+			if (!layer) return;
+			// A small camera needs no third copy of 80 pixels.
+			e.active = all.length === 1 ? wanted.length > 0 : wanted.includes(layer.rid);
+			e.maxBitrate = Math.min(layer.bps, bitsFor(height / layer.scale));
+			e.scaleResolutionDownBy = all.length === 1 ? 1 : layer.scale;
+			e.networkPriority = "medium";
+		});
+	}
+
+	/** Tunes what does not change: marks, and room for the shared screen. */
+	async setDefaults(): Promise<void> {
+		await this.tune("ua", e => {
+			e.networkPriority = "high";
+			e.priority = "high";
+		});
+		await this.tune("uc", e => {
+			e.maxBitrate = contentBps;
+			e.networkPriority = "low";
+		});
+	}
+
+	private async tune(
+		mid: OwnMid,
+		change: (e: RTCRtpEncodingParameters, i: number, all: RTCRtpEncodingParameters[]) => void,
+	): Promise<void> {
+		const sender = this.transceivers.get(mid)?.sender;
+		if (!sender || this.closed) return;
+		const p = sender.getParameters();
+		p.encodings.forEach(change);
+		if (mid === "uc") p.degradationPreference = "maintain-resolution";
+		try {
+			await sender.setParameters(p);
+		} catch {
+			// A browser that knows fewer parameters sends with its own.
+		}
+	}
+
+	/** The track that a slot's m-line receives. */
+	track(slot: Slot): MediaStreamTrack | undefined {
+		return this.transceivers.get(slot.mid)?.receiver.track;
+	}
+
+	receiver(slot: Slot): RTCRtpReceiver | undefined {
+		return this.transceivers.get(slot.mid)?.receiver;
+	}
+
+	sender(mid: OwnMid): RTCRtpSender | undefined {
+		return this.transceivers.get(mid)?.sender;
+	}
+
+	/** The rung a group's transport runs over now. */
+	async rung(group: Group): Promise<Rung> {
+		const t = this.transceivers.get(groupMids[this.table.oneGroup ? 0 : group]);
+		const report = await t?.sender.getStats().catch(() => undefined);
+		if (!report) return "udp-8801";
+		let pair: { remoteCandidateId?: string; localCandidateId?: string } | undefined;
+		for (const s of report.values()) {
+			if (s.type === "transport" && s.selectedCandidatePairId) pair = report.get(s.selectedCandidatePairId) ?? pair;
+			else if (s.type === "candidate-pair" && s.selected === true) pair ??= s;
+		}
+		const local = pair?.localCandidateId ? report.get(pair.localCandidateId) : undefined;
+		if (local?.relayProtocol === "tls" || local?.relayProtocol === "tcp") return "tls-443";
+		const remote = pair?.remoteCandidateId ? report.get(pair.remoteCandidateId) : undefined;
+		return remote?.protocol === "tcp" ? "tcp-8801" : "udp-8801";
+	}
+
+	close(): void {
+		if (this.closed) return;
+		this.closed = true;
+		clearInterval(this.timer);
+		this.up.clear();
+		this.pc.close();
+	}
+}
