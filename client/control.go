@@ -29,7 +29,6 @@ type control struct {
 	pings    int64
 	pingedAt map[int64]time.Time
 	rtt      time.Duration
-	statsAt  time.Time
 }
 
 // channel is one WebSocket with its two goroutines.

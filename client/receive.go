@@ -25,7 +25,6 @@ const (
 type inSlot struct {
 	slot   proto.Slot
 	source proto.SourceID // told by the router; what the packets say wins
-	lane   proto.Group
 
 	seqs    rtp.Unwrapper
 	started bool

@@ -332,10 +332,7 @@ func spsSize(nal []byte) (width, height int, ok bool) {
 // av1Sequence is what a recorder needs of a sequence header.
 type av1Sequence struct {
 	profile, level, tier uint32
-	highBitdepth, twelve uint32
-	mono, subX, subY     uint32
 	width, height        int
-	chromaSamplePosition uint32
 }
 
 // parseAV1Sequence reads a sequence header OBU's payload (AV1 specification §5.5).
@@ -382,7 +379,6 @@ func parseAV1Sequence(b []byte) (s av1Sequence, ok bool) {
 	}
 	wBits, hBits := int(r.n(4))+1, int(r.n(4))+1
 	s.width, s.height = int(r.n(wBits))+1, int(r.n(hBits))+1
-	s.subX, s.subY = 1, 1 // 4:2:0, which is all that real-time encoders send
 	return s, !r.short
 }
 

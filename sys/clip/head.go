@@ -154,7 +154,7 @@ func codecPrivate(c Codec, b []byte) []byte {
 			if typ != obuSequenceHeader || out != nil || !ok || len(obu) > 1024 {
 				return
 			}
-			out = []byte{0x81, byte(s.profile<<5 | s.level), byte(s.tier<<7 | s.subX<<3 | s.subY<<2), 0}
+			out = []byte{0x81, byte(s.profile<<5 | s.level), byte(s.tier<<7 | 0x0c), 0} // 8 bits, 4:2:0: what real-time encoders send
 			out = append(out, obu...)
 		})
 		return out

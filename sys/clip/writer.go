@@ -115,11 +115,9 @@ func (w *Writer) Write(f Frame) (wrote bool, err error) {
 			return false, err
 		}
 	}
-	data := f.Data
+	data := slices.Clone(f.Data)
 	if f.Codec == H264 {
 		data = lengthPrefixed(f.Data)
-	} else {
-		data = slices.Clone(f.Data)
 	}
 	w.blocks = append(w.blocks, block{f.Kind, f.PTS, f.Key || f.Kind == Audio, data})
 	w.size += len(data)
