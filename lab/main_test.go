@@ -52,11 +52,10 @@ func (w *world) send(c link.PacketConn, to netip.AddrPort, texts ...string) {
 
 // arrival is one datagram and when it came.
 type arrival struct {
-	text        string
-	from        netip.AddrPort
-	local       netip.Addr
-	at          time.Duration
-	dscp, count int
+	text  string
+	from  netip.AddrPort
+	local netip.Addr
+	at    time.Duration
 }
 
 // collect reads what arrives at c within d.

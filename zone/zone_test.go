@@ -205,7 +205,7 @@ func (w *world) checkGrant(g proto.Grant) {
 			w.t.Errorf("credentials %+v open to %+v, %v", c, tk, ok)
 		}
 	}
-	if left := time.UnixMilli(g.Expires).Sub(time.Now()); left <= 9*time.Second || left > 10*time.Second {
+	if left := time.Until(time.UnixMilli(g.Expires)); left <= 9*time.Second || left > 10*time.Second {
 		w.t.Errorf("grant good for %v", left)
 	}
 }

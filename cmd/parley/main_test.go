@@ -66,7 +66,6 @@ func into[T any](t *testing.T, r result) (v T) {
 // site is a running `parley up`.
 type site struct {
 	node.Ready
-	lines []string
 	flags []string // --site and --ca
 }
 

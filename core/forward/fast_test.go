@@ -17,7 +17,6 @@ type fan struct {
 	out   Out
 	in    []Packet
 	pkts  [][]byte
-	n     int
 	buf   []byte
 	seq   rtp.Seq
 	write bool

@@ -45,9 +45,7 @@ func TestProtocolDocHasEverything(t *testing.T) {
 	for _, ext := range []int{ExtAudioLevel, ExtTransportSeq, ExtMID, ExtRID, ExtRepairedRID, ExtCaptureTime, ExtDependency, ExtAllocation, ExtPlayoutDelay} {
 		want = append(want, "| "+strconv.Itoa(ext)+" | ")
 	}
-	for _, r := range Reactions {
-		want = append(want, r)
-	}
+	want = append(want, Reactions...)
 	for _, m := range []string{MIDAudio, MIDVideo, MIDContent, MIDContentAudio, RIDs[0], RIDs[1], RIDs[2], string(UDP8801), string(TCP8801), string(TLS443)} {
 		want = append(want, "`"+m+"`")
 	}
