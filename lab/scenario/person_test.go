@@ -118,7 +118,6 @@ type person struct {
 	got    map[stream]int // whole frames, by whose they are
 	wrong  []string       // frames that came under another's name
 	ssrcs  map[uint32]proto.Group
-	id     proto.ParticipantID
 }
 
 // stamped is an event with its time since the person set out.
@@ -235,7 +234,7 @@ func (p *person) event(after time.Duration, e client.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if j, ok := e.(client.Joined); ok {
-		p.id = j.Participant
+		p.w.seats.Store(p.name, j.Participant)
 	}
 	p.events = append(p.events, stamped{after, e})
 	if verbose {
@@ -246,13 +245,12 @@ func (p *person) event(after time.Duration, e client.Event) {
 // frame counts a whole frame, and notes one that came under another's name.
 func (p *person) frame(f client.Frame) {
 	who := maker(f.Codec, f.Data)
+	seat, known := p.w.seats.Load(who)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.got[stream{who, f.Source.Kind()}]++
-	for _, q := range p.w.people {
-		if q != p && q.name == who && q.id != 0 && q.id != f.Source.Participant() && len(p.wrong) < 10 {
-			p.wrong = append(p.wrong, fmt.Sprintf("a frame of %s under source %d", who, f.Source))
-		}
+	if known && seat != f.Source.Participant() && len(p.wrong) < 10 {
+		p.wrong = append(p.wrong, fmt.Sprintf("a frame of %s under source %d", who, f.Source))
 	}
 }
 

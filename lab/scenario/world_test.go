@@ -42,6 +42,8 @@ type world struct {
 	people   []*person
 	closers  []func() // by hand: strangers and sockets, before the parts
 
+	seats sync.Map // proto.ParticipantID by name of who has joined
+
 	stop  context.CancelFunc
 	parts sync.WaitGroup
 }
