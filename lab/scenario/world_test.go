@@ -30,11 +30,13 @@ import (
 // controller and routers on hosts of their own, and people. Everything ends with the test.
 type world struct {
 	*testing.T
-	net    *lab.Net
-	bus    *bus.Bus
-	dir    string
-	roots  *x509.CertPool
-	office *http.Client // of the administrator
+	net     *lab.Net
+	bus     *bus.Bus
+	dir     string
+	roots   *x509.CertPool
+	siteURL string
+	token   string
+	office  *http.Client // of the administrator
 
 	site     *node.Node
 	siteHost *lab.Host
@@ -82,7 +84,7 @@ func threeZones(routers int) []place {
 func inWorld(t *testing.T, places []place, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, net: lab.NewNet(1), dir: t.TempDir()}
+		w := &world{T: t, net: lab.NewNet(1), dir: t.TempDir(), siteURL: siteURL, token: apiToken}
 		w.open(places)
 		f(t, w)
 	})
@@ -329,11 +331,11 @@ func (w *world) rest(method, path string, in any, want int, out any) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	req, err := http.NewRequest(method, siteURL+path, bytes.NewReader(b))
+	req, err := http.NewRequest(method, w.siteURL+path, bytes.NewReader(b))
 	if err != nil {
 		w.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+apiToken)
+	req.Header.Set("Authorization", "Bearer "+w.token)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := w.office.Do(req)
 	if err != nil {

@@ -1,0 +1,304 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"parley/client"
+	"parley/lab"
+	"parley/node"
+	"parley/sys/link"
+	"parley/wire/proto"
+)
+
+// soaking asks for the long runs: PARLEY_SOAK=1 for 200 joins and leaves and ten minutes of media in
+// simulated time, PARLEY_SOAK=real for ten minutes on real sockets too. Without it the same stories run
+// short.
+var soaking = os.Getenv("PARLEY_SOAK")
+
+func long[T any](soak, short T) T {
+	if soaking != "" {
+		return soak
+	}
+	return short
+}
+
+// footprint is what the process holds when nothing is under way.
+type footprint struct {
+	heap       uint64 // bytes in use after a collection
+	goroutines int
+}
+
+func measure() footprint {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // pools are emptied by the second
+	runtime.ReadMemStats(&m)
+	return footprint{m.HeapAlloc, runtime.NumGoroutine()}
+}
+
+func (f footprint) String() string {
+	return fmt.Sprintf("%.1f MiB, %d goroutines", float64(f.heap)/(1<<20), f.goroutines)
+}
+
+// flat fails where memory or goroutines grew from one quiet moment to another.
+func flat(t *testing.T, what string, before, after footprint, spare uint64) {
+	t.Helper()
+	t.Logf("%s: %v, then %v", what, before, after)
+	if after.goroutines > before.goroutines+2 {
+		buf := make([]byte, 1<<20)
+		t.Errorf("%s: goroutines grew from %d to %d\n%s", what, before.goroutines, after.goroutines, buf[:runtime.Stack(buf, true)])
+	}
+	if after.heap > before.heap+spare {
+		t.Errorf("%s: memory grew from %v to %v", what, before, after)
+	}
+}
+
+// from joins from a host that is used again and again.
+func from(h *lab.Host) option { return func(p *person, _ *client.Config) { p.host = h } }
+
+// Dismiss forgets somebody who has left, with all that was noted.
+func (w *world) Dismiss(p *person) {
+	<-p.ended
+	for i, q := range w.people {
+		if q == p {
+			w.people = append(w.people[:i], w.people[i+1:]...)
+			break
+		}
+	}
+	w.seats.Delete(p.name)
+}
+
+// Whoever comes and goes, by goodbye or by vanishing, leaves no seat, goroutine or memory behind.
+func TestJoinsAndLeavesLeaveNothingBehind(t *testing.T) {
+	cycles := long(200, 24)
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		anna, ben := w.Join("anna", m, hosts, performs), w.Join("ben", m, performs)
+		anna.WaitMedia()
+		ben.WaitMedia()
+		router, _ := w.Router(anna.WaitJoined().Router)
+		guests := []*lab.Host{w.host("guest-0", nil), w.host("guest-1", nil)}
+		cycle := func(i int) {
+			meeting := m
+			if i%8 == 7 {
+				meeting = w.Meeting(nil) // of their own, which ends with them
+			}
+			var here []*person
+			for k, h := range guests {
+				here = append(here, w.Join(fmt.Sprintf("guest-%d", k), meeting, from(h), performs))
+			}
+			for _, p := range here {
+				p.WaitMedia()
+			}
+			w.pass(time.Second)
+			if i%8 != 7 && anna.Hears("guest-0") == 0 {
+				t.Errorf("cycle %d: a guest was not heard", i)
+			}
+			if i%4 == 3 {
+				guests[0].Down() // vanishes without a word
+			}
+			if i%8 == 7 {
+				w.End(meeting)
+				w.pass(time.Second)
+			}
+			for _, p := range here {
+				p.Leave()
+				w.Dismiss(p)
+			}
+			guests[0].Kill()
+			guests[0].Up()
+			anna.rest()
+			ben.rest()
+			w.pass(time.Second)
+		}
+		quiet := func() footprint {
+			w.pass(3 * time.Minute) // seats kept for the vanished, idle connections, remembered hellos
+			anna.rest()
+			ben.rest()
+			if n := len(anna.Roster()); n != 2 {
+				t.Errorf("%d people in the roster, want 2", n)
+			}
+			if n := router.Plane().Peers(); n != 2 {
+				t.Errorf("%d seats on the media plane, want 2", n)
+			}
+			if homes := len(w.meetings()); homes != 1 {
+				t.Errorf("%d meetings are hosted, want 1", homes)
+			}
+			return measure()
+		}
+		for i := range cycles / 4 {
+			cycle(i)
+		}
+		before := quiet()
+		for i := range cycles {
+			cycle(i)
+		}
+		flat(t, fmt.Sprintf("%d joins and leaves", 2*cycles), before, quiet(), 4<<20)
+	})
+}
+
+// rest drops what was noted of a long stay.
+func (p *person) rest() {
+	p.Forget()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.events = nil
+}
+
+// meetings are all meetings hosted anywhere.
+func (w *world) meetings() (out []proto.MeetingID) {
+	for _, z := range w.zones {
+		for _, n := range z.routers {
+			for _, r := range n.Routers() {
+				for _, m := range r.Announcement().Meetings {
+					out = append(out, m.ID)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Minutes of media on faulty links cost no memory, and every receiver keeps up.
+func TestMinutesOfMediaStayFlat(t *testing.T) {
+	stretch := long(5*time.Minute, 10*time.Second)
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		var all []*person
+		for i := range 6 {
+			all = append(all, w.Join(fmt.Sprintf("p%d", i), m, performs))
+		}
+		for _, p := range all {
+			p.WaitMedia()
+			for _, z := range w.zones {
+				for _, h := range z.hosts {
+					w.net.Change(p.host, h, func(l *lab.Link) { l.Loss, l.Jitter = 0.005, 3*time.Millisecond })
+				}
+			}
+		}
+		w.pass(20 * time.Second)
+		var marks []footprint
+		for range 2 {
+			for _, p := range all {
+				p.rest()
+			}
+			w.pass(stretch)
+			for _, p := range all {
+				sounds := 0
+				for _, q := range all {
+					if p == q {
+						continue
+					}
+					want := int(stretch / pictureEvery)
+					if got := p.Sees(q.name); got < want*95/100 {
+						t.Errorf("%s saw %d pictures of %s in %v, want %d", p.name, got, q.name, stretch, want)
+					}
+					sounds += p.Hears(q.name)
+				}
+				// Three of six are passed on, and nobody hears herself.
+				if want := int(stretch/soundEvery) * 2; sounds < want*95/100 {
+					t.Errorf("%s heard %d sounds in %v, want %d at least", p.name, sounds, stretch, want)
+				}
+				p.rest()
+			}
+			marks = append(marks, measure())
+		}
+		flat(t, fmt.Sprintf("%v of media", 2*stretch), marks[0], marks[1], 4<<20)
+		if n := w.Drops("seal"); n > 0 {
+			t.Errorf("%d packets would have been sealed twice", n)
+		}
+	})
+}
+
+// The same on the machine's own sockets and clock, where asked for.
+func TestTenRealMinutesStayFlat(t *testing.T) {
+	if soaking != "real" {
+		t.Skip("PARLEY_SOAK=real runs ten minutes on real sockets")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n, ready, err := node.Up(ctx, node.UpConfig{
+		Data: t.TempDir(), HTTPS: "127.0.0.1:0", HTTP: "-", Media: []string{"127.0.0.1:0"},
+	}, node.Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	https, _, _ := n.Addrs()
+	w := &world{T: t, roots: n.Site().CA().Pool()}
+	site := "https://" + https.String()
+	w.office = link.HTTPClient(link.Real(), w.tls())
+	defer w.office.CloseIdleConnections()
+	w.siteURL, w.token = site, ready.Token
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	<-tick.C
+	<-tick.C
+	m := w.Meeting(nil)
+
+	// join takes part for a while, on its own.
+	join := func(name string, d time.Duration) (sounds int, err error) {
+		ctx, cancel := context.WithTimeout(context.Background(), d)
+		defer cancel()
+		c, err := client.New(client.Config{
+			Site: site, Number: m.number(), Passcode: m.Passcode, Name: name, TLS: w.tls(),
+			Publish: &talk{name: name, sound: true, picture: true},
+			OnFrame: func(f client.Frame) {
+				if f.Source.Kind() == proto.Audio {
+					sounds++
+				}
+			},
+		})
+		if err != nil {
+			return 0, err
+		}
+		err = c.Run(ctx)
+		return sounds, err
+	}
+	stay := 10 * time.Minute
+	type result struct {
+		sounds int
+		err    error
+	}
+	residents := make(chan result, 2)
+	for _, name := range []string{"anna", "ben"} {
+		go func() {
+			sounds, err := join(name, stay+20*time.Second)
+			residents <- result{sounds, err}
+		}()
+	}
+	began := time.Now()
+	var marks []footprint
+	for i := 0; time.Since(began) < stay; i++ {
+		if _, err := join("guest", 2*time.Second); refusal(err) != proto.CodeLeft {
+			t.Fatalf("guest %d: %v", i, err)
+		}
+		<-tick.C
+		if i == 20 {
+			marks = append(marks, measure())
+		}
+	}
+	for range 5 {
+		<-tick.C
+	}
+	marks = append(marks, measure())
+	flat(t, "ten real minutes", marks[0], marks[1], 8<<20)
+	for range 2 {
+		r := <-residents
+		if refusal(r.err) != proto.CodeLeft || r.sounds < int(stay/soundEvery)*95/100 {
+			t.Errorf("a resident heard %d sounds and ended with %v", r.sounds, r.err)
+		}
+	}
+}
