@@ -57,6 +57,7 @@ func refuse(status, code int, message string) *apiError {
 
 var (
 	errForbidden = refuse(http.StatusForbidden, codeForbidden, "This account is not permitted to do this.")
+	errForeign   = refuse(http.StatusForbidden, codeForbidden, "This request comes from another site.")
 	errToken     = refuse(http.StatusUnauthorized, codeToken, "Invalid access token.")
 )
 
@@ -152,9 +153,15 @@ func token(r *http.Request) string {
 	return strings.TrimSpace(t)
 }
 
-// bearer finds the account a request's bearer token stands for; errToken where there is none.
+// bearer finds the account a request speaks for: by its bearer token, or by the cookie of a page of ours.
+// errToken where there is neither; errForeign where another site's page made the browser send the cookie.
 func (s *Server) bearer(r *http.Request) (store.User, error) {
 	t := token(r)
+	if t == "" {
+		if t = cookie(r); t != "" && s.foreign.Check(r) != nil {
+			return store.User{}, errForeign
+		}
+	}
 	if t == "" {
 		return store.User{}, errToken
 	}

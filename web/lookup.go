@@ -239,12 +239,17 @@ func validFingerprint(f string) bool {
 }
 
 // signedIn is the account of a request, none for a guest. A token that is not good any more is refused
-// rather than taken for a guest: the person believes to be host.
+// rather than taken for a guest: the person believes to be host. A cookie that is not good any more makes
+// a guest: the page knows that nobody is signed in.
 func (s *Server) signedIn(r *http.Request) (store.User, error) {
-	if token(r) == "" {
+	byToken := token(r) != ""
+	if !byToken && cookie(r) == "" {
 		return store.User{}, nil
 	}
 	u, err := s.bearer(r)
+	if !byToken && (errors.Is(err, errToken) || errors.Is(err, errForeign)) {
+		return store.User{}, nil
+	}
 	if errors.Is(err, errToken) {
 		return u, proto.NewError(proto.CodeTokenInvalid, "You are not signed in any more. Sign in again, or join as a guest.")
 	}

@@ -1,30 +1,84 @@
 package web
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"io/fs"
+	"net"
 	"net/http"
+	"net/netip"
 	"path"
 	"strings"
+	"time"
 )
 
-// csp is the content security policy of every page: code and style come from the site alone. Control
-// channels and controllers may have other origins, and tiles are drawn from blobs.
-const csp = "default-src 'self'; connect-src 'self' https: wss:; img-src 'self' data: blob:; media-src 'self' blob:; " +
-	"worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'; " +
-	"frame-ancestors 'none'"
-
 // secure sets the headers that hold for every answer.
-func secure(next http.Handler) http.Handler {
+func (s *Server) secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer") // a join link carries its pwd
-		h.Set("Content-Security-Policy", csp)
+		h.Set("Content-Security-Policy", s.policy(r))
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), autoplay=(self)")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", permissions)
+		if r.TLS != nil && namedHost(r.Host) {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// permissions is what a page of ours may ask a person for; everything else stays off.
+const permissions = "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self), " +
+	"autoplay=(self), fullscreen=(self), clipboard-write=(self), picture-in-picture=(self), screen-wake-lock=(self), " +
+	"geolocation=(), payment=(), usb=(), serial=(), hid=(), bluetooth=(), midi=(), gyroscope=(), accelerometer=(), magnetometer=()"
+
+// policy is the content security policy of a page: code and style come from the site alone, nothing is
+// inline, and it connects to the site and to the controllers and routers that are announced just now,
+// which may have addresses of their own (S22).
+func (s *Server) policy(r *http.Request) string {
+	connect := []string{"'self'"}
+	if plainHost(r.Host) {
+		// 'self' covers WebSockets of the own origin in current browsers, not in older ones.
+		scheme := "ws://"
+		if r.TLS != nil || s.fromBalancer(r) {
+			scheme = "wss://"
+		}
+		connect = append(connect, scheme+r.Host)
+	}
+	connect = append(connect, s.zones.origins(s.now())...)
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
+		"media-src 'self' blob: mediastream:; font-src 'self'; manifest-src 'self'; worker-src 'self'; connect-src " +
+		strings.Join(connect, " ") + "; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+}
+
+// plainHost reports whether a Host header holds nothing but a name or address and a port, so that it may
+// stand in a header of ours.
+func plainHost(host string) bool {
+	if host == "" || len(host) > 255 {
+		return false
+	}
+	for _, c := range host {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.ContainsRune(".-:[]", c):
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// namedHost reports whether a site is reached by a public name: only such a one is told to stay on HTTPS.
+// A browser that pinned localhost would lock people out of everything else they run there.
+func namedHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err != nil && strings.Contains(host, ".") && !strings.HasSuffix(host, ".localhost") && plainHost(host)
 }
 
 // index serves the web client, which finds its way by the address.
@@ -48,7 +102,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if path.Ext(name) == "" {
+	if path.Ext(name) == "" && !strings.HasPrefix(name, "assets/") {
 		name = "index.html"
 	}
 	s.serveFile(w, r, name)
@@ -69,16 +123,13 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, name string) 
 	} else {
 		w.Header().Set("Cache-Control", "no-cache")
 	}
-	if name == "index.html" {
-		// Not ServeFileFS: it redirects every …/index.html away.
-		b, err := fs.ReadFile(s.cfg.UI, name)
-		if err != nil {
-			http.NotFound(w, r)
-			return
-		}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Write(b)
+	// Not ServeFileFS: it redirects every …/index.html away, and embedded files have no time to compare.
+	b, err := fs.ReadFile(s.cfg.UI, name)
+	if err != nil {
+		http.NotFound(w, r)
 		return
 	}
-	http.ServeFileFS(w, r, s.cfg.UI, name)
+	sum := sha256.Sum256(b)
+	w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:12])+`"`)
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(b))
 }

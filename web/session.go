@@ -15,9 +15,42 @@ import (
 // sessionFor is how long a sign-in lasts.
 const sessionFor = 7 * 24 * time.Hour
 
-// signIn answers POST /api/v1/session: address and password in, a bearer token out.
+// The cookie of a page. Over HTTPS its prefix makes browsers keep it to this very host and path, and
+// refuse it over plain HTTP; the plain listener, which is for this machine alone, has a name of its own.
+const (
+	cookieName      = "__Host-parley"
+	cookieNamePlain = "parley-local"
+)
+
+// cookie is the session token a browser sent, "" without one.
+func cookie(r *http.Request) string {
+	for _, name := range [...]string{cookieName, cookieNamePlain} {
+		if c, err := r.Cookie(name); err == nil && c.Value != "" && (name == cookieName || r.TLS == nil) {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// setCookie gives a browser its session, or with an empty token takes it away.
+func (s *Server) setCookie(w http.ResponseWriter, r *http.Request, token string, expires time.Time) {
+	c := &http.Cookie{Name: cookieNamePlain, Value: token, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Expires: expires}
+	if r.TLS != nil || s.fromBalancer(r) && r.Header.Get("X-Forwarded-Proto") == "https" {
+		c.Name, c.Secure = cookieName, true
+	}
+	if token == "" {
+		c.MaxAge = -1
+	}
+	http.SetCookie(w, c)
+}
+
+// signIn answers POST /api/v1/session: address and password in, a bearer token out, as a cookie too.
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 	trace := s.trace(w)
+	if s.foreign.Check(r) != nil {
+		s.renderError(w, r, trace, errForeign) // nobody is signed in as somebody else behind their back
+		return
+	}
 	body, err := s.openSession(w, r)
 	if err != nil {
 		s.renderError(w, r, trace, err)
@@ -33,10 +66,11 @@ type sessionBody struct {
 	User      userBody `json:"user"`
 }
 
-func (s *Server) openSession(w http.ResponseWriter, r *http.Request) (any, error) {
+func (s *Server) openSession(w http.ResponseWriter, r *http.Request) (sessionBody, error) {
+	var none sessionBody
 	o, err := readObject(r)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	var email, password string
 	o.text("email", &email, 0, 128)
@@ -47,7 +81,7 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request) (any, error
 		}
 	}
 	if err := o.err(); err != nil {
-		return nil, err
+		return none, err
 	}
 	email = strings.ToLower(strings.TrimSpace(email))
 	now, addr := s.now(), s.client(r)
@@ -55,36 +89,37 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request) (any, error
 	// The hash takes tens of milliseconds, too long for the guard's lock. Each try is counted as a
 	// failure before it is looked at, so that many at once count one by one; a right password clears that.
 	if _, wait := s.logins.try(now, addr, email, false, func() bool { return false }); wait > 0 {
-		return nil, slowDown(w, wait)
+		return none, slowDown(w, wait)
 	}
 	u, err := s.cfg.Store.UserByEmail(r.Context(), email)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
+		return none, err
 	}
 	ok, rehash, err := s.hasher.CheckPassword(r.Context(), u.Password, password)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	if !ok || u.Status != store.UserActive {
-		return nil, refuse(http.StatusUnauthorized, codeCredentials, "The email address or the password is wrong.")
+		return none, refuse(http.StatusUnauthorized, codeCredentials, "The email address or the password is wrong.")
 	}
 	s.logins.forgive(addr, email)
 
 	newHash := ""
 	if rehash {
 		if newHash, err = s.hasher.HashPassword(r.Context(), password); err != nil {
-			return nil, err
+			return none, err
 		}
 	}
 	token := trust.NewAPIToken()
 	x := store.Session{Hash: trust.HashToken(token), UserID: u.ID, Kind: store.SessionLogin, CreatedAt: now, ExpiresAt: now.Add(sessionFor)}
 	if err := s.cfg.Store.CreateSession(r.Context(), x); err != nil {
-		return nil, err
+		return none, err
 	}
 	if err := s.cfg.Store.LoggedIn(r.Context(), u.ID, u.Password, newHash, now); err != nil {
-		return nil, err
+		return none, err
 	}
 	u.LoginAt = now
+	s.setCookie(w, r, token, x.ExpiresAt)
 	return sessionBody{token, stampText(x.ExpiresAt), s.userBody(u)}, nil
 }
 
@@ -105,6 +140,13 @@ func (s *Server) whoAmI(_ *http.Request, c caller) (int, any, error) {
 func (s *Server) signOut(w http.ResponseWriter, r *http.Request) {
 	trace := s.trace(w)
 	t := token(r)
+	if t == "" {
+		if t = cookie(r); t != "" && s.foreign.Check(r) != nil {
+			s.renderError(w, r, trace, errForeign)
+			return
+		}
+		s.setCookie(w, r, "", time.Time{})
+	}
 	if t == "" {
 		s.renderError(w, r, trace, errToken)
 		return

@@ -66,8 +66,9 @@ type Server struct {
 	guesses *guesses
 	logins  *guesses
 	hasher  *trust.Hasher
-	pageKey []byte // signs next_page_tokens, the same on all replicas
-	token   string // hash of Config.APIToken, empty without one
+	pageKey []byte                      // signs next_page_tokens, the same on all replicas
+	foreign *http.CrossOriginProtection // refuses what other sites' pages ask with our cookie
+	token   string                      // hash of Config.APIToken, empty without one
 	stops   []func()
 }
 
@@ -93,7 +94,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Now = time.Now
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, now: cfg.Now, zones: newZones(),
-		guesses: newGuesses(lookupLimits), logins: newGuesses(loginLimits), hasher: trust.NewHasher(0)}
+		guesses: newGuesses(lookupLimits), logins: newGuesses(loginLimits), foreign: http.NewCrossOriginProtection(), hasher: trust.NewHasher(0)}
 	if cfg.APIToken != "" {
 		s.token = trust.HashToken(cfg.APIToken)
 	}
@@ -167,7 +168,7 @@ func (s *Server) Handler() http.Handler {
 
 	m.HandleFunc("GET /j/{number}", s.index)
 	m.HandleFunc("/", s.page)
-	return secure(m)
+	return s.secure(m)
 }
 
 // healthz says whether this replica can serve: its database answers.

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,6 +76,31 @@ func (z *zones) fresh(now time.Time) []proto.ControllerAnnounce {
 	for _, h := range z.heard {
 		out = append(out, h.said)
 	}
+	return out
+}
+
+// origins lists the origins of the controllers and routers announced just now, each for HTTP and for
+// WebSockets. Relative base URLs are of the site's own origin and need no mention.
+func (z *zones) origins(now time.Time) []string {
+	var out []string
+	add := func(base string) {
+		u, err := url.Parse(base)
+		if err != nil || u.Host == "" || !plainHost(u.Host) {
+			return
+		}
+		for _, scheme := range map[string][]string{"https": {"https://", "wss://"}, "http": {"http://", "ws://"}}[u.Scheme] {
+			if o := scheme + u.Host; !slices.Contains(out, o) {
+				out = append(out, o)
+			}
+		}
+	}
+	for _, c := range z.fresh(now) {
+		add(c.URL)
+		for _, r := range c.Routers {
+			add(r.URL)
+		}
+	}
+	slices.Sort(out)
 	return out
 }
 
