@@ -20,6 +20,7 @@ type UpConfig struct {
 	Media     []string // ":8801" by default
 	Advertise []string // addresses clients are told; default: those of this machine
 	Zones     []string // "main" by default
+	Admin     string   // loopback address of metrics and debug pages; none by default
 	Site      string   // public base URL; default: whatever name people use
 }
 
@@ -44,6 +45,7 @@ func (u UpConfig) Config() Config {
 	return Config{
 		Data: u.Data, Site: u.Site, Zones: u.Zones,
 		Listen: Listen{HTTPS: u.HTTPS, HTTP: u.HTTP},
+		Admin:  Admin{Listen: u.Admin},
 		Web:    &Web{},
 		Router: &Router{Media: u.Media, Advertise: u.Advertise},
 	}
@@ -73,11 +75,9 @@ func Up(ctx context.Context, u UpConfig, deps Deps) (*Node, Ready, error) {
 	if err != nil {
 		return nil, r, err
 	}
-	r.Admin.Email = firstAdmin
-	r.Admin.Password, err = web.EnsureAdmin(ctx, n.store, firstAdmin, time.Now())
-	if err != nil {
+	if r.Admin.Email, r.Admin.Password, err = n.FirstAdmin(ctx); err != nil {
 		n.Close()
-		return nil, r, fmt.Errorf("first administrator: %w", err)
+		return nil, r, err
 	}
 	https, http, media := n.Addrs()
 	r.Site, r.Token = n.cfg.Site, deps.APIToken
@@ -89,6 +89,19 @@ func Up(ctx context.Context, u UpConfig, deps Deps) (*Node, Ready, error) {
 	}
 	r.Media = media.String()
 	return n, r, nil
+}
+
+// FirstAdmin makes the first account of a new site. The password is empty where there are accounts
+// already; it is kept nowhere, so it is shown now or never.
+func (n *Node) FirstAdmin(ctx context.Context) (email, password string, err error) {
+	if n.store == nil {
+		return "", "", nil
+	}
+	password, err = web.EnsureAdmin(ctx, n.store, firstAdmin, time.Now())
+	if err != nil {
+		return "", "", fmt.Errorf("first administrator: %w", err)
+	}
+	return firstAdmin, password, nil
 }
 
 // local is how this machine's own people reach an address.

@@ -33,10 +33,23 @@ func (c *serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return serveNode(e, n, func(io.Writer) error {
+	email, password, err := n.FirstAdmin(e.ctx)
+	if err != nil {
+		n.Close()
+		return err
+	}
+	return serveNode(e, n, func(w io.Writer) error {
 		https, _, media := n.Addrs()
-		log.Info("serving", "https", https.Port(), "media", media.Port())
-		return nil
+		attrs := []any{"https", https.Port()}
+		if media.IsValid() {
+			attrs = append(attrs, "media", media.Port())
+		}
+		log.Info("serving", attrs...)
+		if password == "" {
+			return nil
+		}
+		_, err := fmt.Fprintf(w, "This site is new. Sign in as %s with password %s\n(made just now and shown only this time; change it with: parley user passwd)\n", email, password)
+		return err
 	})
 }
 

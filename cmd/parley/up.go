@@ -21,6 +21,7 @@ type upCmd struct {
 	Media     []string `help:"UDP address of media." default:":8801" placeholder:"ADDR"`
 	Advertise []string `help:"Addresses clients are told for media (default: those of this machine)." placeholder:"IP"`
 	Zones     []string `help:"Meeting zones to run, each with a controller and a router." default:"main" placeholder:"NAME"`
+	Admin     string   `help:"Loopback address of metrics, profiles and debug pages (default: none)." placeholder:"ADDR"`
 	Site      string   `help:"Public base URL, if people reach this machine by a name of its own." placeholder:"URL"`
 	JSON      bool     `name:"json" help:"Say on one line of JSON what was started."`
 	LogLevel  string   `help:"debug, info, warn or error." default:"warn" enum:"debug,info,warn,error"`
@@ -41,7 +42,7 @@ func (c *upCmd) Run(e *env) error {
 		return &exitError{exitUsage, err}
 	}
 	n, ready, err := node.Up(e.ctx, node.UpConfig{
-		Data: data, HTTPS: c.HTTPS, HTTP: c.HTTP, Media: c.Media, Advertise: c.Advertise, Zones: c.Zones, Site: c.Site,
+		Data: data, HTTPS: c.HTTPS, HTTP: c.HTTP, Media: c.Media, Advertise: c.Advertise, Zones: c.Zones, Admin: c.Admin, Site: c.Site,
 	}, node.Deps{UI: ui.Files(), Build: build, Log: log})
 	if err != nil {
 		return err
