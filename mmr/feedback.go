@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"parley/core/forward"
+	"parley/core/meeting"
 	"parley/wire/proto"
 	"parley/wire/rtp"
 )
@@ -239,14 +240,20 @@ func (s *shard) reportSlot(now time.Time, p *peer, slot int) {
 // cname is the same for all slots of all receivers: they share one clock, the router's.
 const cname = "parley"
 
-// notes hands what forward observed to the meetings, one event per meeting and batch.
+// notes hands what forward observed to the meetings.
 func (s *shard) notes(now time.Time) {
 	for i := range s.out.Notes {
 		n := &s.out.Notes[i]
 		switch n.Kind {
 		case forward.NoteLevel:
-			if p := s.owners[n.Stream]; p != nil && p.room != nil {
-				p.room.levels = append(p.room.levels, level{proto.SourceID(n.Source), n.Level, n.Voice})
+			p := s.owners[n.Stream]
+			if p == nil || p.room == nil {
+				continue
+			}
+			l := meeting.Level{Source: proto.SourceID(n.Source), DBov: n.Level, Voice: n.Voice}
+			if r := p.room; r.levels.put(l) && !r.post(heard{}) {
+				r.levels.untell()
+				s.drops[DropEvents]++
 			}
 		case forward.NoteSwitched:
 			p := s.receiver(n.Receiver)
@@ -258,5 +265,4 @@ func (s *shard) notes(now time.Time) {
 		}
 	}
 	s.out.Notes = s.out.Notes[:0]
-	s.flushLevels()
 }

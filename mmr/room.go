@@ -35,7 +35,7 @@ type room struct {
 	seats    map[proto.ParticipantID]*seat
 	over     bool
 
-	levels []level // owned by the shard: audio levels of the batch in hand
+	levels levelBox
 }
 
 // seat is what the room knows of one participant beside the mind: what its transports need.
@@ -76,11 +76,7 @@ type (
 		source proto.SourceID
 		time   uint32
 	}
-	level struct {
-		source proto.SourceID
-		dbov   uint8
-		voice  bool
-	}
+	heard   struct{} // levels wait in the box
 	inspect struct{ answer chan<- []SeatInfo }
 )
 
@@ -174,10 +170,8 @@ func (r *room) handle(now time.Time, ev any) {
 			r.streams(id, ev.msg)
 			r.mind.Handle(now, meeting.Received{From: id, Msg: ev.msg})
 		}
-	case []level:
-		for _, l := range ev {
-			r.mind.Handle(now, meeting.Level{Source: l.source, DBov: l.dbov, Voice: l.voice})
-		}
+	case heard:
+		r.mind.Levels(now, r.levels.take())
 	case mapped:
 		r.mind.Handle(now, meeting.Mapped{ID: ev.id, Slot: ev.slot, Source: ev.source, Time: ev.time})
 	case command:

@@ -1,6 +1,7 @@
 package mmr
 
 import (
+	"sync"
 	"time"
 
 	"parley/core/meeting"
@@ -76,17 +77,43 @@ func (s *shard) wire(now time.Time, r *room, wires []meeting.Wire) {
 	s.markDirty(t, now)
 }
 
-// flushLevels hands each meeting the audio levels of the batch in hand, as one event.
-func (s *shard) flushLevels() {
-	for r := range s.topos {
-		if len(r.levels) == 0 {
-			continue
-		}
-		batch := make([]level, len(r.levels))
-		copy(batch, r.levels)
-		s.tell(r, batch)
-		r.levels = r.levels[:0]
+// levelBox carries audio levels from the shard to a room: two lists that change places, so that a level,
+// which comes with every audio packet, costs no allocation.
+type levelBox struct {
+	mu    sync.Mutex
+	list  []meeting.Level // guarded by mu
+	told  bool            // guarded by mu: an event is on its way
+	taken []meeting.Level // owned by the room
+}
+
+// maxLevels bounds what waits for a room that is behind: 100 speakers for a second.
+const maxLevels = 5000
+
+// put adds a level and reports whether the room must be told.
+func (b *levelBox) put(l meeting.Level) (tell bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.list) < maxLevels {
+		b.list = append(b.list, l)
 	}
+	tell, b.told = !b.told, true
+	return tell
+}
+
+// take gives the room what waits. The list is good until the next take.
+func (b *levelBox) take() []meeting.Level {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.list, b.taken = b.taken[:0], b.list
+	b.told = false
+	return b.taken
+}
+
+// untell takes back a telling that did not reach the room.
+func (b *levelBox) untell() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.told = false
 }
 
 // SeatInfo is the router's own record of one participant (S40): what is open, and over which rung each

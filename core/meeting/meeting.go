@@ -135,10 +135,8 @@ func New(now time.Time, cfg Config, s proto.Settings) *Meeting {
 // Handle takes one fact. What follows from it is in Next until drained.
 func (m *Meeting) Handle(now time.Time, e Event) {
 	if l, ok := e.(Level); ok { // the one event that comes per packet
-		if m.level(now, l) || m.due(now) {
-			m.advance(now)
-			m.settle(now)
-		}
+		one := [1]Level{l}
+		m.Levels(now, one[:])
 		return
 	}
 	m.advance(now)
@@ -157,6 +155,20 @@ func (m *Meeting) Handle(now time.Time, e Event) {
 		}
 	}
 	m.settle(now)
+}
+
+// Levels is Handle for many Level events of one moment, without an interface value for each.
+func (m *Meeting) Levels(now time.Time, levels []Level) {
+	changed := false
+	for _, l := range levels {
+		if m.level(now, l) {
+			changed = true
+		}
+	}
+	if changed || m.due(now) {
+		m.advance(now)
+		m.settle(now)
+	}
 }
 
 // Next hands out the next action, oldest first.
