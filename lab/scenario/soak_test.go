@@ -96,8 +96,8 @@ func TestJoinsAndLeavesLeaveNothingBehind(t *testing.T) {
 				p.WaitMedia()
 			}
 			w.pass(time.Second)
-			if i%8 != 7 && anna.Hears("guest-0") == 0 {
-				t.Errorf("cycle %d: a guest was not heard", i)
+			if i%8 != 7 && anna.Sees("guest-0") == 0 {
+				t.Errorf("cycle %d: a guest was not seen", i)
 			}
 			if i%4 == 3 {
 				guests[0].Down() // vanishes without a word
