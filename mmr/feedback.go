@@ -146,25 +146,45 @@ func (s *shard) tickPeer(now time.Time, p *peer) {
 		}
 	}
 	for i := range p.bindings {
-		b := &p.bindings[i]
-		t := p.active[p.group(b.kind)]
-		if b.repairs != 0 || t == nil {
-			continue
-		}
-		s.rtcp = s.rtcp[:0]
-		if s.seqs = s.fwd.Missing(now, b.stream, s.seqs[:0]); len(s.seqs) > 0 {
-			s.rtcp = rtp.AppendNack(s.rtcp, p.ssrc, b.ssrc, s.seqs)
-		}
-		if !b.kind.IsAudio() && p.sources[b.kind].open && s.fwd.KeyFrameDue(now, b.stream) {
-			s.rtcp = rtp.AppendPLI(s.rtcp, p.ssrc, b.ssrc)
-		}
-		if len(s.rtcp) > 0 {
-			s.sendRTCP(t, p.group(b.kind), s.rtcp)
-		}
+		s.askSender(now, p, &p.bindings[i])
 	}
 	if !now.Before(p.reportAt) {
 		p.reportAt = now.Add(reportEvery)
 		s.report(now, p)
+	}
+}
+
+// askSender asks a sender for what a stream of it needs now: packets that are missing, a key frame that
+// somebody waits for. Both are merged over all receivers and throttled by forward.
+func (s *shard) askSender(now time.Time, p *peer, b *binding) {
+	g := p.group(b.kind)
+	t := p.active[g]
+	if b.repairs != 0 || t == nil {
+		return
+	}
+	s.rtcp = s.rtcp[:0]
+	if s.seqs = s.fwd.Missing(now, b.stream, s.seqs[:0]); len(s.seqs) > 0 {
+		s.rtcp = rtp.AppendNack(s.rtcp, p.ssrc, b.ssrc, s.seqs)
+	}
+	if !b.kind.IsAudio() && p.sources[b.kind].open && s.fwd.KeyFrameDue(now, b.stream) {
+		s.rtcp = rtp.AppendPLI(s.rtcp, p.ssrc, b.ssrc)
+	}
+	if len(s.rtcp) > 0 {
+		s.sendRTCP(t, g, s.rtcp)
+	}
+}
+
+// askSenderOf is askSender for a stream, at once: a receiver that switched should not wait for the tick.
+func (s *shard) askSenderOf(now time.Time, id forward.StreamID) {
+	p := s.owners[id]
+	if p == nil {
+		return
+	}
+	for i := range p.bindings {
+		if b := &p.bindings[i]; b.stream == id && b.repairs == 0 {
+			s.askSender(now, p, b)
+			return
+		}
 	}
 }
 
@@ -255,6 +275,8 @@ func (s *shard) notes(now time.Time) {
 				r.levels.untell()
 				s.drops[DropEvents]++
 			}
+		case forward.NoteWantsKeyFrame:
+			s.askSenderOf(now, n.Stream)
 		case forward.NoteSwitched:
 			p := s.receiver(n.Receiver)
 			if p == nil || p.room == nil || int(n.Slot) >= len(p.slots) {

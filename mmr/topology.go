@@ -117,7 +117,6 @@ func (t *topology) build() *forward.Table {
 		next.Sources = append(next.Sources, fresh)
 	}
 	t.table, t.index = next, index
-	clear(t.touched)
 	return next
 }
 
@@ -147,6 +146,14 @@ func (s *shard) publishTables(now time.Time) {
 		}
 		t.dirty = false
 		s.fwd.Publish(t.id, t.build())
+		for src := range t.touched {
+			if r := t.rows[src]; r != nil && !src.Kind().IsAudio() {
+				for _, id := range r.streams {
+					s.askSenderOf(now, id)
+				}
+			}
+		}
+		clear(t.touched)
 	}
 	clear(s.dirty[len(kept):])
 	s.dirty = kept
