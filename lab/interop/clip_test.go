@@ -1,8 +1,10 @@
 package interop
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/at-wat/ebml-go"
@@ -56,9 +58,11 @@ func writeClip(t *testing.T, who byte) string {
 // recorded is what a recording holds of one sender.
 type recorded struct {
 	pictures, sounds int
+	silence          int // sounds the recorder put in where none had come in time
 	keys             int
 	bad              int
 	backwards        int // blocks earlier than one before on the same track
+	odd              []string
 }
 
 // readRecording counts what a file holds of who.
@@ -90,7 +94,10 @@ func readRecording(t *testing.T, path string, who byte) (r recorded) {
 			}
 			last[b.TrackNumber] = at
 			for _, data := range b.Data {
-				r.take(kinds[b.TrackNumber] == 1, data, who)
+				bad := r.bad
+				if r.take(kinds[b.TrackNumber] == 1, data, who); r.bad > bad {
+					r.odd = append(r.odd, fmt.Sprintf("track %d at %d ms, %d bytes: %.40x", b.TrackNumber, at, len(data), data))
+				}
 			}
 		}
 	}
@@ -111,6 +118,10 @@ func (r *recorded) take(video bool, data []byte, who byte) {
 		}
 		return
 	}
+	if len(data) == 3 && data[1] == 0xff && data[2] == 0xfe { // Opus, one silent frame
+		r.silence++
+		return
+	}
 	if l, ok := readSound(data); !ok || l.who != who {
 		r.bad++
 		return
@@ -120,7 +131,7 @@ func (r *recorded) take(video bool, data []byte, who byte) {
 
 func TestClipsReadAsWritten(t *testing.T) {
 	got := readRecording(t, writeClip(t, 'C'), 'C')
-	if want := (recorded{pictures: 50, sounds: 100, keys: 2}); got != want {
+	if want := (recorded{pictures: 50, sounds: 100, keys: 2}); !reflect.DeepEqual(got, want) {
 		t.Errorf("clip holds %+v, want %+v", got, want)
 	}
 }

@@ -305,7 +305,7 @@ func recordingHolds(t *testing.T, dir string, p *person, letter byte) {
 		return
 	}
 	r := readRecording(t, files[0], letter)
-	if r.bad > 0 || r.backwards > 0 || r.keys == 0 {
+	if r.bad > 0 || r.backwards > 0 || r.keys == 0 || r.silence > r.sounds/10 {
 		t.Errorf("the recording of %s: %+v", p.name, r)
 	}
 	if sent := int(p.cam.layers[0].n); r.pictures < sent*8/10 {
