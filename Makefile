@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 # Further flags of `parley up`: make run ARGS="--https :9443"
 ARGS ?=
 
-.PHONY: run build test race check fuzz setup clean
+.PHONY: run build test race check fuzz soak setup clean
 
 ## run: build everything and serve on this machine
 run: build
@@ -17,9 +17,13 @@ run: build
 build: modules
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.build=$(VERSION)" -o bin/parley ./cmd/parley
 
-## test: all tests with the race detector; skips are printed, those in tests/required fail
-test: setup bin/testlog
-	set -o pipefail; $(GO) test -race -timeout 9m -json ./... | bin/testlog -required tests/required
+## test: all tests with the race detector, then another's client against the binary; skips are printed,
+## those in tests/required fail
+test: setup build bin/testlog
+	@set -o pipefail; \
+	{ status=0; $(GO) test -race -timeout 9m -json ./... || status=1; \
+	  PARLEY_BINARY=$(CURDIR)/bin/parley $(GO) -C lab/interop test -timeout 5m -json ./... || status=1; exit $$status; } \
+	| bin/testlog -required tests/required
 
 ## race: the tests again and again, where order and luck hide faults
 race: setup
@@ -29,8 +33,13 @@ race: setup
 check: modules
 	@out="$$(gofmt -l $$(git ls-files '*.go'))"; if [ -n "$$out" ]; then echo "gofmt needed:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
+	$(GO) -C lab/interop vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 	$(GO) test -count 1 .
+
+## soak: 200 people come and go, then ten minutes of media (SOAK=1m for less): memory and goroutines flat
+soak: modules
+	$(GO) test -tags soak -count 1 -v -run TestSoak -timeout 60m ./node
 
 ## fuzz: each fuzz target for FUZZTIME
 fuzz: modules
@@ -43,6 +52,7 @@ setup: modules
 modules:
 	@$(GO) mod download
 	@$(GO) -C tools mod download
+	@$(GO) -C lab/interop mod download
 .PHONY: modules
 
 bin/testlog: $(wildcard tools/testlog/*.go)
