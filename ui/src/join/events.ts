@@ -1,0 +1,79 @@
+// What happened: the facts the machine is told. The same JSON as in core/join, so that the same traces run
+// through both. Times measured are milliseconds.
+import type { Code, Credentials, Grant, LookupAnswer } from "../proto/messages.gen.ts";
+
+/** Why a page's hands did not do what only a native client can (STUN probes, a rung of its choice, tunnels). */
+export const notHere = "not here";
+
+export type JoinEvent =
+	/** Begins. */
+	| { is: "start" }
+	/** The site's answer, its grants read. rtt_ms is the request's alone; absent: a third of what it took. */
+	| {
+			is: "lookup_done";
+			answer: LookupAnswer;
+			grants?: readonly Grant[] | undefined;
+			rtt_ms?: number | undefined;
+	  }
+	/** The site refused (code), or could not be reached (no code). */
+	| { is: "lookup_failed"; code?: Code | undefined; text?: string | undefined }
+	/** A controller's answer to a ping: the request's round trip on a standing connection, not its handshakes'. */
+	| { is: "ping_done"; controller: string; seq: number; rtt_ms: number; load?: number | undefined }
+	/** A controller can't be reached, and why. */
+	| { is: "ping_failed"; controller: string; seq: number; text?: string | undefined }
+	/** The answer to a probe. */
+	| { is: "probe_done"; addr: string; seq: number; rtt_ms: number; padded?: boolean | undefined }
+	/** A probe could not be sent. Mere silence needs no event. */
+	| { is: "probe_failed"; addr: string; text?: string | undefined }
+	/** A tunnel answered. */
+	| { is: "tunnel_up"; url: string }
+	/** A tunnel did not. */
+	| { is: "tunnel_failed"; url: string; text?: string | undefined }
+	/** A controller's answer to a route. */
+	| { is: "route_done"; controller: string; grant: Grant }
+	/** A controller refused (code), or did not answer (no code). The grant comes with code "moved". */
+	| {
+			is: "route_failed";
+			controller: string;
+			code?: Code | undefined;
+			text?: string | undefined;
+			grant?: Grant | undefined;
+	  }
+	/** The control channel stands, and the hello is sent. */
+	| { is: "control_up"; attempt: number }
+	/** The router admitted this client. The groups are the welcome's, for transports started from now on. */
+	| {
+			is: "welcomed";
+			attempt: number;
+			groups?: readonly Credentials[] | undefined;
+			resumed?: boolean | undefined;
+	  }
+	/** A host has to admit this client first. */
+	| { is: "waiting_room"; attempt: number; topic?: string | undefined }
+	/** The router's bye. The grant comes with code "moved". */
+	| {
+			is: "refused";
+			attempt: number;
+			code: Code;
+			text?: string | undefined;
+			grant?: Grant | undefined;
+	  }
+	/** The channel could not be opened, broke, or fell silent. */
+	| { is: "control_lost"; attempt: number; text?: string | undefined }
+	/** A media transport has its keys. */
+	| { is: "transport_up"; attempt: number }
+	/** One could not be set up. */
+	| { is: "transport_failed"; attempt: number; text?: string | undefined }
+	/** One that was up carries nothing any more. */
+	| { is: "transport_lost"; attempt: number; text?: string | undefined }
+	/** Somebody shares: the content transport is wanted now. */
+	| { is: "need_content" }
+	/** The client's own addresses changed: what stands is doubtful. */
+	| { is: "network_changed" }
+	/** Ends it from our side. */
+	| { is: "leave" }
+	/** Lets time pass. */
+	| { is: "tick" };
+
+/** One event by its name. */
+export type EventOf<N extends JoinEvent["is"]> = Extract<JoinEvent, { is: N }>;

@@ -1,0 +1,146 @@
+// Phase one (S7, S8): the site names the meeting, and the zones that may host it.
+import { Code, type Grant } from "../proto/messages.gen.ts";
+import { some } from "./actions.ts";
+import { due, millis, millisecond, type Nanos, wholeMillis } from "./clock.ts";
+import type { EventOf } from "./events.ts";
+import { act, begin, end, type LookupState, type Mind, note, progress } from "./mind.ts";
+import { fail, takeGrant } from "./reach.ts";
+import { openZones } from "./zones.ts";
+
+/** A grant about to lapse is not used. */
+const grantMarginMs = 1000;
+
+export function newLookup(): LookupState {
+	return {
+		try: 0,
+		at: 0,
+		answeredAt: undefined,
+		rtt: 0,
+		againAt: undefined,
+		limit: undefined,
+		attempt: undefined,
+		tokenRefreshed: false,
+		answer: undefined,
+		grants: [],
+	};
+}
+
+export function handleStart(m: Mind, now: Nanos): void {
+	if (m.state !== "idle") {
+		return;
+	}
+	m.startAt = now;
+	startLookup(m, now);
+}
+
+/** Begins phase one, first or again after the token ran out. */
+export function startLookup(m: Mind, now: Nanos): void {
+	m.state = "looking-up";
+	m.lookup.try = 0;
+	m.lookup.limit = now + m.cfg.lookup_for;
+	sendLookup(m, now);
+}
+
+export function sendLookup(m: Mind, now: Nanos): void {
+	const l = m.lookup;
+	l.at = now;
+	l.againAt = undefined;
+	l.attempt = begin(m, now, "lookup", "the site");
+	act(m, { do: "lookup", try: l.try, last_zone: some(m.cfg.last_zone), last_rung: m.cfg.last_rung });
+	l.try++;
+}
+
+export function handleLookupDone(m: Mind, now: Nanos, e: EventOf<"lookup_done">): void {
+	if (m.state !== "looking-up") {
+		return;
+	}
+	const l = m.lookup;
+	end(m, l.attempt, now, "won", "");
+	l.answer = e.answer;
+	l.grants = e.grants ?? [];
+	l.answeredAt = now;
+	const rtt = e.rtt_ms ?? 0;
+	// A cold request is TCP, TLS, HTTP.
+	l.rtt = rtt > 0 ? millis(rtt) : Math.trunc((now - l.at) / 3);
+	if (e.answer.web_url !== "") {
+		m.cfg.web_url = e.answer.web_url;
+	}
+	progress(m, now, "lookup", `${e.answer.meeting.topic}, ${e.answer.zones.length} zones`);
+	openZones(m, now);
+	// Everybody goes to the home, whichever zone is nearest: people who chose different zones must meet
+	// (design §6). Measuring goes on beside it.
+	const home = l.grants.find(g => g.home && good(m, now, g));
+	if (home !== undefined) {
+		note(m, now, "route", home.router, "won", "the meeting already runs there; no need to ask a controller");
+		m.zones.background = true;
+		takeGrant(m, now, home);
+		return;
+	}
+	m.state = "measuring";
+	if (m.zones.list.length === 0) {
+		m.zones.open = false;
+		fail(m, now, Code.NoRouter, "The site knows no meeting zone that could host this meeting.", true);
+	}
+}
+
+/** Whether a grant of the lookup answer can still be used. */
+export function good(m: Mind, now: Nanos, g: Grant): boolean {
+	return g.router !== "" && g.expires - serverTime(m, now) > grantMarginMs;
+}
+
+/** The server's time in milliseconds; 0 before the lookup answer. */
+export function serverTime(m: Mind, now: Nanos): number {
+	const { answer, answeredAt } = m.lookup;
+	return answer === undefined || answeredAt === undefined ? 0 : answer.server_time + wholeMillis(now - answeredAt);
+}
+
+export function handleLookupFailed(m: Mind, now: Nanos, e: EventOf<"lookup_failed">): void {
+	const l = m.lookup;
+	if (m.state !== "looking-up" || l.againAt !== undefined) {
+		return;
+	}
+	const { code, text = "" } = e;
+	end(m, l.attempt, now, "lost", text || "no answer");
+	m.failure = { do: "failed", code, text };
+	if (isFinal(code) || code === Code.SlowDown) {
+		fail(m, now, code, text, true);
+		return;
+	}
+	const at = now + 500 * millisecond * 2 ** Math.min(l.try - 1, 2);
+	if (l.try > 3 || (l.limit !== undefined && at > l.limit)) {
+		fail(m, now, code, `The site does not answer: ${text || "no connection"}`, false);
+		return;
+	}
+	l.againAt = at;
+}
+
+export function advanceLookup(m: Mind, now: Nanos): void {
+	if (due(now, m.lookup.limit)) {
+		end(m, m.lookup.attempt, now, "lost", "no answer in time");
+		act(m, { do: "cancel", what: "lookup" });
+		fail(m, now, undefined, "The site does not answer.", false);
+	} else if (due(now, m.lookup.againAt)) {
+		sendLookup(m, now);
+	}
+}
+
+const finalCodes: readonly Code[] = [
+	Code.BadRequest,
+	Code.Unsupported,
+	Code.NoSuchMeeting,
+	Code.Full,
+	Code.Locked,
+	Code.Ended,
+	Code.NotStarted,
+	Code.Ejected,
+	Code.Replaced,
+	Code.TokenInvalid,
+	Code.Forbidden,
+	Code.TooOld,
+	Code.Left,
+];
+
+/** Whether a code will be the same however often one asks. */
+export function isFinal(code: Code | undefined): boolean {
+	return code !== undefined && finalCodes.includes(code);
+}

@@ -1,0 +1,385 @@
+// Phase four (S11, S12): one lane per media group, each climbing the ladder by itself.
+//
+//	         grant                 transport_up                   transport_lost
+//	closed ────────▶ racing ────────────────────────▶ up ─────────────────────────▶ racing
+//	                  │  ▲                             │ a better rung comes up: it takes over,
+//	     all rungs    ▼  │ backoff                     ▼ the worse one is closed
+//	     failed     pausing                            up
+//
+// Rungs start staggered by H, so that TCP does not win where UDP works but is a little slower; the first that is
+// up is used at once. The rung that worked last time from this network starts at once beside the first.
+//
+// The credentials of one grant or welcome are one set: transports that come with one set are one peer connection
+// to the router, which numbers their packets together. A router keys a transport once, so a lane that was up
+// needs credentials of a fresh set, and then all lanes move to it, each keeping its old transport until the new
+// one is up. A welcome brings a spare set, so the first repair costs no request.
+import { groupName, groups } from "../proto/ids.ts";
+import { type Candidate, type Credentials, Group, Rung } from "../proto/messages.gen.ts";
+import { due, millisecond, type Nanos, second } from "./clock.ts";
+import type { EventOf } from "./events.ts";
+import { type Attempt, act, begin, end, type Mind, nextID, note, progress, routerOf, stateOf } from "./mind.ts";
+import { again, backoff, closeControl, fail, steadyAfter } from "./reach.ts";
+import type { Waker } from "./waker.ts";
+import { assumedRTT } from "./zones.ts";
+
+/** S11's order, best first. */
+const ladder: readonly Rung[] = [Rung.UDP8801, Rung.TCP8801, Rung.TLS443];
+
+const transportFor = 5 * second; // one attempt on one rung
+const minH = 250 * millisecond;
+const maxH = second;
+
+function rank(rung: Rung): number {
+	const i = ladder.indexOf(rung);
+	return i >= 0 ? i : ladder.length;
+}
+
+/** One media group. */
+export interface Lane {
+	wanted: boolean;
+	tries: RungTry[];
+	inUse: RungTry | undefined;
+	round: number;
+	retryAt: Nanos | undefined;
+	/** Control attempt it was (re)started beside. */
+	channel: number;
+	/** Was up with the set in use: that set's credentials will not do again. */
+	spent: boolean;
+}
+
+/** One attempt of one lane on one rung. */
+export interface RungTry {
+	/** 0: not started yet. */
+	id: number;
+	rung: Rung;
+	/** When it may start. */
+	startAt: Nanos;
+	upAt: Nanos | undefined;
+	deadline: Nanos | undefined;
+	/** Failed or closed. */
+	done: boolean;
+	/** The set of credentials it belongs to. */
+	set: number;
+	try: Attempt | undefined;
+}
+
+/** What all lanes share. */
+export interface MediaClock {
+	/** Content starts then. */
+	contentAt: Nanos | undefined;
+	/** Joined, and no media path at all until then. */
+	limit: Nanos | undefined;
+	/** Some lane was up on this router. */
+	everUp: boolean;
+	/** Counts the sets of credentials used. */
+	set: number;
+	spare: readonly Credentials[];
+}
+
+export function newLane(): Lane {
+	return { wanted: false, tries: [], inUse: undefined, round: 0, retryAt: undefined, channel: 0, spent: false };
+}
+
+export function newMediaClock(): MediaClock {
+	return { contentAt: undefined, limit: undefined, everUp: false, set: 0, spare: [] };
+}
+
+/** H of the design. */
+function stagger(m: Mind): Nanos {
+	return Math.min(Math.max(2 * assumedRTT(m) + 50 * millisecond, minH), maxH);
+}
+
+/**
+ * Starts audio and video beside the control channel, and whatever else was wanted, with the credentials of a
+ * fresh grant. Where all lanes are up already they stay, and the credentials are spare: the router is the same.
+ */
+export function startLanes(m: Mind, now: Nanos, fresh: readonly Credentials[]): void {
+	m.lanes[Group.Audio].wanted = true;
+	if (!m.cfg.one_group) {
+		m.lanes[Group.Video].wanted = true;
+	}
+	if (m.lanes.some(l => l.wanted && l.inUse === undefined)) {
+		renew(m, now, fresh, "a fresh grant came");
+		return;
+	}
+	m.media.spare = fresh;
+}
+
+/** Moves all lanes to another set of credentials. What is in use stays until its successor is up. */
+function renew(m: Mind, now: Nanos, fresh: readonly Credentials[], why: string): void {
+	if (m.grant !== undefined) {
+		m.grant = { ...m.grant, groups: fresh };
+	}
+	m.media.spare = [];
+	m.media.set++;
+	for (const g of groups) {
+		const l = m.lanes[g];
+		l.spent = false;
+		l.round = 0;
+		if (l.wanted) {
+			dropTries(m, now, g, t => t !== l.inUse, why);
+			climb(m, now, g);
+		}
+	}
+}
+
+/** Sets up the attempts of one lane over all rungs there are candidates for. */
+function climb(m: Mind, now: Nanos, g: Group): void {
+	const l = m.lanes[g];
+	l.tries = l.inUse === undefined ? [] : [l.inUse];
+	l.retryAt = undefined;
+	l.channel = m.control.id;
+	const h = stagger(m);
+	const rungs = ladder.filter(r => m.cfg.rungs.includes(r) && candidates(m, r).length > 0);
+	for (const [n, rung] of rungs.entries()) {
+		l.tries.push({
+			id: 0,
+			rung,
+			startAt: rung === m.cfg.last_rung ? now : now + n * h,
+			upAt: undefined,
+			deadline: undefined,
+			done: false,
+			set: m.media.set,
+			try: undefined,
+		});
+	}
+	startDue(m, now, g);
+}
+
+function candidates(m: Mind, rung: Rung): Candidate[] {
+	return (m.grant?.candidates ?? []).filter(c => c.rung === rung);
+}
+
+function credentials(m: Mind, group: Group): Credentials {
+	return m.grant?.groups.find(c => c.group === group) ?? { group, ufrag: "", pwd: "" };
+}
+
+function startDue(m: Mind, now: Nanos, g: Group): void {
+	for (const t of m.lanes[g].tries) {
+		if (t.id !== 0 || t.done || now < t.startAt) {
+			continue;
+		}
+		t.id = nextID(m);
+		t.deadline = now + transportFor;
+		t.try = begin(m, now, "media", pathName(g, t.rung));
+		act(m, {
+			do: "start_transport",
+			attempt: t.id,
+			group: g,
+			rung: t.rung,
+			router: routerOf(m),
+			candidates: candidates(m, t.rung),
+			credentials: credentials(m, g),
+			fingerprint: m.grant?.fingerprint ?? "",
+		});
+	}
+}
+
+function pathName(g: Group, rung: Rung): string {
+	return `${groupName(g)} over ${rung}`;
+}
+
+function findTry(m: Mind, id: number): [Group, RungTry] | undefined {
+	for (const g of groups) {
+		const t = m.lanes[g].tries.find(x => id !== 0 && x.id === id && !x.done);
+		if (t !== undefined) {
+			return [g, t];
+		}
+	}
+	return undefined;
+}
+
+export function handleTransportUp(m: Mind, now: Nanos, e: EventOf<"transport_up">): void {
+	const found = findTry(m, e.attempt);
+	if (found === undefined || found[1].upAt !== undefined) {
+		return;
+	}
+	const [g, t] = found;
+	const l = m.lanes[g];
+	t.upAt = now;
+	t.deadline = undefined;
+	m.media.everUp = true;
+	m.media.limit = undefined;
+	end(m, t.try, now, "won", "");
+	l.inUse = t;
+	l.spent = true;
+	act(m, { do: "use_transport", attempt: t.id, group: g, rung: t.rung });
+	progress(m, now, "media", pathName(g, t.rung));
+	// What is worse than this one has lost; what is better may still come and take over.
+	dropTries(m, now, g, o => o.set !== t.set || rank(o.rung) > rank(t.rung), "a better path is up");
+}
+
+/** Closes the attempts of a lane that match. */
+function dropTries(m: Mind, now: Nanos, g: Group, match: (t: RungTry) => boolean, why: string): void {
+	const l = m.lanes[g];
+	l.tries = l.tries.filter(t => {
+		if (t.done || !match(t)) {
+			return !t.done;
+		}
+		t.done = true;
+		if (t.id !== 0) {
+			end(m, t.try, now, "lost", why);
+			act(m, { do: "close_transport", attempt: t.id, group: g, rung: t.rung });
+		}
+		if (l.inUse === t) {
+			l.inUse = undefined;
+		}
+		return false;
+	});
+}
+
+export function handleTransportDown(m: Mind, now: Nanos, id: number, text: string): void {
+	const found = findTry(m, id);
+	if (found === undefined) {
+		return;
+	}
+	const [g, t] = found;
+	const l = m.lanes[g];
+	t.done = true;
+	if (t.upAt === undefined) {
+		end(m, t.try, now, "lost", text || "no answer");
+	} else {
+		note(m, now, "media", pathName(g, t.rung), "lost", text || "nothing arrives any more");
+		if (now - t.upAt >= steadyAfter) {
+			l.round = 0;
+		}
+	}
+	if (l.inUse === t) {
+		l.inUse = undefined;
+		progress(m, now, "media", `${pathName(g, t.rung)} is lost`);
+		if (m.lanes.every(o => o.inUse === undefined)) {
+			m.media.everUp = false;
+			m.media.limit = now + m.cfg.reach_for;
+		}
+	}
+	if (l.inUse !== undefined) {
+		return; // a better rung did not come up; the one in use goes on
+	}
+	const other = l.tries.find(o => !o.done);
+	if (other !== undefined) {
+		if (other.id === 0) {
+			other.startAt = now; // nothing runs beside it: no reason to hold it back
+		}
+		startDue(m, now, g);
+		return;
+	}
+	// While the control channel is away the credentials may have lapsed; a fresh grant starts the lane.
+	if (m.control.id !== 0) {
+		l.retryAt = now + backoff(l.round);
+		l.round++;
+	}
+}
+
+/**
+ * The router keeps this participant now, and has sent fresh credentials. anew: it did not know us from before,
+ * so what stood with it is gone.
+ */
+export function welcomeLanes(m: Mind, now: Nanos, anew: boolean, spare: readonly Credentials[]): void {
+	m.media.contentAt = now + m.cfg.content_after;
+	if (!m.media.everUp && m.media.limit === undefined) {
+		m.media.limit = now + m.cfg.media_for;
+	}
+	if (spare.length > 0) {
+		m.media.spare = spare;
+	}
+	const wanted = m.lanes.filter(l => l.wanted);
+	const stale = anew && wanted.some(l => l.channel !== m.control.id);
+	const idle = wanted.some(l => l.tries.every(t => t.done));
+	if (stale) {
+		for (const g of groups) {
+			dropTries(m, now, g, () => true, "the server started anew");
+		}
+	}
+	if (stale || idle) {
+		// What was refused before may be admitted now.
+		renew(m, now, spare.length > 0 ? spare : (m.grant?.groups ?? []), "the server started anew");
+	}
+}
+
+/** Sets a lane up again that has lost its transport or never got one. */
+function repair(m: Mind, now: Nanos, g: Group): void {
+	const l = m.lanes[g];
+	l.retryAt = undefined;
+	if (m.state === "in" && m.media.spare.length > 0) {
+		const { round } = l;
+		renew(m, now, m.media.spare, "media moves to fresh transports");
+		l.round = round;
+	} else if (m.state === "in" && l.spent) {
+		// A fresh grant and a new control channel bring two fresh sets (design §4: rejoining media).
+		progress(m, now, "resume", "media is set up anew");
+		closeControl(m);
+		again(m, now, "");
+	} else {
+		climb(m, now, g);
+	}
+}
+
+export function handleNeedContent(m: Mind, now: Nanos): void {
+	if (m.state === "in" && m.media.contentAt !== undefined) {
+		m.media.contentAt = now;
+	}
+}
+
+export function advanceMedia(m: Mind, now: Nanos): void {
+	if (m.state === "in" && due(now, m.media.contentAt)) {
+		m.media.contentAt = undefined;
+		const content = m.lanes[Group.Content];
+		if (!m.cfg.one_group && !content.wanted) {
+			content.wanted = true;
+			climb(m, now, Group.Content);
+		}
+	}
+	for (const g of groups) {
+		const l = m.lanes[g];
+		if (!l.wanted) {
+			continue;
+		}
+		startDue(m, now, g);
+		for (const t of [...l.tries]) {
+			if (!t.done && due(now, t.deadline)) {
+				act(m, { do: "close_transport", attempt: t.id, group: g, rung: t.rung });
+				handleTransportDown(m, now, t.id, `no answer within ${transportFor / second}s`);
+			}
+		}
+		if (due(now, l.retryAt)) {
+			repair(m, now, g);
+		}
+	}
+	if (stateOf(m) === "in" && due(now, m.media.limit)) {
+		const text = "The meeting was reached, but no path for sound and pictures was found.";
+		fail(m, now, undefined, text, false);
+	}
+}
+
+export function wakeMedia(m: Mind, w: Waker): void {
+	if (m.state === "in") {
+		w.add(m.media.contentAt, "content");
+		w.add(m.media.limit, "media");
+	}
+	for (const l of m.lanes) {
+		if (!l.wanted) {
+			continue;
+		}
+		w.add(l.retryAt, "rung");
+		for (const t of l.tries) {
+			if (!t.done) {
+				w.add(t.id === 0 ? t.startAt : t.deadline, "rung");
+			}
+		}
+	}
+}
+
+/** Drops all media transports. What was wanted stays wanted. */
+export function closeLanes(m: Mind, now: Nanos, why: string): void {
+	for (const g of groups) {
+		dropTries(m, now, g, () => true, why);
+		const l = m.lanes[g];
+		l.retryAt = undefined;
+		l.round = 0;
+		l.spent = false;
+	}
+	m.media.everUp = false;
+	m.media.limit = undefined;
+	m.media.contentAt = undefined;
+	m.media.spare = [];
+}

@@ -1,0 +1,471 @@
+// Phase three (S10) and the way back after a loss: rounds over the controllers until one names a router whose
+// control channel then stands.
+import { Code, type Grant } from "../proto/messages.gen.ts";
+import { some } from "./actions.ts";
+import { due, millis, millisecond, type Nanos, second } from "./clock.ts";
+import type { EventOf } from "./events.ts";
+import { tried } from "./explain.ts";
+import { isFinal, sendLookup, startLookup } from "./lookup.ts";
+import { closeLanes, startLanes, welcomeLanes } from "./media.ts";
+import {
+	type Attempt,
+	act,
+	begin,
+	end,
+	type Mind,
+	nextID,
+	note,
+	progress,
+	routerOf,
+	seeking,
+	sinceStart,
+} from "./mind.ts";
+import type { Waker } from "./waker.ts";
+import { openZones, order, stopMeasuring } from "./zones.ts";
+
+const controlTimeout = 5 * second; // TCP, TLS, upgrade; and again for the answer to hello
+/** In the meeting this long: the next loss starts a new count. */
+export const steadyAfter = 5 * second;
+const maxMoves = 3; // routers followed in a row
+const maxRouterFull = 3; // routes asked again in a row after router_full
+const minRouteTimeout = 600 * millisecond; // the controller may ping a suspect for 300 ms first
+const maxRouteTimeout = 2 * second;
+
+export interface Reach {
+	/** Looking for a router since; undefined while there is one. */
+	since: Nanos | undefined;
+	/** Sets the pause before the next round. */
+	round: number;
+	/** Next round. */
+	retryAt: Nanos | undefined;
+	/** Controllers of this round still to ask. */
+	queue: readonly Target[];
+	/** Being asked. */
+	asked: Target | undefined;
+	timeoutAt: Nanos | undefined;
+	try: Attempt | undefined;
+	/** Router to report as lost. */
+	lost: string;
+	/** This round has tried the last router itself too. */
+	direct: boolean;
+	/** Moved answers followed in a row. */
+	moves: number;
+	/** router_full in a row. */
+	fulls: number;
+	lastCode: Code | undefined;
+	lastText: string;
+}
+
+export interface Target {
+	zone: string;
+	controller: string;
+	rtt: number;
+}
+
+/** The control channel: one at a time. */
+export interface Control {
+	/** Attempt; 0: none. */
+	id: number;
+	up: boolean;
+	/** For the next step of its opening. */
+	deadline: Nanos | undefined;
+	/** Of this channel, or when it came to the waiting room. */
+	welcomedAt: Nanos | undefined;
+	try: Attempt | undefined;
+	/** Some channel was welcomed. */
+	everIn: boolean;
+}
+
+export function newReach(): Reach {
+	return {
+		since: undefined,
+		round: 0,
+		retryAt: undefined,
+		queue: [],
+		asked: undefined,
+		timeoutAt: undefined,
+		try: undefined,
+		lost: "",
+		direct: false,
+		moves: 0,
+		fulls: 0,
+		lastCode: undefined,
+		lastText: "",
+	};
+}
+
+export function newControl(): Control {
+	return { id: 0, up: false, deadline: undefined, welcomedAt: undefined, try: undefined, everIn: false };
+}
+
+/** The pause before round n of trying: 0, 300 ms, 1.2 s, 2.7 s, 4.8 s, then 7 s. */
+export function backoff(n: number): Nanos {
+	return Math.min(n * n * 300 * millisecond, 7 * second);
+}
+
+/** Begins a round over all controllers. */
+export function startRouting(m: Mind, now: Nanos, lost: string): void {
+	m.state = "routing";
+	m.reach.since ??= now;
+	m.reach.queue = order(m, now);
+	m.reach.lost = lost;
+	m.reach.retryAt = undefined;
+	m.reach.direct = false;
+	askNext(m, now);
+}
+
+function askNext(m: Mind, now: Nanos): void {
+	const r = m.reach;
+	const [t, ...rest] = r.queue;
+	r.asked = t;
+	r.timeoutAt = undefined;
+	r.queue = rest;
+	if (t === undefined) {
+		roundOver(m, now);
+		return;
+	}
+	let wait = minRouteTimeout;
+	if (t.rtt >= 0) {
+		// Four round trips, since the connection may have gone, and the controller's ping of a suspect.
+		wait = Math.min(Math.max(minRouteTimeout, 4 * millis(t.rtt) + 400 * millisecond), maxRouteTimeout);
+	}
+	r.timeoutAt = now + wait;
+	r.try = begin(m, now, "route", `zone ${t.zone}, ${t.controller}`);
+	act(m, { do: "route", zone: t.zone, controller: t.controller, lost: some(r.lost), via: some(m.zones.via) });
+}
+
+/** No controller named a router. The router of the last grant may be alive all the same. */
+function roundOver(m: Mind, now: Nanos): void {
+	const r = m.reach;
+	if (r.lost !== "" && routerOf(m) === r.lost && !r.direct) {
+		r.direct = true;
+		note(m, now, "route", routerOf(m), "won", "no controller answers; trying the last server itself");
+		openControl(m, now);
+		return;
+	}
+	again(m, now, r.lost);
+}
+
+/** Waits for the next round, longer each time; the first one starts at once. */
+export function again(m: Mind, now: Nanos, lost: string): void {
+	const r = m.reach;
+	m.state = "routing";
+	r.asked = undefined;
+	r.timeoutAt = undefined;
+	r.lost = lost;
+	r.since ??= now;
+	const pause = backoff(r.round);
+	r.round++;
+	if (pause === 0) {
+		startRouting(m, now, lost);
+		return;
+	}
+	r.retryAt = now + pause;
+}
+
+export function handleRouteDone(m: Mind, now: Nanos, e: EventOf<"route_done">): void {
+	if (m.state !== "routing" || e.grant.router === "") {
+		return;
+	}
+	const r = m.reach;
+	if (e.controller === (r.asked?.controller ?? "")) {
+		end(m, r.try, now, "won", `server ${e.grant.router}`);
+	}
+	end(m, r.try, now, "lost", "another controller answered first");
+	r.asked = undefined;
+	r.timeoutAt = undefined;
+	r.retryAt = undefined;
+	progress(m, now, "route", `server ${e.grant.router} in zone ${e.grant.zone}`);
+	takeGrant(m, now, e.grant);
+}
+
+export function handleRouteFailed(m: Mind, now: Nanos, e: EventOf<"route_failed">): void {
+	const { code, text = "", grant } = e;
+	if (m.state !== "routing" || e.controller !== m.reach.asked?.controller || e.controller === "") {
+		return;
+	}
+	end(m, m.reach.try, now, "lost", text || "no answer");
+	if (code !== undefined) {
+		m.reach.lastCode = code;
+		m.reach.lastText = text;
+	}
+	if (code === Code.Moved && grant !== undefined) {
+		follow(m, now, grant);
+	} else if (code === Code.TokenExpired) {
+		refreshToken(m, now);
+	} else if (code === Code.RouterFull) {
+		full(m, now, text);
+	} else if (isFinal(code)) {
+		fail(m, now, code, text, true);
+	} else {
+		askNext(m, now);
+	}
+}
+
+/**
+ * Goes where a moved answer points, a few times: two servers that point at each other must not keep a client
+ * running in circles.
+ */
+function follow(m: Mind, now: Nanos, g: Grant): void {
+	if (m.reach.moves >= maxMoves || g.router === "") {
+		again(m, now, "");
+		return;
+	}
+	m.reach.moves++;
+	note(m, now, "route", g.router, "won", "the meeting lives on this server");
+	takeGrant(m, now, g);
+}
+
+/**
+ * Asks for a route again: the next answer knows more. The home's limit is a limit in every zone, so a few times
+ * are enough.
+ */
+function full(m: Mind, now: Nanos, text: string): void {
+	m.reach.fulls++;
+	if (m.reach.fulls >= maxRouterFull) {
+		fail(m, now, Code.RouterFull, text || "The servers are full at the moment.", true);
+		return;
+	}
+	m.reach.round = Math.max(1, m.reach.round);
+	again(m, now, "");
+}
+
+/** Looks the meeting up again, once per stay in the meeting. */
+function refreshToken(m: Mind, now: Nanos): void {
+	if (m.lookup.tokenRefreshed) {
+		fail(m, now, Code.TokenExpired, "The right to join has run out, and a new one is refused.", true);
+		return;
+	}
+	m.lookup.tokenRefreshed = true;
+	if (m.zones.open) {
+		stopMeasuring(m, now, undefined);
+	}
+	closeControl(m);
+	closeLanes(m, now, "looking the meeting up again");
+	m.grant = undefined;
+	m.reach = newReach();
+	startLookup(m, now);
+}
+
+/** Goes to a router: control channel and media at once. */
+export function takeGrant(m: Mind, now: Nanos, g: Grant): void {
+	const same = m.grant !== undefined && g.router === m.grant.router;
+	if (!same) {
+		closeLanes(m, now, "the meeting is on another server");
+	}
+	// The credentials in use are those of the transports that stand.
+	m.grant = same && m.grant !== undefined ? { ...g, groups: m.grant.groups } : g;
+	openControl(m, now);
+	startLanes(m, now, g.groups);
+}
+
+function openControl(m: Mind, now: Nanos): void {
+	closeControl(m);
+	if (m.grant === undefined) {
+		return;
+	}
+	m.reach.since ??= now;
+	m.state = "connecting";
+	m.control.id = nextID(m);
+	m.control.up = false;
+	m.control.deadline = now + controlTimeout;
+	m.control.try = begin(m, now, "control", `server ${m.grant.router}`);
+	act(m, { do: "open_control", attempt: m.control.id, grant: m.grant, via: some(m.zones.via) });
+}
+
+/** Drops the channel, if any. Who knows a better reason has written it down before. */
+export function closeControl(m: Mind): void {
+	if (m.control.id !== 0) {
+		end(m, m.control.try, m.seenAt, "lost", "given up for another attempt");
+		act(m, { do: "close_control", attempt: m.control.id });
+	}
+	m.control.id = 0;
+	m.control.up = false;
+	m.control.deadline = undefined;
+	m.control.welcomedAt = undefined;
+}
+
+export function handleControlUp(m: Mind, now: Nanos, e: EventOf<"control_up">): void {
+	if (e.attempt !== m.control.id || m.control.up) {
+		return;
+	}
+	m.control.up = true;
+	m.control.deadline = now + controlTimeout;
+	progress(m, now, "control", `server ${routerOf(m)}`);
+}
+
+export function handleWaitingRoom(m: Mind, now: Nanos, e: EventOf<"waiting_room">): void {
+	if (e.attempt !== m.control.id) {
+		return;
+	}
+	m.state = "lobby";
+	arrived(m, now);
+	end(m, m.control.try, now, "won", "in the waiting room");
+	act(m, { do: "waiting", topic: some(e.topic ?? "") });
+}
+
+export function handleWelcomed(m: Mind, now: Nanos, e: EventOf<"welcomed">): void {
+	if (e.attempt !== m.control.id) {
+		return;
+	}
+	m.state = "in";
+	arrived(m, now);
+	end(m, m.control.try, now, "won", "joined");
+	const resumed = m.control.everIn;
+	act(m, {
+		do: "joined",
+		router: routerOf(m),
+		zone: m.grant?.zone ?? "",
+		resumed: some(resumed),
+		ms: sinceStart(m, now),
+	});
+	welcomeLanes(m, now, resumed && e.resumed !== true, e.groups ?? []);
+	m.control.everIn = true;
+}
+
+/** There is a router. The pauses are reset only after some time with it, see controlLost. */
+function arrived(m: Mind, now: Nanos): void {
+	m.control.deadline = undefined;
+	m.control.welcomedAt = now;
+	m.reach.since = undefined;
+	m.reach.moves = 0;
+	m.reach.fulls = 0;
+	m.reach.lost = "";
+}
+
+export function handleControlLost(m: Mind, now: Nanos, e: EventOf<"control_lost">): void {
+	if (e.attempt === m.control.id && e.attempt !== 0) {
+		controlLost(m, now, e.text || "the connection broke");
+	}
+}
+
+function controlLost(m: Mind, now: Nanos, text: string): void {
+	const { welcomedAt } = m.control;
+	m.reach.lastText = text;
+	if (welcomedAt === undefined) {
+		end(m, m.control.try, now, "lost", text);
+	} else {
+		note(m, now, "control", `server ${routerOf(m)}`, "lost", text);
+		progress(m, now, "resume", `the connection to the server is lost: ${text}`);
+		if (now - welcomedAt >= steadyAfter) {
+			m.reach.round = 0;
+			m.lookup.tokenRefreshed = false;
+		}
+	}
+	closeControl(m);
+	again(m, now, routerOf(m));
+}
+
+export function handleRefused(m: Mind, now: Nanos, e: EventOf<"refused">): void {
+	if (e.attempt !== m.control.id || e.attempt === 0) {
+		return;
+	}
+	const text = e.text || e.code;
+	m.reach.lastCode = e.code;
+	m.reach.lastText = e.text ?? "";
+	if (e.code === Code.Moved && e.grant !== undefined) {
+		end(m, m.control.try, now, "lost", `the meeting lives on server ${e.grant.router}`);
+		follow(m, now, e.grant);
+	} else if (e.code === Code.TokenExpired) {
+		end(m, m.control.try, now, "lost", text);
+		refreshToken(m, now);
+	} else if (e.code === Code.RouterFull) {
+		end(m, m.control.try, now, "lost", text);
+		closeControl(m);
+		closeLanes(m, now, "the server is full");
+		m.grant = undefined;
+		full(m, now, e.text ?? "");
+	} else if (isFinal(e.code)) {
+		end(m, m.control.try, now, "lost", text);
+		fail(m, now, e.code, e.text ?? "", true);
+	} else {
+		controlLost(m, now, text); // shutdown, lost, internal, replayed …: another try may succeed
+	}
+}
+
+export function handleNetworkChanged(m: Mind, now: Nanos): void {
+	if (m.state === "looking-up") {
+		end(m, m.lookup.attempt, now, "lost", "the network changed");
+		act(m, { do: "cancel", what: "lookup" });
+		sendLookup(m, now);
+	} else if (m.state === "measuring") {
+		stopMeasuring(m, now, undefined);
+		openZones(m, now);
+	} else if (seeking(m)) {
+		end(m, m.reach.try, now, "lost", "the network changed");
+		// Old paths may look alive for seconds. A new control channel and fresh transports take four round trips
+		// (design §4).
+		note(m, now, "control", `server ${routerOf(m)}`, "lost", "the network changed");
+		progress(m, now, "resume", "the network changed");
+		closeControl(m);
+		closeLanes(m, now, "the network changed");
+		m.reach.round = 0;
+		again(m, now, "");
+	}
+}
+
+export function handleLeave(m: Mind, now: Nanos): void {
+	drop(m, now);
+	m.state = "over";
+	act(m, { do: "left" });
+}
+
+export function advanceReach(m: Mind, now: Nanos): void {
+	const r = m.reach;
+	if (due(now, r.timeoutAt)) {
+		end(m, r.try, now, "lost", "no answer in time");
+		askNext(m, now);
+	}
+	if (due(now, m.control.deadline)) {
+		controlLost(m, now, "no answer from the server");
+	}
+	if (r.since !== undefined && due(now, r.since + m.cfg.reach_for)) {
+		const text = m.control.everIn ? "The connection was lost and could not be restored." : "No server can be reached.";
+		fail(m, now, r.lastCode, r.lastText === "" ? text : `${text} Last: ${r.lastText}`, false);
+		return;
+	}
+	if (m.state === "routing" && due(now, r.retryAt)) {
+		startRouting(m, now, r.lost);
+	}
+}
+
+export function wakeReach(m: Mind, w: Waker): void {
+	if (m.state === "routing") {
+		w.add(m.reach.timeoutAt, "route");
+		w.add(m.reach.retryAt, "route");
+	}
+	w.add(m.control.deadline, "control");
+	if (m.reach.since !== undefined) {
+		w.add(m.reach.since + m.cfg.reach_for, "give-up");
+	}
+}
+
+/** Ends the process with everything the user can act on. */
+export function fail(m: Mind, now: Nanos, code: Code | undefined, text: string, refused: boolean): void {
+	drop(m, now);
+	m.state = "over";
+	const lines = refused ? [] : tried(m);
+	m.failure = {
+		do: "failed",
+		code,
+		text: text || `Refused: ${code ?? ""}.`,
+		refused: some(refused),
+		tried: lines.length > 0 ? lines : undefined,
+		web_url: some(m.cfg.web_url),
+	};
+	act(m, m.failure);
+}
+
+/** Closes all that is open. */
+function drop(m: Mind, now: Nanos): void {
+	if (m.zones.open) {
+		stopMeasuring(m, now, undefined);
+	}
+	closeControl(m);
+	closeLanes(m, now, "over");
+	end(m, m.lookup.attempt, now, "lost", "over");
+	end(m, m.reach.try, now, "lost", "over");
+	m.reach.since = undefined;
+	m.reach.timeoutAt = undefined;
+	m.reach.retryAt = undefined;
+}

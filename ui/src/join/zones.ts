@@ -1,0 +1,514 @@
+// Phase two (S9): every controller of every zone is pinged at once, every probe address probed, and the choice
+// is made as early as it can be made rightly.
+import type { Zone as ZoneOffer } from "../proto/messages.gen.ts";
+import { some } from "./actions.ts";
+import { due, millis, millisecond, type Nanos, rounded, wholeMillis } from "./clock.ts";
+import type { EventOf } from "./events.ts";
+import { good } from "./lookup.ts";
+import { type Attempt, act, amend, begin, end, type Mind, note, progress } from "./mind.ts";
+import { startRouting, type Target, takeGrant } from "./reach.ts";
+import { advanceSilence, stopTunnels } from "./tunnel.ts";
+import type { Waker } from "./waker.ts";
+
+const pingEvery = 50 * millisecond; // between the pings on one connection
+const nPings = 3; // per controller
+const probeAgain = 100 * millisecond; // a silent UDP probe is repeated, twice
+const decideAfter = 400 * millisecond; // after the first answer, whoever is silent
+const udpPenalty = 50; // ms; a zone whose UDP is dead means TCP, and TCP stalls
+const keepBy = 10; // ms; hysteresis towards the last zone, together with 2/3
+const tunnelAfter = 600 * millisecond; // or three round trips of the lookup
+
+export interface Zones {
+	/** Measuring. */
+	open: boolean;
+	/** The result only orders the controllers for routing. */
+	background: boolean;
+	list: Zone[];
+	/** Tunnel in use. */
+	via: string;
+
+	startAt: Nanos;
+	/** First controller answered. */
+	firstAt: Nanos | undefined;
+	/** Third zone answered. */
+	thirdAt: Nanos | undefined;
+	/** Without any answer. */
+	limit: Nanos | undefined;
+	/** Desperate measures: tunnels, or a grant taken unmeasured. */
+	desAt: Nanos | undefined;
+	chosen: string;
+
+	/** Still to dial. */
+	tunnels: readonly string[];
+	tunnelNextAt: Nanos | undefined;
+	tunnelsOut: Map<string, Attempt> | undefined;
+	tunnelsTried: boolean;
+}
+
+/** One zone with what was measured of it. */
+export interface Zone {
+	offer: ZoneOffer;
+	ctrls: Ctrl[];
+	probes: Probe[];
+}
+
+interface Ctrl {
+	url: string;
+	/** Of the ping last sent. */
+	seq: number;
+	sentAt: Nanos;
+	/** Next ping. */
+	nextAt: Nanos | undefined;
+	/** Least so far, negative before the first answer. */
+	rtt: number;
+	load: number;
+	failed: boolean;
+	try: Attempt;
+}
+
+interface Probe {
+	addr: string;
+	/** Of the probe last sent. */
+	seq: number;
+	/** Next probe. */
+	nextAt: Nanos | undefined;
+	/** Negative before the first answer. */
+	rtt: number;
+	/** A padded one came back too. */
+	padded: boolean;
+	failed: boolean;
+	/** It had time enough to be answered, and was not. */
+	dead: boolean;
+	try: Attempt;
+}
+
+export function newZones(): Zones {
+	return {
+		open: false,
+		background: false,
+		list: [],
+		via: "",
+		startAt: 0,
+		firstAt: undefined,
+		thirdAt: undefined,
+		limit: undefined,
+		desAt: undefined,
+		chosen: "",
+		tunnels: [],
+		tunnelNextAt: undefined,
+		tunnelsOut: undefined,
+		tunnelsTried: false,
+	};
+}
+
+export function openZones(m: Mind, now: Nanos): void {
+	m.zones = {
+		...newZones(),
+		open: true,
+		list: (m.lookup.answer?.zones ?? []).map(offer => ({ offer, ctrls: [], probes: [] })),
+		startAt: now,
+		limit: now + m.cfg.answer_for,
+		desAt: now + Math.min(Math.max(tunnelAfter, 3 * m.lookup.rtt), m.cfg.answer_for),
+		tunnels: m.lookup.answer?.tunnels ?? [],
+	};
+	measure(m, now);
+	if (!m.cfg.no_probes) {
+		for (const z of m.zones.list) {
+			for (const addr of z.offer.probes) {
+				probe(m, now, z, addr);
+			}
+		}
+	}
+}
+
+function probe(m: Mind, now: Nanos, z: Zone, addr: string): void {
+	z.probes.push({
+		addr,
+		seq: 1,
+		nextAt: now + probeAgain,
+		rtt: -1,
+		padded: false,
+		failed: false,
+		dead: false,
+		try: begin(m, now, "probe", `${label(z)}, UDP ${addr}`),
+	});
+	act(m, { do: "probe", zone: z.offer.id, addr, seq: 0 });
+	act(m, { do: "probe", zone: z.offer.id, addr, seq: 1, padded: true });
+}
+
+/** Pings every controller, from the start or anew through a tunnel. */
+export function measure(m: Mind, now: Nanos): void {
+	for (const z of m.zones.list) {
+		z.ctrls = [];
+		for (const url of z.offer.controllers) {
+			z.ctrls.push({
+				url,
+				seq: 0,
+				sentAt: now,
+				nextAt: undefined,
+				rtt: -1,
+				load: 0,
+				failed: false,
+				try: begin(m, now, "zone", `${label(z)}, ${url}`),
+			});
+			act(m, { do: "ping", zone: z.offer.id, controller: url, seq: 0, via: some(m.zones.via) });
+		}
+	}
+}
+
+export function nameOf(z: Zone): string {
+	return z.offer.name || z.offer.id;
+}
+
+function label(z: Zone): string {
+	return `zone ${nameOf(z)}`;
+}
+
+/** The least of the round trips measured, negative where there is none. */
+function least(measured: readonly { rtt: number }[]): number {
+	let best = -1;
+	for (const { rtt } of measured) {
+		if (rtt >= 0 && (best < 0 || rtt < best)) {
+			best = rtt;
+		}
+	}
+	return best;
+}
+
+/** The least round trip to any controller of the zone, negative where none answered. */
+export function zoneRTT(z: Zone): number {
+	return least(z.ctrls);
+}
+
+/** The least round trip of the zone's probes, negative where none answered. */
+function udpRTT(z: Zone): number {
+	return least(z.probes);
+}
+
+/** Whether every controller is known to be out of reach. */
+export function allFailed(z: Zone): boolean {
+	return z.ctrls.every(c => c.failed);
+}
+
+/** What the probes say; undefined while it is too early to tell. */
+function udp(z: Zone, now: Nanos, startAt: Nanos): "open" | "silent" | undefined {
+	if (udpRTT(z) >= 0) {
+		return "open";
+	}
+	const patience = Math.max(150 * millisecond, millis(2.5 * Math.max(0, zoneRTT(z))));
+	return z.probes.length === 0 || now - startAt < patience ? undefined : "silent";
+}
+
+/**
+ * What zones are compared by, in milliseconds. A zone whose UDP is dead is worse, unless UDP is dead to
+ * everywhere: then it says nothing about the zone.
+ */
+function score(m: Mind, now: Nanos, z: Zone): number {
+	const s = zoneRTT(z) + z.offer.bias;
+	const openSomewhere = m.zones.list.some(o => udpRTT(o) >= 0);
+	return udp(z, now, m.zones.startAt) === "silent" && openSomewhere ? s + udpPenalty : s;
+}
+
+function findCtrl(m: Mind, url: string): [Zone, Ctrl] | undefined {
+	for (const z of m.zones.list) {
+		const c = z.ctrls.find(x => x.url === url);
+		if (c !== undefined) {
+			return [z, c];
+		}
+	}
+	return undefined;
+}
+
+function findProbe(m: Mind, addr: string): Probe | undefined {
+	return m.zones.list.flatMap(z => z.probes).find(p => p.addr === addr);
+}
+
+export function handlePingDone(m: Mind, now: Nanos, e: EventOf<"ping_done">): void {
+	const found = findCtrl(m, e.controller);
+	if (found === undefined || !m.zones.open || !(e.rtt_ms >= 0)) {
+		return;
+	}
+	const [z, c] = found;
+	const first = c.rtt < 0;
+	if (first || e.rtt_ms < c.rtt) {
+		c.rtt = e.rtt_ms;
+	}
+	c.load = e.load ?? 0;
+	c.failed = false;
+	m.zones.firstAt ??= now;
+	if (m.zones.thirdAt === undefined && nAnswered(m) >= 3) {
+		m.zones.thirdAt = now;
+	}
+	if (e.seq === c.seq && c.seq + 1 < nPings) {
+		c.nextAt = Math.max(now, c.sentAt + pingEvery);
+	}
+	if (first) {
+		act(m, {
+			do: "candidate",
+			zone: z.offer.id,
+			controller: c.url,
+			rtt_ms: some(c.rtt),
+			udp: udp(z, now, m.zones.startAt),
+			load: some(c.load),
+			score: some(score(m, now, z)),
+		});
+	}
+}
+
+export function handlePingFailed(m: Mind, now: Nanos, e: EventOf<"ping_failed">): void {
+	const found = findCtrl(m, e.controller);
+	if (found === undefined || !m.zones.open) {
+		return;
+	}
+	const [z, c] = found;
+	if (c.rtt >= 0 || c.failed) {
+		return;
+	}
+	c.failed = true;
+	const error = e.text || "no connection";
+	end(m, c.try, now, "lost", error);
+	act(m, { do: "candidate", zone: z.offer.id, controller: c.url, error });
+}
+
+export function handleProbeDone(m: Mind, now: Nanos, e: EventOf<"probe_done">): void {
+	const p = findProbe(m, e.addr);
+	if (p === undefined || !m.zones.open || !(e.rtt_ms >= 0)) {
+		return;
+	}
+	if (p.rtt < 0 || e.rtt_ms < p.rtt) {
+		p.rtt = e.rtt_ms;
+	}
+	p.padded ||= e.padded ?? false;
+	p.nextAt = undefined;
+	end(m, p.try, now, "won", `UDP is open, ${rounded(p.rtt)} ms`);
+}
+
+export function handleProbeFailed(m: Mind, now: Nanos, e: EventOf<"probe_failed">): void {
+	const p = findProbe(m, e.addr);
+	if (p === undefined || !m.zones.open || p.rtt >= 0 || p.failed) {
+		return;
+	}
+	p.failed = true;
+	p.nextAt = undefined;
+	end(m, p.try, now, "lost", e.text || "could not be sent");
+}
+
+export function nAnswered(m: Mind): number {
+	return m.zones.list.filter(z => zoneRTT(z) >= 0).length;
+}
+
+/**
+ * When the choice is made with what is known now; undefined before the first answer.
+ * - nobody is missing: now
+ * - no missing zone can win any more: geography (floor), its UDP answer, or the time it has been silent (TCP, TLS
+ *   and the request take three round trips) says so
+ * - three zones answered, and as long again as the slowest of them took
+ * - 400 ms after the first answer: what a silent nearest zone may cost
+ */
+function decideAt(m: Mind, now: Nanos): Nanos | undefined {
+	const { firstAt, thirdAt, startAt, list } = m.zones;
+	if (firstAt === undefined) {
+		return undefined;
+	}
+	const answered = list.filter(z => zoneRTT(z) >= 0);
+	const best = Math.min(...answered.map(z => score(m, now, z)));
+	const slowest = Math.max(0, ...answered.map(zoneRTT));
+	let unbeaten = firstAt;
+	for (const z of list) {
+		if (zoneRTT(z) >= 0 || allFailed(z)) {
+			continue;
+		}
+		// A score from which on z does not matter any more.
+		const beaten = z.offer.id === m.cfg.last_zone ? Math.max(best + keepBy, (best * 3) / 2) : best;
+		const known = Math.max(z.offer.floor ?? 0, udpRTT(z)) + z.offer.bias;
+		if (known < beaten) {
+			unbeaten = Math.max(unbeaten, startAt + millis(3 * (beaten - z.offer.bias)));
+		}
+	}
+	const at = Math.min(unbeaten, firstAt + decideAfter);
+	return thirdAt === undefined ? at : Math.min(at, thirdAt + millis(slowest));
+}
+
+export function advanceZones(m: Mind, now: Nanos): void {
+	if (due(now, decideAt(m, now))) {
+		decide(m, now);
+		return;
+	}
+	for (const z of m.zones.list) {
+		for (const c of z.ctrls) {
+			if (due(now, c.nextAt)) {
+				c.seq++;
+				c.sentAt = now;
+				c.nextAt = undefined;
+				act(m, { do: "ping", zone: z.offer.id, controller: c.url, seq: c.seq, via: some(m.zones.via) });
+			}
+		}
+		for (const p of z.probes) {
+			if (due(now, p.nextAt)) {
+				p.seq++;
+				p.nextAt = p.seq === 3 ? undefined : now + probeAgain;
+				act(m, { do: "probe", zone: z.offer.id, addr: p.addr, seq: p.seq });
+			}
+		}
+	}
+	if (m.zones.firstAt === undefined) {
+		advanceSilence(m, now);
+	}
+}
+
+export function wakeZones(m: Mind, w: Waker): void {
+	for (const z of m.zones.list) {
+		for (const c of z.ctrls) {
+			w.add(c.nextAt, "ping");
+		}
+		for (const p of z.probes) {
+			w.add(p.nextAt, "probe");
+		}
+	}
+	if (m.zones.firstAt !== undefined) {
+		w.add(decideAt(m, m.seenAt), "decide");
+		return;
+	}
+	w.add(m.zones.limit, "give-up");
+	w.add(m.zones.desAt, "tunnel");
+	w.add(m.zones.tunnelNextAt, "tunnel");
+}
+
+/**
+ * The best zone that answered, with hysteresis towards the last one: a client that is told apart by a few
+ * milliseconds would otherwise wander.
+ */
+function choose(m: Mind, now: Nanos): Zone | undefined {
+	let best: Zone | undefined;
+	let last: Zone | undefined;
+	for (const z of m.zones.list) {
+		if (zoneRTT(z) < 0) {
+			continue;
+		}
+		if (best === undefined || score(m, now, z) < score(m, now, best)) {
+			best = z;
+		}
+		if (z.offer.id === m.cfg.last_zone) {
+			last = z;
+		}
+	}
+	if (best !== undefined && last !== undefined && best !== last) {
+		const b = score(m, now, best);
+		const l = score(m, now, last);
+		if (b > l - keepBy || b > (l * 2) / 3) {
+			return last;
+		}
+	}
+	return best;
+}
+
+function decide(m: Mind, now: Nanos): void {
+	const z = choose(m, now);
+	if (z === undefined) {
+		return;
+	}
+	m.zones.chosen = z.offer.id;
+	stopMeasuring(m, now, z);
+	progress(m, now, "zone", `${nameOf(z)}, ${rounded(zoneRTT(z))} ms`);
+	if (m.zones.background) {
+		return;
+	}
+	const g = m.lookup.grants.find(x => x.zone === z.offer.id && good(m, now, x));
+	if (g === undefined) {
+		startRouting(m, now, "");
+		return;
+	}
+	const why = "the site's grant for this zone is still good; no need to ask a controller";
+	note(m, now, "route", g.router, "won", why);
+	takeGrant(m, now, g);
+}
+
+/** Ends phase two and writes into the record why each zone won or lost. */
+export function stopMeasuring(m: Mind, now: Nanos, won: Zone | undefined): void {
+	m.zones.open = false;
+	act(m, { do: "cancel", what: "measure" });
+	if (m.zones.tunnelsOut !== undefined) {
+		stopTunnels(m, now, "");
+	}
+	const took = wholeMillis(now - m.zones.startAt);
+	for (const z of m.zones.list) {
+		for (const c of z.ctrls) {
+			if (c.rtt < 0) {
+				end(m, c.try, now, "lost", `no answer within ${took} ms`);
+			} else if (z === won) {
+				end(m, c.try, now, "won", `${rounded(c.rtt)} ms`);
+			} else if (won !== undefined) {
+				end(m, c.try, now, "lost", `${rounded(c.rtt)} ms, ${whyLost(m, now, z, won)}`);
+			}
+		}
+		for (const p of z.probes) {
+			if (p.rtt < 0 && udp(z, now, m.zones.startAt) !== "silent") {
+				end(m, p.try, now, "lost", `no answer within ${took} ms, which says little`);
+			} else if (p.rtt < 0) {
+				p.dead = true;
+				end(m, p.try, now, "lost", "no answer over UDP");
+			} else if (!p.padded) {
+				amend(p.try, "UDP is open, but a datagram of 1200 bytes did not come back");
+			}
+		}
+	}
+}
+
+function whyLost(m: Mind, now: Nanos, z: Zone, won: Zone): string {
+	const mine = score(m, now, z);
+	const best = score(m, now, won);
+	return won.offer.id === m.cfg.last_zone && mine < best
+		? "not enough better than the zone used last"
+		: `rated ${rounded(mine)} against ${rounded(best)}`;
+}
+
+/**
+ * All controllers for routing: the chosen zone's first, then the other zones by score, the silent in the
+ * site's order, the unreachable last. Within a zone the fastest first.
+ */
+export function order(m: Mind, now: Nanos): Target[] {
+	const ranked = m.zones.list.flatMap(z =>
+		z.ctrls.map(c => {
+			const answered = zoneRTT(z) >= 0;
+			const place = z.offer.id === m.zones.chosen ? 0 : answered ? 1 : 2;
+			return {
+				target: { zone: z.offer.id, controller: c.url, rtt: c.rtt },
+				key: [c.failed ? place + 3 : place, answered ? score(m, now, z) : 0, c.rtt < 0 ? Infinity : c.rtt],
+			};
+		}),
+	);
+	return ranked.sort((a, b) => compare(a.key, b.key)).map(r => r.target);
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+	for (const [i, x] of a.entries()) {
+		const y = b[i] ?? 0;
+		if (x !== y) {
+			return x < y ? -1 : 1;
+		}
+	}
+	return 0;
+}
+
+/** Until something was measured. */
+const defaultRTT = 100 * millisecond;
+
+/** The round trip to assume towards a router: that of its zone, else of any. */
+export function assumedRTT(m: Mind): Nanos {
+	let best = -1;
+	for (const z of m.zones.list) {
+		const u = udpRTT(z);
+		let r = zoneRTT(z);
+		if (u >= 0 && (r < 0 || u < r)) {
+			r = u;
+		}
+		if (r < 0) {
+			continue;
+		}
+		if (z.offer.id === m.grant?.zone) {
+			return millis(r);
+		}
+		best = Math.max(best, r);
+	}
+	return best < 0 ? defaultRTT : millis(best);
+}
