@@ -46,6 +46,9 @@ func (realHost) Listen(addr netip.AddrPort) (net.Listener, error) {
 	}
 	var lc net.ListenConfig
 	ln, err := lc.Listen(context.Background(), network, addr.String())
+	if err != nil && isWildcard6(addr) && errors.Is(err, syscall.EAFNOSUPPORT) {
+		ln, err = lc.Listen(context.Background(), "tcp4", netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port()).String())
+	}
 	if err != nil {
 		return nil, listenError("TCP", addr, err)
 	}
