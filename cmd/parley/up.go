@@ -82,8 +82,12 @@ func printReady(w io.Writer, r node.Ready, data string) error {
 	} else {
 		lines += fmt.Sprintf("\n  Sign in as %s\n", r.Admin.Email)
 	}
-	lines += fmt.Sprintf("\nA meeting, from another terminal:\n\n  export PARLEY_TOKEN=%s\n  parley meeting create --site %s --insecure --topic \"First meeting\"\n\nCtrl-C stops.\n", r.Token, r.Site)
-	_, err := io.WriteString(w, lines)
+	ca, err := filepath.Abs(filepath.Join(data, "site", "ca.pem"))
+	if err != nil {
+		return err
+	}
+	lines += fmt.Sprintf("\nA meeting, from another terminal:\n\n  export PARLEY_TOKEN=%s\n  export PARLEY_SITE=%s PARLEY_CA=%s\n  parley meeting create --topic \"First meeting\"\n  parley join LINK --name Ann --explain\n\nCtrl-C stops.\n", r.Token, r.Site, ca)
+	_, err = io.WriteString(w, lines)
 	return err
 }
 
