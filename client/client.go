@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -71,7 +70,7 @@ type Client struct {
 	log      *slog.Logger
 	identity *trust.Identity
 	cert     tls.Certificate
-	http     *http.Client
+	requests *requests
 	mind     *join.Mind
 
 	inbox   chan func(now time.Time)
@@ -177,7 +176,7 @@ func New(cfg Config) (*Client, error) {
 	if c.cert, err = rtc.NewCertificate(time.Now()); err != nil {
 		return nil, fmt.Errorf("making keys: %w", err)
 	}
-	c.http = link.HTTPClient(cfg.Host, cfg.TLS)
+	c.requests = newRequests(cfg.Host, cfg.TLS)
 	c.inbox = make(chan func(time.Time), 256)
 	c.packets = make(chan received, 2048)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -355,7 +354,7 @@ func (c *Client) shutdown(now time.Time) {
 	}
 	c.cancel()
 	c.wg.Wait()
-	c.http.CloseIdleConnections()
+	c.requests.close()
 	c.emit(reason)
 }
 

@@ -220,6 +220,7 @@ func (c *Client) loseControl(now time.Time) bool {
 	}
 	c.control.ch = nil
 	ch.cancel()
+	c.requests.renew() // it may have been the network, and then other connections are as dead
 	c.mind.Handle(now, join.ControlLost{Attempt: ch.attempt, Text: "the server fell silent"})
 	return true
 }

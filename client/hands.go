@@ -1,19 +1,12 @@
 package client
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"net/http/httptrace"
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"parley/core/join"
@@ -35,11 +28,12 @@ type hands struct {
 	measure context.CancelFunc
 	ctx     context.Context // of the measurement
 	pingers map[string]chan int
+	routing map[string]int // requests for a route that have not ended, by controller
 	token   string
 	keys    *trust.Verifier
 }
 
-func (h *hands) init() { h.pingers = map[string]chan int{} }
+func (h *hands) init() { h.pingers, h.routing = map[string]chan int{}, map[string]int{} }
 
 // stop ends what the mind no longer wants.
 func (h *hands) stop(what string) {
@@ -205,12 +199,19 @@ func (c *Client) probe(a join.Probe) {
 // route is phase three (S10).
 func (c *Client) route(a join.Route) {
 	req := proto.RouteRequest{V: proto.Version, Token: c.hands.token, Lost: a.Lost}
+	if c.hands.routing[a.Controller] > 0 {
+		c.requests.renew() // the last one got no answer: its connection may be dead without knowing
+	}
+	c.hands.routing[a.Controller]++
 	c.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(c.ctx, requestTimeout)
 		defer cancel()
 		var answer proto.RouteAnswer
 		_, err := c.request(ctx, "POST", a.Controller+"/route", "", req, &answer)
 		c.post(func(now time.Time) {
+			if c.hands.routing[a.Controller]--; c.hands.routing[a.Controller] <= 0 {
+				delete(c.hands.routing, a.Controller)
+			}
 			failed := join.RouteFailed{Controller: a.Controller}
 			if err == nil {
 				if grant, ok := c.grant(answer.Grant); ok {
@@ -229,55 +230,6 @@ func (c *Client) route(a join.Route) {
 			c.mind.Handle(now, failed)
 		})
 	})
-}
-
-// request makes one JSON request. rtt is the time from the request being written to the first byte
-// of the answer: the path and the server, without handshakes. A refusal is a *proto.Error.
-func (c *Client) request(ctx context.Context, method, url, bearer string, in, out any) (rtt time.Duration, err error) {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return 0, err
-		}
-		body = bytes.NewReader(b)
-	}
-	var wrote, first atomic.Int64
-	began := time.Now()
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteRequest:         func(httptrace.WroteRequestInfo) { wrote.Store(int64(time.Since(began))) },
-		GotFirstResponseByte: func() { first.Store(int64(time.Since(began))) },
-	})
-	req, err := http.NewRequestWithContext(ctx, method, url, body)
-	if err != nil {
-		return 0, err
-	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if bearer != "" {
-		req.Header.Set("Authorization", "Bearer "+bearer)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerLen))
-	if err != nil {
-		return 0, err
-	}
-	if resp.StatusCode/100 != 2 {
-		var refusal proto.Error
-		if json.Unmarshal(b, &refusal) != nil || refusal.Code == "" {
-			return 0, fmt.Errorf("answered with status %d", resp.StatusCode)
-		}
-		return 0, &refusal
-	}
-	if err := json.Unmarshal(b, out); err != nil {
-		return 0, errors.New("answered with something else than expected")
-	}
-	return time.Duration(max(first.Load()-wrote.Load(), 0)), nil
 }
 
 // blame puts an error into code and words; addresses are left to the caller, who knows the name.

@@ -176,7 +176,10 @@ func (c *Client) Leave() { c.do(func(now time.Time) { c.mind.Handle(now, join.Le
 // NetworkChanged says that the addresses of this machine changed: the client rejoins at once instead
 // of waiting for what stands to fail.
 func (c *Client) NetworkChanged() {
-	c.do(func(now time.Time) { c.mind.Handle(now, join.NetworkChanged{}) })
+	c.do(func(now time.Time) {
+		c.requests.renew()
+		c.mind.Handle(now, join.NetworkChanged{})
+	})
 }
 
 // SendControl sends a control message as it is, for tests of the router.
