@@ -46,6 +46,7 @@ type world struct {
 
 	seats sync.Map // proto.ParticipantID by name of who has joined
 
+	stops map[string]func() // by host
 	stop  context.CancelFunc
 	parts sync.WaitGroup
 }
@@ -84,7 +85,7 @@ func threeZones(routers int) []place {
 func inWorld(t *testing.T, places []place, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, net: lab.NewNet(1), dir: t.TempDir(), siteURL: siteURL, token: apiToken}
+		w := &world{T: t, net: lab.NewNet(1), dir: t.TempDir(), stops: map[string]func(){}, siteURL: siteURL, token: apiToken}
 		w.open(places)
 		f(t, w)
 	})
@@ -154,13 +155,23 @@ func (w *world) node(ctx context.Context, h *lab.Host, cfg node.Config) *node.No
 	if err != nil {
 		w.Fatalf("node on %s: %v", h.Name(), err)
 	}
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	w.stops[h.Name()] = func() {
+		stop()
+		<-ended
+	}
 	w.parts.Go(func() {
+		defer close(ended)
 		if err := n.Run(ctx); err != nil {
 			w.Errorf("node on %s ended: %v", h.Name(), err)
 		}
 	})
 	return n
 }
+
+// Stop ends the parts on a host in an orderly way, as an operator does, and waits for it.
+func (w *world) Stop(host string) { w.stops[host]() }
 
 // certificate has the site's CA make one, as enrolment would.
 func (w *world) certificate(name string) node.TLS {

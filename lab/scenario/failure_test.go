@@ -1,0 +1,112 @@
+package scenario
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"parley/client"
+)
+
+// both waits until two people hear and see each other anew, and tells how long it took.
+func both(w *world, what string, limit time.Duration, a, b *person) time.Duration {
+	w.Helper()
+	a.Forget()
+	b.Forget()
+	return w.until(limit, what, func() bool {
+		return a.Hears(b.name) > 0 && b.Hears(a.name) > 0 && a.Sees(b.name) > 0 && b.Sees(a.name) > 0
+	})
+}
+
+// A changed network is repaired by rejoining media (design §4): at once where the machine says so, and by
+// evidence where it does not.
+func TestAChangedNetworkIsRepairedByRejoiningMedia(t *testing.T) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		anna, ben := w.Join("anna", m, performs), w.Join("ben", m, performs)
+		anna.WaitMedia()
+		ben.WaitMedia()
+		w.pass(5 * time.Second)
+		seat := mustSelf(anna)
+
+		anna.host.Move(netip.MustParseAddr("203.0.113.1"))
+		anna.NetworkChanged()
+		if took := both(w, "media is back", 5*time.Second, anna, ben); took > 500*time.Millisecond {
+			t.Errorf("media was back %v after a change that was told, want four round trips of 20 ms and a key frame", took)
+		}
+		w.pass(10 * time.Second)
+
+		anna.host.Move(netip.MustParseAddr("203.0.113.2"))
+		// What was on its way before the move still arrives.
+		w.pass(50 * time.Millisecond)
+		if took := both(w, "media is back", 10*time.Second, anna, ben); took > 4*time.Second {
+			t.Errorf("media was back %v after a change that nobody told", took)
+		}
+		if got := mustSelf(anna); got != seat {
+			t.Errorf("anna has seat %d, had %d", got, seat)
+		}
+		for _, e := range every[client.RosterChange](ben) {
+			if len(e.Gone) > 0 {
+				t.Errorf("ben saw %v leave", e.Gone)
+			}
+		}
+	})
+}
+
+// With the web infrastructure lost running meetings go on, and tokens issued still admit (design §6).
+func TestWithTheWebInfrastructureLostMeetingsGoOnAndTokensStillAdmit(t *testing.T) {
+	inWorld(t, threeZones(2), func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		anna, ben := w.Join("anna", m, performs), w.Join("ben", m, performs)
+		anna.WaitMedia()
+		ben.WaitMedia()
+		late := w.Stranger("late").MustLookup(m)
+		w.Stop("meet.test")
+		w.siteHost.Down()
+		w.pass(30 * time.Second)
+		both(w, "they hear and see each other", time.Second, anna, ben)
+		home := ben.WaitJoined().Router
+		for _, zone := range []string{"oslo", "tokyo"} {
+			g, code := late.Route(zone, late.answer.Token)
+			if code != "" {
+				t.Fatalf("route at %s without the web infrastructure: %s", zone, code)
+			}
+			if zone == "oslo" && g.Router != home {
+				t.Errorf("sent to %s, the meeting is on %s", g.Router, home)
+			}
+		}
+		if got := late.Say(home, late.Hello(home)).outcome(); got != "welcome" {
+			t.Errorf("a token issued before: %s", got)
+		}
+		anna.NetworkChanged() // and who has to come again may
+		both(w, "anna is back", 5*time.Second, anna, ben)
+	})
+}
+
+// A router that is stopped says so, and its people meet again on another one.
+func TestPeopleOfAStoppedRouterMeetAgainOnAnother(t *testing.T) {
+	inWorld(t, threeZones(2), func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		anna, ben := w.Join("anna", m, performs), w.Join("ben", m, performs)
+		anna.WaitMedia()
+		ben.WaitMedia()
+		w.pass(3 * time.Second)
+		home := ben.WaitJoined().Router
+		began := time.Now()
+		w.Stop(home)
+		anna.rest()
+		ben.rest()
+		w.until(20*time.Second, "both are in again", func() bool {
+			return count[client.Joined](anna) > 0 && count[client.Joined](ben) > 0
+		})
+		a, b := anna.WaitJoined(), ben.WaitJoined()
+		if a.Router == home || a.Router != b.Router {
+			t.Errorf("anna is on %s, ben on %s, and %s was stopped", a.Router, b.Router, home)
+		}
+		both(w, "media is back", 5*time.Second, anna, ben)
+		// The controllers count the router as dead after three announcements that did not come.
+		if took := time.Since(began); took > 6*time.Second {
+			t.Errorf("media was back after %v", took)
+		}
+	})
+}
