@@ -8,7 +8,7 @@ function first(text: string): string {
 /** The letters that stand for a name: of its first and last word, or one for a name in Han script. */
 export function initials(name: string): string {
 	const words = name
-		.replace(/[(（[].*$/u, "")
+		.replace(/[(（[@].*$/u, "")
 		.split(/[\s._-]+/u)
 		.filter(w => /[\p{L}\p{N}\p{Extended_Pictographic}]/u.test(w));
 	const a = first(words[0] ?? name.trim());

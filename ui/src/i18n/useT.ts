@@ -5,7 +5,7 @@ import type { MessageID } from "./locales.ts";
 export type Values = Record<string, string | number | Date>;
 export type T = (id: MessageID, values?: Values) => string;
 
-/** The words of the language in use: t("lobby.join"), t("room.people", { n: 3 }). */
+/** The words of the language in use: t("lobby.join"). */
 export function useT(): T {
 	const intl = useIntl();
 	return useCallback((id, values) => intl.formatMessage({ id }, values), [intl]);

@@ -1,0 +1,10 @@
+import { expect, test } from "vitest";
+import { keepWishes, readWishes } from "./wishes.ts";
+
+test("wishes are remembered; without any, all is on", () => {
+	expect(readWishes()).toEqual({ audio: true, video: true, muted: false });
+	keepWishes({ audio: true, video: false, muted: true });
+	expect(readWishes()).toEqual({ audio: true, video: false, muted: true });
+	localStorage.setItem("parley.wishes", "not JSON");
+	expect(readWishes()).toEqual({ audio: true, video: true, muted: false });
+});

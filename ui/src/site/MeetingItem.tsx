@@ -1,0 +1,64 @@
+import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { useIntl } from "react-intl";
+import { Button } from "../components/Button.tsx";
+import { IconButton } from "../components/IconButton.tsx";
+import { Menu, MenuItem, MenuSeparator } from "../components/Menu.tsx";
+import { useT } from "../i18n/useT.ts";
+import type { MeetingRow } from "./api.ts";
+import { DeleteMeeting } from "./DeleteMeeting.tsx";
+import { InvitationDialog } from "./InvitationDialog.tsx";
+import { showNumber } from "./number.ts";
+import { useDuration } from "./useDuration.ts";
+import { useStart } from "./useStart.ts";
+
+/** One planned meeting and what can be done with it. */
+export function MeetingItem({ meeting: m, past }: { meeting: MeetingRow; past: boolean }) {
+	const t = useT();
+	const intl = useIntl();
+	const navigate = useNavigate();
+	const start = useStart();
+	const duration = useDuration();
+	const [open, setOpen] = useState<"invitation" | "delete">();
+	const at = m.start_time ? new Date(m.start_time) : undefined;
+	const close = () => setOpen(undefined);
+	return (
+		<li className="flex flex-wrap items-center gap-x-4 gap-y-3 p-4 sm:px-5">
+			{at && (
+				<div className="w-24 shrink-0 tabular-nums max-sm:w-full">
+					<p className="font-semibold max-sm:inline">{intl.formatTime(at)}</p>{" "}
+					<p className="text-muted text-sm max-sm:inline">
+						{past ? intl.formatDate(at, { dateStyle: "medium" }) : duration(m.duration)}
+					</p>
+				</div>
+			)}
+			<div className="min-w-0 grow basis-40">
+				<h3 className="truncate font-semibold">{m.topic}</h3>
+				<p className="text-muted text-sm tabular-nums">{showNumber(m.id)}</p>
+			</div>
+			<div className="flex items-center gap-1 max-sm:w-full">
+				<Button className="max-sm:grow" onClick={() => start(m)} tone={past ? "secondary" : "primary"}>
+					{past ? t("site.meetings.startAgain") : t("site.meetings.start")}
+				</Button>
+				<IconButton icon="copy" label={t("site.meetings.invite")} onClick={() => setOpen("invitation")} />
+				<Menu trigger={<IconButton icon="more" label={t("site.meetings.options", { topic: m.topic })} />}>
+					<MenuItem icon="copy" onClick={() => setOpen("invitation")}>
+						{t("site.meetings.invite")}
+					</MenuItem>
+					<MenuItem
+						icon="edit"
+						onClick={() => void navigate({ to: "/meetings/$number", params: { number: String(m.id) } })}
+					>
+						{t("site.meetings.edit")}
+					</MenuItem>
+					<MenuSeparator />
+					<MenuItem danger icon="trash" onClick={() => setOpen("delete")}>
+						{t("site.meetings.delete")}
+					</MenuItem>
+				</Menu>
+			</div>
+			<InvitationDialog number={m.id} onClose={close} open={open === "invitation"} />
+			<DeleteMeeting meeting={m} onClose={close} open={open === "delete"} />
+		</li>
+	);
+}
