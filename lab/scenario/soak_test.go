@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -10,18 +9,13 @@ import (
 
 	"parley/client"
 	"parley/lab"
-	"parley/node"
-	"parley/sys/link"
 	"parley/wire/proto"
 )
 
-// soaking asks for the long runs: PARLEY_SOAK=1 for 200 joins and leaves and ten minutes of media in
-// simulated time, PARLEY_SOAK=real for ten minutes on real sockets too. Without it the same stories run
-// short.
-var soaking = os.Getenv("PARLEY_SOAK")
-
+// long chooses the length of a story: PARLEY_SOAK=1 asks for 200 comings and goings of two each and ten
+// minutes of media, in simulated time. Without it the same stories run short.
 func long[T any](soak, short T) T {
-	if soaking != "" {
+	if os.Getenv("PARLEY_SOAK") != "" {
 		return soak
 	}
 	return short
@@ -213,92 +207,4 @@ func TestMinutesOfMediaStayFlat(t *testing.T) {
 			t.Errorf("%d packets would have been sealed twice", n)
 		}
 	})
-}
-
-// The same on the machine's own sockets and clock, where asked for.
-func TestTenRealMinutesStayFlat(t *testing.T) {
-	if soaking != "real" {
-		t.Skip("PARLEY_SOAK=real runs ten minutes on real sockets")
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	n, ready, err := node.Up(ctx, node.UpConfig{
-		Data: t.TempDir(), HTTPS: "127.0.0.1:0", HTTP: "-", Media: []string{"127.0.0.1:0"},
-	}, node.Deps{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- n.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	https, _, _ := n.Addrs()
-	w := &world{T: t, roots: n.Site().CA().Pool()}
-	site := "https://" + https.String()
-	w.office = link.HTTPClient(link.Real(), w.tls())
-	defer w.office.CloseIdleConnections()
-	w.siteURL, w.token = site, ready.Token
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	<-tick.C
-	<-tick.C
-	m := w.Meeting(nil)
-
-	// join takes part for a while, on its own.
-	join := func(name string, d time.Duration) (sounds int, err error) {
-		ctx, cancel := context.WithTimeout(context.Background(), d)
-		defer cancel()
-		c, err := client.New(client.Config{
-			Site: site, Number: m.number(), Passcode: m.Passcode, Name: name, TLS: w.tls(),
-			Publish: &talk{name: name, sound: true, picture: true},
-			OnFrame: func(f client.Frame) {
-				if f.Source.Kind() == proto.Audio {
-					sounds++
-				}
-			},
-		})
-		if err != nil {
-			return 0, err
-		}
-		err = c.Run(ctx)
-		return sounds, err
-	}
-	stay := 10 * time.Minute
-	type result struct {
-		sounds int
-		err    error
-	}
-	residents := make(chan result, 2)
-	for _, name := range []string{"anna", "ben"} {
-		go func() {
-			sounds, err := join(name, stay+20*time.Second)
-			residents <- result{sounds, err}
-		}()
-	}
-	began := time.Now()
-	var marks []footprint
-	for i := 0; time.Since(began) < stay; i++ {
-		if _, err := join("guest", 2*time.Second); refusal(err) != proto.CodeLeft {
-			t.Fatalf("guest %d: %v", i, err)
-		}
-		<-tick.C
-		if i == 20 {
-			marks = append(marks, measure())
-		}
-	}
-	for range 5 {
-		<-tick.C
-	}
-	marks = append(marks, measure())
-	flat(t, "ten real minutes", marks[0], marks[1], 8<<20)
-	for range 2 {
-		r := <-residents
-		if refusal(r.err) != proto.CodeLeft || r.sounds < int(stay/soundEvery)*95/100 {
-			t.Errorf("a resident heard %d sounds and ended with %v", r.sounds, r.err)
-		}
-	}
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"os"
@@ -30,13 +29,11 @@ import (
 // controller and routers on hosts of their own, and people. Everything ends with the test.
 type world struct {
 	*testing.T
-	net     *lab.Net
-	bus     *bus.Bus
-	dir     string
-	roots   *x509.CertPool
-	siteURL string
-	token   string
-	office  *http.Client // of the administrator
+	net    *lab.Net
+	bus    *bus.Bus
+	dir    string
+	roots  *x509.CertPool
+	office *http.Client // of the administrator
 
 	site     *node.Node
 	siteHost *lab.Host
@@ -85,7 +82,7 @@ func threeZones(routers int) []place {
 func inWorld(t *testing.T, places []place, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, net: lab.NewNet(1), dir: t.TempDir(), stops: map[string]func(){}, siteURL: siteURL, token: apiToken}
+		w := &world{T: t, net: lab.NewNet(1), dir: t.TempDir(), stops: map[string]func(){}}
 		w.open(places)
 		f(t, w)
 	})
@@ -342,11 +339,11 @@ func (w *world) rest(method, path string, in any, want int, out any) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	req, err := http.NewRequest(method, w.siteURL+path, bytes.NewReader(b))
+	req, err := http.NewRequest(method, siteURL+path, bytes.NewReader(b))
 	if err != nil {
 		w.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+w.token)
+	req.Header.Set("Authorization", "Bearer "+apiToken)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := w.office.Do(req)
 	if err != nil {
@@ -382,8 +379,4 @@ func (w *world) until(limit time.Duration, what string, ok func() bool) time.Dur
 func (w *world) pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
-}
-
-func (w *world) String() string {
-	return fmt.Sprintf("%d zones, %d people", len(w.zones), len(w.people))
 }
