@@ -69,7 +69,7 @@ type conn struct {
 type slotLeg struct {
 	slot   proto.Slot
 	kind   proto.Kind
-	leg    forward.LegID
+	leg    forward.LegID  // 0 until the slot is first wired
 	source proto.SourceID // what it is wired to, 0 nothing
 }
 
@@ -255,7 +255,7 @@ func (s *shard) admitPeer(now time.Time, key peerKey, slots []proto.Slot, oneGro
 	p.ssrc = seed | 1
 	p.reportAt = now.Add(reportEvery)
 	p.recv = s.takeReceiver(p)
-	s.addLegs(p, slots)
+	p.setSlots(slots)
 	for _, c := range append([]*conn(nil), p.conns...) {
 		for g, t := range c.transports {
 			if t != nil {
@@ -265,18 +265,28 @@ func (s *shard) admitPeer(now time.Time, key peerKey, slots []proto.Slot, oneGro
 	}
 }
 
-// addLegs makes a leg for each slot. The first numbers are random: a sequence that starts near its wrap
-// must work like any other.
-func (s *shard) addLegs(p *peer, slots []proto.Slot) {
+// setSlots gives a seat its slots. A slot gets its leg when it is first wired: most of a table is never
+// used, and a leg is the larger part of what a seat costs.
+func (p *peer) setSlots(slots []proto.Slot) {
 	p.slots = make([]slotLeg, len(slots))
 	for i, sl := range slots {
-		seed := randomSeed()
-		p.slots[i] = slotLeg{slot: sl, kind: sl.Kind, leg: s.fwd.AddLeg(forward.LegConfig{
-			Receiver: p.recv, Slot: uint16(i), Kind: sl.Kind, SSRC: sl.SSRC, RTX: sl.RTX,
-			FirstSeq: rtp.Seq(seed), FirstRTXSeq: rtp.Seq(seed >> 16), FirstTime: rtp.Time(randomSeed()),
-			TWCC: p.twcc[sl.Kind.Group()],
-		})}
+		p.slots[i] = slotLeg{slot: sl, kind: sl.Kind}
 	}
+}
+
+// needLeg makes the leg of a slot that has none yet. The first numbers are random: a sequence that
+// starts near its wrap must work like any other.
+func (s *shard) needLeg(p *peer, slot int) {
+	sl := &p.slots[slot]
+	if sl.leg != 0 {
+		return
+	}
+	seed := randomSeed()
+	sl.leg = s.fwd.AddLeg(forward.LegConfig{
+		Receiver: p.recv, Slot: uint16(slot), Kind: sl.kind, SSRC: sl.slot.SSRC, RTX: sl.slot.RTX,
+		FirstSeq: rtp.Seq(seed), FirstRTXSeq: rtp.Seq(seed >> 16), FirstTime: rtp.Time(randomSeed()),
+		TWCC: p.twcc[sl.kind.Group()],
+	})
 }
 
 // reset prepares a seat for the control channel that took it over: gates shut and slots empty until the
@@ -299,7 +309,7 @@ func (s *shard) reset(now time.Time, p *peer, slots []proto.Slot) {
 		for _, sl := range p.slots {
 			s.fwd.RemoveLeg(sl.leg)
 		}
-		s.addLegs(p, slots)
+		p.setSlots(slots)
 	}
 	if topo != nil {
 		s.markDirty(topo, now)

@@ -72,6 +72,9 @@ func (s *shard) wire(now time.Time, r *room, wires []meeting.Wire) {
 		if p == nil || !p.admitted || w.Slot < 0 || w.Slot >= len(p.slots) {
 			continue
 		}
+		if w.Source != 0 {
+			s.needLeg(p, w.Slot)
+		}
 		t.wire(p, w.Slot, w.Source, w.Layer)
 	}
 	s.markDirty(t, now)
