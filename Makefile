@@ -37,8 +37,10 @@ check: modules
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 	$(GO) test -count 1 .
 
-## soak: 200 people come and go, then ten minutes of media (SOAK=1m for less): memory and goroutines flat
+## soak: 200 people come and go, then ten minutes of media, in the laboratory and then on real sockets
+## (there SOAK=1m for less): memory and goroutines flat
 soak: modules
+	PARLEY_SOAK=1 $(GO) test -count 1 -v -timeout 60m -run 'TestJoinsAndLeavesLeaveNothingBehind|TestMinutesOfMediaStayFlat' ./lab/scenario
 	$(GO) test -tags soak -count 1 -v -run TestSoak -timeout 60m ./node
 
 ## fuzz: each fuzz target for FUZZTIME
