@@ -1,0 +1,44 @@
+import { useCall } from "../call/useCall.ts";
+import "./room.css";
+import { AskDialog } from "./AskDialog.tsx";
+import { Banners } from "./Banners.tsx";
+import { ConnectionDialog } from "./ConnectionDialog.tsx";
+import { DevicesDialog } from "./DevicesDialog.tsx";
+import { Notices } from "./Notices.tsx";
+import { ReactionsFloat } from "./ReactionsFloat.tsx";
+import { ShortcutsDialog } from "./ShortcutsDialog.tsx";
+import { SidePanel } from "./SidePanel.tsx";
+import { Stage } from "./Stage.tsx";
+import { Toolbar } from "./Toolbar.tsx";
+import { TopBar } from "./TopBar.tsx";
+import { usePhone } from "./useMedia.ts";
+import { useShortcuts } from "./useShortcuts.ts";
+
+/** The call itself: the stage, what is around it, and what opens over it. */
+export function CallScreen() {
+	useShortcuts();
+	const phone = usePhone();
+	const panel = useCall(s => s.view.panel);
+	const beside = panel === "chat" || panel === "people";
+	// On a phone a panel covers the stage: what is behind it is out of reach.
+	const covered = phone && beside;
+	return (
+		<div className="relative flex h-dvh min-h-0 overflow-hidden bg-stage">
+			<div className="relative flex min-w-0 grow flex-col" inert={covered}>
+				<TopBar />
+				<Banners />
+				<main className="relative min-h-0 grow">
+					<Stage />
+					<ReactionsFloat />
+					<Notices />
+				</main>
+				<Toolbar />
+			</div>
+			{beside && <SidePanel panel={panel} />}
+			<AskDialog />
+			<DevicesDialog />
+			<ConnectionDialog />
+			<ShortcutsDialog />
+		</div>
+	);
+}

@@ -1,0 +1,38 @@
+import { useActions, useCall } from "../call/useCall.ts";
+import { cx } from "../components/cx.ts";
+import { Icon } from "../components/Icon.tsx";
+import { IconButton } from "../components/IconButton.tsx";
+import { useT } from "../i18n/useT.ts";
+import { noticeIcon, noticeText } from "./noticeText.ts";
+
+const shown = 3;
+
+/** What passes by: the last few on screen, each read out once. */
+export function Notices() {
+	const t = useT();
+	const notices = useCall(s => s.notices);
+	const { dismiss } = useActions();
+	const visible = notices.slice(-shown);
+	return (
+		<div
+			className="pointer-events-none absolute inset-x-2 top-1 z-10 mx-auto flex max-w-sm flex-col items-stretch gap-2 sm:right-4 sm:left-auto sm:mx-0 sm:w-80"
+			role="status"
+		>
+			{visible.map(n => (
+				<div
+					className={cx(
+						"rise pointer-events-auto flex items-center gap-3 rounded-lg border border-line bg-raised py-1 pr-1 pl-3 text-sm shadow-pop",
+						(n.kind === "refused" || n.kind === "device_lost") && "text-danger-ink",
+					)}
+					key={n.id}
+				>
+					<Icon className="text-accent-ink" name={noticeIcon(n)} size={18} />
+					<p className="wrap-anywhere line-clamp-3 min-w-0 grow" dir="auto">
+						{noticeText(t, n)}
+					</p>
+					<IconButton icon="close" label={t("room.notice.dismiss")} noTooltip onClick={() => dismiss(n.id)} size="sm" />
+				</div>
+			))}
+		</div>
+	);
+}

@@ -1,0 +1,42 @@
+import type { PhaseView } from "../call/state.ts";
+import { cx } from "../components/cx.ts";
+import { Icon } from "../components/Icon.tsx";
+import { Spinner } from "../components/Spinner.tsx";
+import { useT } from "../i18n/useT.ts";
+
+/** The phases of the connection with how far each is and when it was done. */
+export function PhaseList({ phases }: { phases: readonly PhaseView[] }) {
+	const t = useT();
+	return (
+		<ol className="grid gap-1 text-left">
+			{phases.map(p => (
+				<li className="flex min-h-8 items-center gap-3 text-sm" key={p.phase}>
+					<Mark state={p.state} />
+					<span className={cx("grow", p.state === "todo" && "text-muted")}>
+						{t(`room.phase.${p.phase}`)}
+						{p.detail && <span className="wrap-anywhere block text-muted text-xs">{p.detail}</span>}
+						<span className="sr-only">{t(`room.phase.state.${p.state}`)}</span>
+					</span>
+					{p.ms !== undefined && (
+						<span className="text-muted tabular-nums">{t("room.ms", { n: Math.round(p.ms) })}</span>
+					)}
+				</li>
+			))}
+		</ol>
+	);
+}
+
+function Mark({ state }: { state: PhaseView["state"] }) {
+	switch (state) {
+		case "done":
+			return <Icon className="text-accent" name="check" size={18} />;
+		case "failed":
+			return <Icon className="text-danger-ink" name="close" size={18} />;
+		case "running":
+			return <Spinner className="text-accent" size={18} />;
+		case "todo":
+			return <span aria-hidden="true" className="mx-1.25 size-2 shrink-0 rounded-full bg-line-strong" />;
+		default:
+			return state satisfies never;
+	}
+}

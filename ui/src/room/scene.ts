@@ -1,0 +1,104 @@
+// Who is shown where: from the state of the call and the size of the stage to tiles with boxes. Pure.
+import { type Box, gallery, galleryPage, type Size, speaker, stripPage } from "../call/layout.ts";
+import type { CallState, PersonView } from "../call/state.ts";
+import { kindOf, participantOf, source } from "../proto/ids.ts";
+import { Kind, type ParticipantID, type SourceID } from "../proto/messages.gen.ts";
+
+/** What one tile shows. Its key stays the same while the tile moves. */
+export type Tile = { key: string; person: ParticipantID; source: SourceID; content: boolean; large: boolean; box: Box };
+
+export type Scene = { tiles: Tile[]; page: number; pages: number; speaker: boolean };
+
+export type SceneState = Pick<CallState, "people" | "order" | "share" | "view" | "speakers" | "self">;
+
+type Subject = Omit<Tile, "box" | "large">;
+
+const camera = (person: ParticipantID): Subject => ({
+	key: `camera-${person}`,
+	person,
+	source: source(person, Kind.Video),
+	content: false,
+});
+
+const screen = (person: ParticipantID, id: SourceID): Subject => ({
+	key: `screen-${person}`,
+	person,
+	source: id,
+	content: true,
+});
+
+/** Who speaks, or spoke last: never oneself, so that speaking does not put one's own picture in one's face. */
+export function spotlight(s: SceneState, last: ParticipantID | undefined): ParticipantID | undefined {
+	const candidates = [s.speakers.active, ...s.speakers.loudest, last, ...s.order.filter(id => id !== s.self)];
+	return candidates.find(id => id !== undefined && id !== s.self && s.people.has(id));
+}
+
+/** What is shown large, if anything is: what one pinned, a shared screen, or in speaker view the speaker. */
+function mainOf(s: SceneState, lit: ParticipantID | undefined): Subject | undefined {
+	const { pinned } = s.view;
+	if (pinned !== undefined && s.people.has(participantOf(pinned))) {
+		if (kindOf(pinned) === Kind.Video) return camera(participantOf(pinned));
+		if (pinned === s.share?.source && !s.share.mine) return screen(s.share.by, pinned);
+	}
+	if (s.share && !s.share.mine && s.people.has(s.share.by)) return screen(s.share.by, s.share.source);
+	return s.view.mode === "speaker" && lit !== undefined ? camera(lit) : undefined;
+}
+
+function pageOf<T>(all: T[], size: number, wanted: number): { shown: T[]; page: number; pages: number } {
+	const pages = Math.max(1, Math.ceil(all.length / size));
+	const page = Math.min(Math.max(0, wanted), pages - 1);
+	return { shown: all.slice(page * size, (page + 1) * size), page, pages };
+}
+
+/** Arranges the tiles of this moment. */
+export function arrange(s: SceneState, size: Size, lit: ParticipantID | undefined): Scene {
+	const cameras = s.order.filter(id => s.people.has(id)).map(camera);
+	const main = mainOf(s, lit);
+	if (!main) {
+		const { shown, page, pages } = pageOf(cameras, galleryPage(size), s.view.page);
+		const boxes = gallery(shown.length, size);
+		return { tiles: place(shown, boxes), page, pages, speaker: false };
+	}
+	const others = cameras.filter(t => t.key !== main.key);
+	const { shown, page, pages } = pageOf(others, stripPage(size), s.view.page);
+	const speaking = others.find(t => t.person === s.speakers.active);
+	// Beside a shared screen, who speaks is always in sight.
+	if (main.content && speaking && !shown.includes(speaking) && shown.length > 0) shown[shown.length - 1] = speaking;
+	const boxes = speaker(shown.length, size, main.content);
+	return {
+		tiles: [{ ...main, large: true, box: boxes.main }, ...place(shown, boxes.strip)],
+		page,
+		pages,
+		speaker: true,
+	};
+}
+
+function place(subjects: Subject[], boxes: Box[]): Tile[] {
+	return subjects.flatMap((t, i) => {
+		const box = boxes[i];
+		return box ? [{ ...t, large: false, box }] : [];
+	});
+}
+
+/** Whether there is a picture to show: an active camera that is not dark on purpose. */
+export function hasCamera(p: PersonView | undefined): boolean {
+	return p?.video !== undefined && !p.video.muted;
+}
+
+/**
+ * What to ask the router for: the cameras in sight and how tall they are in physical pixels, most important
+ * first. While the page is hidden, the smallest of each. Heights go in steps, so that dragging a
+ * window's edge does not ask for something new with every pixel.
+ */
+export function wishes(
+	scene: Scene,
+	s: SceneState,
+	pixelRatio: number,
+	hidden: boolean,
+): { source: SourceID; height: number }[] {
+	const rank = (t: Tile) => (t.large ? 0 : t.person === s.speakers.active ? 1 : 2);
+	return scene.tiles
+		.filter(t => !t.content && t.person !== s.self && hasCamera(s.people.get(t.person)))
+		.sort((a, b) => rank(a) - rank(b))
+		.map(t => ({ source: t.source, height: hidden ? 0 : Math.round((t.box.height * pixelRatio) / 30) * 30 }));
+}
