@@ -106,6 +106,8 @@ type reception struct {
 	levels    map[uint8]int     // audio levels as sent, −dBov
 	times     map[uint32]uint32 // frame -> RTP time in the slot
 	numbered  int               // packets with a transport-wide number
+	latest    uint32            // the frame that came last
+	outOfTurn int               // frames that were neither the next nor a key frame
 }
 
 func newReception(slot int) *reception {
@@ -124,6 +126,10 @@ func (r *reception) frame(l label, ok bool, time uint32) {
 	if len(r.frames) == 0 {
 		r.first = l.n
 	}
+	if len(r.frames) > 0 && l.n != r.latest+1 && !l.key {
+		r.outOfTurn++
+	}
+	r.latest = l.n
 	r.frames[l.n]++
 	r.last = max(r.last, l.n)
 	r.layers[l.layer]++

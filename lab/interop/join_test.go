@@ -215,7 +215,7 @@ func signHello(id identity, token, router string, at time.Time, videoSlots int) 
 	nonce := make([]byte, 12)
 	rand.Read(nonce)
 	h := hello{V: 1, Build: "interop", Token: token, Key: id.key, At: at.UnixMilli(), Nonce: b64.EncodeToString(nonce)}
-	h.Caps.Client, h.Caps.Codecs, h.Caps.VideoSlots = "native", []string{"VP8"}, videoSlots
+	h.Caps.Client, h.Caps.Codecs, h.Caps.VideoSlots = "native", []string{"VP8", "VP9", "H264", "AV1"}, videoSlots
 	text := fmt.Sprintf("parley hello 1\n%x\n%s\n%d\n%s", sha256.Sum256([]byte(token)), router, h.At, h.Nonce)
 	h.Sig = b64.EncodeToString(id.sign([]byte(text)))
 	return h

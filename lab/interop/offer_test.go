@@ -8,9 +8,8 @@ import (
 
 // The fixed numbers (PROTOCOL.md §4.4).
 const (
-	ptOpus   = 111
-	ptVP8    = 96
-	ptVP8RTX = 97
+	ptOpus = 111
+	ptVP8  = 96
 
 	extAudioLevel   = 1
 	extTransportSeq = 3
@@ -88,7 +87,11 @@ func (o offer) section(mid string, kind int) string {
 	if isAudio(kind) {
 		fmt.Fprintf(&b, "m=audio 9 UDP/TLS/RTP/SAVPF %d\r\n", ptOpus)
 	} else {
-		fmt.Fprintf(&b, "m=video 9 UDP/TLS/RTP/SAVPF %d %d\r\n", ptVP8, ptVP8RTX)
+		b.WriteString("m=video 9 UDP/TLS/RTP/SAVPF")
+		for _, c := range videoCodecs {
+			fmt.Fprintf(&b, " %d %d", c.pt, c.pt+1)
+		}
+		b.WriteString("\r\n")
 	}
 	b.WriteString("c=IN IP4 0.0.0.0\r\n")
 	line := func(format string, args ...any) { fmt.Fprintf(&b, "a="+format+"\r\n", args...) }
@@ -113,12 +116,17 @@ func (o offer) section(mid string, kind int) string {
 		line("extmap:%d %s", extAudioLevel, uriAudioLevel)
 		return b.String()
 	}
-	line("rtpmap:%d VP8/90000", ptVP8)
-	for _, f := range []string{"nack", "nack pli", "ccm fir", "transport-cc"} {
-		line("rtcp-fb:%d %s", ptVP8, f)
+	for _, c := range videoCodecs {
+		line("rtpmap:%d %s/90000", c.pt, c.name)
+		if c.fmtp != "" {
+			line("fmtp:%d %s", c.pt, c.fmtp)
+		}
+		for _, f := range []string{"nack", "nack pli", "ccm fir", "transport-cc"} {
+			line("rtcp-fb:%d %s", c.pt, f)
+		}
+		line("rtpmap:%d rtx/90000", c.pt+1)
+		line("fmtp:%d apt=%d", c.pt+1, c.pt)
 	}
-	line("rtpmap:%d rtx/90000", ptVP8RTX)
-	line("fmtp:%d apt=%d", ptVP8RTX, ptVP8)
 	line("extmap:%d %s", extTransportSeq, uriTransportSeq)
 	line("extmap:%d %s", extRID, uriRID)
 	return b.String()

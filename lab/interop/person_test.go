@@ -38,6 +38,7 @@ type person struct {
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and made anew with every change of what follows
+	lag      time.Duration // how late the machine let the pacer be at worst
 	faults   []string      // what must not happen, in words
 	welcome  *welcome
 	roster   map[uint32]personRow
@@ -61,6 +62,7 @@ type options struct {
 	route      bool    // ask a controller instead of taking the lookup's grant
 	videoSlots int     // 0: four
 	simulcast  bool    // camera in three layers, known by MID and RID alone
+	codec      string  // of the camera, from a file; empty: VP8 made here
 	lossIn     float64 // of RTP packets, per transport
 	lossOut    float64
 	seed       uint64

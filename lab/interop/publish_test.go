@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -8,7 +9,6 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
-	"github.com/pion/rtp/codecs"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -18,6 +18,7 @@ type outTrack struct {
 	kind   int
 	layers []*outLayer
 	sender *webrtc.RTPSender
+	file   [][]byte // frames to send in turn; none: made here
 
 	level  uint8 // −dBov of a microphone
 	voice  bool
@@ -38,7 +39,7 @@ type outLayer struct {
 	size      int
 	track     *webrtc.TrackLocalStaticRTP
 	ssrc, rtx uint32
-	vp8       codecs.VP8Payloader
+	pack      rtp.Payloader
 	seq       uint16
 	base      uint32
 	n         uint32 // frames sent; guarded by mu
@@ -61,13 +62,23 @@ func (o *outTrack) String() string {
 func (p *person) makeTracks() {
 	track := func(kind int, mark byte, size int, rids ...string) *outTrack {
 		o := &outTrack{p: p, kind: kind, level: 127}
+		c := &videoCodecs[0]
+		for i := range videoCodecs {
+			if kind == video && videoCodecs[i].name == p.opt.codec {
+				c = &videoCodecs[i]
+				var err error
+				if o.file, err = c.readFrames(); err != nil {
+					p.t.Fatal(err)
+				}
+			}
+		}
 		if len(rids) == 0 {
 			rids = []string{""}
 		}
 		for i, rid := range rids {
-			codec := vp8Codec
+			capability := c.capability()
 			if isAudio(kind) {
-				codec = opusCodec
+				capability = opusCodec
 			}
 			var opts []func(*webrtc.TrackLocalStaticRTP)
 			m := mark
@@ -75,12 +86,12 @@ func (p *person) makeTracks() {
 				opts = append(opts, webrtc.WithRTPStreamID(rid))
 				m = rid[0]
 			}
-			local, err := webrtc.NewTrackLocalStaticRTP(codec, fmt.Sprintf("t%d", kind), "own", opts...)
+			local, err := webrtc.NewTrackLocalStaticRTP(capability, fmt.Sprintf("t%d", kind), "own", opts...)
 			if err != nil {
 				p.t.Fatal(err)
 			}
 			o.layers = append(o.layers, &outLayer{
-				rid: rid, mark: m, size: size << i, track: local, vp8: codecs.VP8Payloader{EnablePictureID: true},
+				rid: rid, mark: m, size: size << i, track: local, pack: c.pack(),
 				seq: uint16(rand.Uint32()), base: rand.Uint32(), wantKey: true, sentAt: map[uint32]time.Time{},
 			})
 		}
@@ -181,7 +192,7 @@ func (p *person) start(tracks ...*outTrack) {
 	for _, o := range tracks {
 		msg := publish{Kind: o.kind, Active: true, Streams: o.streams()}
 		if !isAudio(o.kind) {
-			msg.Codec = "VP8"
+			msg.Codec = cmp.Or(p.opt.codec, "VP8")
 			for i, l := range o.layers {
 				msg.Layers = append(msg.Layers, layer{RID: l.rid, Width: 320 << i, Height: 180 << i})
 			}
@@ -211,7 +222,11 @@ func (p *person) pace() {
 				return
 			case <-tick.C:
 			}
-			for due := int(time.Since(start) / every); done < due; done++ {
+			due := int(time.Since(start) / every)
+			p.mu.Lock()
+			p.lag = max(p.lag, time.Duration(due-done)*every)
+			p.mu.Unlock()
+			for ; done < due; done++ {
 				p.mic.sendSound(done)
 				p.sound.sendSound(done)
 				if done%2 == 0 {
@@ -275,7 +290,11 @@ func (o *outTrack) sendPicture(tick int) {
 		if lb.key {
 			size *= 3
 		}
-		payloads := l.vp8.Payload(1150, picture(lb, size))
+		frame := picture(lb, size)
+		if len(o.file) > 0 {
+			frame = o.file[int(lb.n-1)%len(o.file)]
+		}
+		payloads := l.pack.Payload(1150, frame)
 		for i, payload := range payloads {
 			pkt := &rtp.Packet{
 				Header: rtp.Header{

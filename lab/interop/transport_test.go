@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/pion/ice/v4"
@@ -8,7 +9,6 @@ import (
 	"github.com/pion/interceptor/pkg/report"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
-	"github.com/pion/rtp/codecs"
 	"github.com/pion/webrtc/v4"
 	"github.com/pion/webrtc/v4/pkg/media/samplebuilder"
 )
@@ -35,28 +35,24 @@ func (t *transport) close() {
 	t.conn.Close()
 }
 
-var (
-	opusCodec = webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1"}
-	vp8Codec  = webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}
-)
+var opusCodec = webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1"}
 
 // newAPI is pion as it comes, with the numbers of PROTOCOL.md §4.4: NACK and RTX both ways, reports every
 // 400 ms, transport-wide numbers and feedback.
 func newAPI(mux ice.UDPMux) (*webrtc.API, error) {
 	engine := &webrtc.MediaEngine{}
-	vp8 := vp8Codec
-	vp8.RTCPFeedback = []webrtc.RTCPFeedback{{Type: "ccm", Parameter: "fir"}, {Type: "nack"}, {Type: "nack", Parameter: "pli"}}
-	rtx := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: "apt=96"}
-	for _, c := range []struct {
-		kind  webrtc.RTPCodecType
-		codec webrtc.RTPCodecParameters
-	}{
-		{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecParameters{RTPCodecCapability: opusCodec, PayloadType: ptOpus}},
-		{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecParameters{RTPCodecCapability: vp8, PayloadType: ptVP8}},
-		{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecParameters{RTPCodecCapability: rtx, PayloadType: ptVP8RTX}},
-	} {
-		if err := engine.RegisterCodec(c.codec, c.kind); err != nil {
-			return nil, err
+	if err := engine.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: opusCodec, PayloadType: ptOpus}, webrtc.RTPCodecTypeAudio); err != nil {
+		return nil, err
+	}
+	for _, c := range videoCodecs {
+		media := c.capability()
+		media.RTCPFeedback = []webrtc.RTCPFeedback{{Type: "ccm", Parameter: "fir"}, {Type: "nack"}, {Type: "nack", Parameter: "pli"}}
+		rtx := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: fmt.Sprintf("apt=%d", c.pt)}
+		for pt, capability := range map[uint8]webrtc.RTPCodecCapability{c.pt: media, c.pt + 1: rtx} {
+			params := webrtc.RTPCodecParameters{RTPCodecCapability: capability, PayloadType: webrtc.PayloadType(pt)}
+			if err := engine.RegisterCodec(params, webrtc.RTPCodecTypeVideo); err != nil {
+				return nil, err
+			}
 		}
 	}
 	level := webrtc.RTPHeaderExtensionCapability{URI: uriAudioLevel}
@@ -157,7 +153,8 @@ func (p *person) receive(t *transport, track *webrtc.TrackRemote, receiver *webr
 	}
 	p.wg.Go(func() { p.receiveReports(s, receiver) })
 	p.wg.Go(func() {
-		build := samplebuilder.New(512, &codecs.VP8Packet{}, 90000)
+		var build *samplebuilder.SampleBuilder
+		var read func([]byte) (label, bool)
 		whose := map[uint32]uint32{} // RTP time -> source
 		for {
 			pkt, attr, err := track.ReadRTP()
@@ -174,10 +171,22 @@ func (p *person) receive(t *transport, track *webrtc.TrackRemote, receiver *webr
 				p.update(func() { p.sources[src].frame(l, ok, pkt.Timestamp) })
 				continue
 			}
+			if build == nil {
+				c := codecOf(pkt.PayloadType)
+				build, read = samplebuilder.New(512, c.unpack(), 90000), readPicture
+				if c.file != "" {
+					frames, err := c.readFrames()
+					if err != nil {
+						p.fault("%s: %v", c.file, err)
+						return
+					}
+					read = func(b []byte) (label, bool) { return c.read(frames, b) }
+				}
+			}
 			whose[pkt.Timestamp] = src
 			build.Push(pkt)
 			for f := build.Pop(); f != nil; f = build.Pop() {
-				l, ok := readPicture(f.Data)
+				l, ok := read(f.Data)
 				p.update(func() { p.sources[whose[f.PacketTimestamp]].frame(l, ok, f.PacketTimestamp) })
 			}
 		}
@@ -194,8 +203,8 @@ func (p *person) packet(s slot, pkt *rtp.Packet, repaired bool) (src uint32) {
 		p.fault("slot %d (kind %d) has a packet with CSRCs %d", s.ID, s.Kind, pkt.CSRC)
 		return 0
 	}
-	if want := map[bool]uint8{true: ptOpus, false: ptVP8}[isAudio(s.Kind)]; pkt.PayloadType != want {
-		p.fault("slot %d has payload type %d, want %d", s.ID, pkt.PayloadType, want)
+	if sound := pkt.PayloadType == ptOpus; sound != isAudio(s.Kind) || !sound && codecOf(pkt.PayloadType) == nil {
+		p.fault("slot %d (kind %d) has payload type %d", s.ID, s.Kind, pkt.PayloadType)
 		return 0
 	}
 	if len(pkt.Payload) == 0 {
