@@ -98,11 +98,24 @@ func newIdentity(t *testing.T, p256 bool) identity {
 
 // post sends a JSON body as text/plain or application/json, and reads the answer into out.
 func (m meeting) post(address, contentType string, in, out any) error {
+	return m.postAs("", address, contentType, in, out)
+}
+
+// postAs is post with a bearer token, if there is one.
+func (m meeting) postAs(bearer, address, contentType string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
-	resp, err := m.http.Post(address, contentType, bytes.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", contentType)
+	if bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	resp, err := m.http.Do(req)
 	if err != nil {
 		return err
 	}
@@ -134,12 +147,16 @@ func decode(resp *http.Response, out any) error {
 }
 
 // lookup is PROTOCOL.md §2.1. clockAhead is server time minus our own.
-func (m meeting) lookup(id identity, name string) (a lookupAnswer, clockAhead time.Duration, err error) {
+func (m meeting) lookup(id identity, name string, host bool) (a lookupAnswer, clockAhead time.Duration, err error) {
 	q := lookupRequest{
 		V: 1, Build: "interop", Number: m.number, Pwd: m.pwd, Name: name,
 		Key: id.key, Fingerprint: id.fingerprint, Client: "native",
 	}
-	if err := m.post(m.url+"/lookup", "text/plain", q, &a); err != nil {
+	bearer := ""
+	if host {
+		bearer = m.token
+	}
+	if err := m.postAs(bearer, m.url+"/lookup", "text/plain", q, &a); err != nil {
 		return a, 0, err
 	}
 	return a, time.Until(time.UnixMilli(a.ServerTime)), nil

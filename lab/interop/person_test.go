@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/pion/dtls/v3"
 	"github.com/pion/rtcp"
 )
 
@@ -58,12 +59,14 @@ type person struct {
 
 // options say how a person joins.
 type options struct {
-	p256       bool    // sign with a page's kind of key
-	route      bool    // ask a controller instead of taking the lookup's grant
-	videoSlots int     // 0: four
-	simulcast  bool    // camera in three layers, known by MID and RID alone
-	codec      string  // of the camera, from a file; empty: VP8 made here
-	lossIn     float64 // of RTP packets, per transport
+	p256       bool                       // sign with a page's kind of key
+	route      bool                       // ask a controller instead of taking the lookup's grant
+	videoSlots int                        // 0: four
+	simulcast  bool                       // camera in three layers, known by MID and RID alone
+	host       bool                       // signed in as the meeting's owner
+	profile    dtls.SRTPProtectionProfile // the only one offered; 0: pion's choice
+	codec      string                     // of the camera, from a file; empty: VP8 made here
+	lossIn     float64                    // of RTP packets, per transport
 	lossOut    float64
 	seed       uint64
 }
@@ -81,7 +84,7 @@ func join(t *testing.T, m meeting, name string, opt options) *person {
 		wanted: map[int][]string{}, sources: map[uint32]*reception{}, inSlot: map[int]*slotLog{},
 	}
 	var err error
-	if p.lookup, p.ahead, err = m.lookup(p.id, name); err != nil {
+	if p.lookup, p.ahead, err = m.lookup(p.id, name, opt.host); err != nil {
 		t.Fatalf("%s: lookup: %v", name, err)
 	}
 	signed := ""
@@ -117,11 +120,14 @@ func (p *person) openControl() {
 	p.mu.Lock()
 	p.welcome, p.ws, p.version, p.slotSeq = nil, ws, 0, 0
 	p.mu.Unlock()
-	p.send("hello", signHello(p.id, p.lookup.Token, p.grant.Router, time.Now().Add(p.ahead), p.opt.videoSlots))
+	p.send("hello", signHello(p.id, p.lookup.Token, p.grant.Router, p.serverTime(), p.opt.videoSlots))
 	p.wg.Go(func() { p.read(ws) })
 	p.wg.Go(func() { p.beat(ws) })
 	p.until("a welcome", func() bool { return p.welcome != nil })
 }
+
+// serverTime is now by the server's clock.
+func (p *person) serverTime() time.Time { return time.Now().Add(p.ahead) }
 
 // send writes one control message.
 func (p *person) send(kind string, body any) {

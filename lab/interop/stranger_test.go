@@ -35,7 +35,7 @@ func TestRefusalsCarryTheirCode(t *testing.T) {
 	} {
 		address := m.url + c.path
 		if c.path == "route" {
-			a, _, err := m.lookup(id, "X")
+			a, _, err := m.lookup(id, "X", false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +67,7 @@ func TestHellosThatAreRefused(t *testing.T) {
 	t.Parallel()
 	m := newMeeting(t)
 	id := newIdentity(t, false)
-	a, ahead, err := m.lookup(id, "X")
+	a, ahead, err := m.lookup(id, "X", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestTheChannelGoesOnAfterARefusedMessage(t *testing.T) {
 func TestAStrangerMeasuresAZone(t *testing.T) {
 	t.Parallel()
 	m := newMeeting(t)
-	a, _, err := m.lookup(newIdentity(t, false), "X")
+	a, _, err := m.lookup(newIdentity(t, false), "X", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pion/dtls/v3"
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/interceptor/pkg/report"
@@ -39,7 +40,7 @@ var opusCodec = webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRa
 
 // newAPI is pion as it comes, with the numbers of PROTOCOL.md §4.4: NACK and RTX both ways, reports every
 // 400 ms, transport-wide numbers and feedback.
-func newAPI(mux ice.UDPMux) (*webrtc.API, error) {
+func newAPI(mux ice.UDPMux, profile dtls.SRTPProtectionProfile) (*webrtc.API, error) {
 	engine := &webrtc.MediaEngine{}
 	if err := engine.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: opusCodec, PayloadType: ptOpus}, webrtc.RTPCodecTypeAudio); err != nil {
 		return nil, err
@@ -72,6 +73,9 @@ func newAPI(mux ice.UDPMux) (*webrtc.API, error) {
 	}
 	settings := webrtc.SettingEngine{}
 	settings.SetICEUDPMux(mux)
+	if profile != 0 {
+		settings.SetSRTPProtectionProfiles(profile)
+	}
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
@@ -120,7 +124,7 @@ func (p *person) openTransport(o offer) {
 	fatal("socket", err)
 	t := &transport{group: o.group, conn: conn, mux: webrtc.NewICEUDPMux(nil, conn)}
 	p.transports[o.group] = t
-	api, err := newAPI(t.mux)
+	api, err := newAPI(t.mux, p.opt.profile)
 	fatal("settings", err)
 	t.pc, err = api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{p.id.cert}})
 	fatal("peer connection", err)
