@@ -53,8 +53,6 @@ setup: modules
 
 modules:
 	@$(GO) mod download
-	@$(GO) -C tools mod download
-	@$(GO) -C lab/interop mod download
 .PHONY: modules
 
 bin/testlog: $(wildcard tools/testlog/*.go)

@@ -108,7 +108,8 @@ func (c *Config) check() (faults []error) {
 		if r.DSCP != "standard" && r.DSCP != "original" {
 			bad("mmr.dscp", "%q is neither standard nor original", r.DSCP)
 		}
-		for key, n := range map[string]int{"max_people": r.MaxPeople, "max_meetings": r.MaxMeetings, "max_people_per_meeting": r.PerMeeting} {
+		for key, n := range map[string]int{"max_people": r.MaxPeople, "max_meetings": r.MaxMeetings, "max_people_per_meeting": r.PerMeeting,
+			"loudest": r.Loudest, "floating_audio": r.FloatingAudio} {
 			if n < 0 {
 				bad("mmr."+key, "%d is negative", n)
 			}

@@ -93,6 +93,10 @@ type Router struct {
 	MaxPeople   int      `yaml:"max_people"`
 	MaxMeetings int      `yaml:"max_meetings"`
 	PerMeeting  int      `yaml:"max_people_per_meeting"`
+	// Loudest is how many speakers everybody hears, 3 by default; FloatingAudio how many of them may have
+	// no picture in view, as many by default.
+	Loudest       int `yaml:"loudest"`
+	FloatingAudio int `yaml:"floating_audio"`
 }
 
 // Admin is the loopback listener with metrics, profiles and debug pages. Empty: none.

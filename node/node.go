@@ -20,7 +20,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"parley/core/meeting"
@@ -47,9 +46,6 @@ type Deps struct {
 	// Plane adjusts the media plane before it is made: tests and benches only.
 	Plane func(*mmr.PlaneConfig)
 }
-
-// drainFor bounds how long a stopping node waits for requests under way.
-const drainFor = 5 * time.Second
 
 // Node is one process's parts, bound and ready to run.
 type Node struct {
@@ -318,7 +314,10 @@ func (n *Node) openRouters(context.Context) error {
 			ID: r.ID, Zone: r.Zone, URL: at, Build: n.deps.Build, Plane: n.plane, Bus: n.bus,
 			Verifier: n.keys.verifier, ZoneKey: n.keys.zones[r.Zone],
 			MaxPeople: r.MaxPeople, MaxMeetings: r.MaxMeetings,
-			Meeting: meeting.Config{MaxPeople: r.PerMeeting}, Log: n.log,
+			Meeting: meeting.Config{
+				MaxPeople: r.PerMeeting, Loudest: r.Loudest, FloatingAudio: cmp.Or(r.FloatingAudio, r.Loudest),
+			},
+			Log: n.log,
 		})
 		if err != nil {
 			return err
@@ -389,51 +388,4 @@ func (n *Node) Addrs() (https, http, media netip.AddrPort) {
 		media = n.plane.Addr()
 	}
 	return of(n.https), of(n.http), media
-}
-
-// Run serves until ctx ends or a part fails, then drains: the front stops accepting, routers say goodbye,
-// and it returns when everything it started has ended.
-func (n *Node) Run(ctx context.Context) error {
-	defer n.Close()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-
-	// Three circles, left from the outside in: the front; the parts; what parts need to say goodbye.
-	var parts, floor sync.WaitGroup
-	partsCtx, endParts := context.WithCancel(context.WithoutCancel(ctx))
-	defer endParts()
-	floorCtx, endFloor := context.WithCancel(context.WithoutCancel(ctx))
-	defer endFloor()
-	start := func(wg *sync.WaitGroup, ctx context.Context, name string, run func(context.Context) error) {
-		wg.Go(func() {
-			if err := run(ctx); err != nil {
-				cancel(fmt.Errorf("%s: %w", name, err))
-			}
-		})
-	}
-	if n.plane != nil {
-		start(&floor, floorCtx, "media plane", n.plane.Run)
-	}
-	if n.web != nil {
-		start(&floor, floorCtx, "web", n.web.Run)
-	}
-	for _, z := range n.zones {
-		start(&parts, partsCtx, "zone", z.Run)
-	}
-	for _, r := range n.routers {
-		start(&parts, partsCtx, "mmr", r.Run)
-	}
-	front := n.serve(cancel)
-
-	<-ctx.Done()
-	front.stopAccepting(drainFor)
-	endParts()
-	parts.Wait()
-	front.wait()
-	endFloor()
-	floor.Wait()
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
 }

@@ -22,6 +22,9 @@ type UpConfig struct {
 	Zones     []string // "main" by default
 	Admin     string   // loopback address of metrics and debug pages; none by default
 	Site      string   // public base URL; default: whatever name people use
+
+	// Limits of the routers, see Router.
+	MaxPeople, MaxMeetings, PerMeeting, Loudest int
 }
 
 // Config is the node config of `parley up`.
@@ -47,7 +50,10 @@ func (u UpConfig) Config() Config {
 		Listen: Listen{HTTPS: u.HTTPS, HTTP: u.HTTP},
 		Admin:  Admin{Listen: u.Admin},
 		Web:    &Web{},
-		Router: &Router{Media: u.Media, Advertise: u.Advertise},
+		Router: &Router{
+			Media: u.Media, Advertise: u.Advertise,
+			MaxPeople: u.MaxPeople, MaxMeetings: u.MaxMeetings, PerMeeting: u.PerMeeting, Loudest: u.Loudest,
+		},
 	}
 }
 

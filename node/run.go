@@ -1,0 +1,59 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// drainFor bounds how long a stopping node waits for requests under way.
+const drainFor = 5 * time.Second
+
+// Run serves until ctx ends or a part fails, then drains: the front stops accepting, routers say goodbye,
+// and it returns when everything it started has ended.
+func (n *Node) Run(ctx context.Context) error {
+	defer n.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	// Three circles, left from the outside in: the front; the parts; what parts need to say goodbye.
+	var parts, floor sync.WaitGroup
+	partsCtx, endParts := context.WithCancel(context.WithoutCancel(ctx))
+	defer endParts()
+	floorCtx, endFloor := context.WithCancel(context.WithoutCancel(ctx))
+	defer endFloor()
+	start := func(wg *sync.WaitGroup, ctx context.Context, name string, run func(context.Context) error) {
+		wg.Go(func() {
+			if err := run(ctx); err != nil {
+				cancel(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	if n.plane != nil {
+		start(&floor, floorCtx, "media plane", n.plane.Run)
+	}
+	if n.web != nil {
+		start(&floor, floorCtx, "web", n.web.Run)
+	}
+	for _, z := range n.zones {
+		start(&parts, partsCtx, "zone", z.Run)
+	}
+	for _, r := range n.routers {
+		start(&parts, partsCtx, "mmr", r.Run)
+	}
+	front := n.serve(cancel)
+
+	<-ctx.Done()
+	front.stopAccepting(drainFor)
+	endParts()
+	parts.Wait()
+	front.wait()
+	endFloor()
+	floor.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
