@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // site is one running `parley up`, shared by all tests; each has a meeting of its own. Immutable.
@@ -39,6 +41,9 @@ var theSite *site
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code, err := withSite(m)
+	if err == nil && code == 0 {
+		err = goleak.Find()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "interop:", err)
 		code = 1
