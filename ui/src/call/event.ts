@@ -106,4 +106,6 @@ export type Effect =
 	| { do: "need_content" }
 	| { do: "remember"; name?: string; device?: { kind: DeviceKind; id: string } }
 	| { do: "resync" }
+	/** The meeting is over for this person: everything is closed. */
+	| { do: "over" }
 	| { do: "expire"; what: "notice" | "reaction"; id: number; after: number };

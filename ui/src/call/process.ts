@@ -17,7 +17,7 @@ export function onProcess(s: CallState, e: ProcessEvent, now: number): Step {
 			return e.resumed && s.stage === "in" ? note(next, "back", {}, now) : [next, []];
 		}
 		case "process_failed":
-			return over(s, (e.code || "no_path") as OverCode, e.text, e.tried, []);
+			return over(s, (e.code || "no_path") as OverCode, e.text, e.tried, [{ do: "over" }]);
 		case "control_lost":
 			return s.stage === "in" ? [{ ...s, stage: "reconnecting" }, []] : [s, []];
 		case "report": {

@@ -106,6 +106,8 @@ export function reduce(s: CallState, e: CallEvent, now: number): Step {
 function onUser(s: CallState, e: UserEvent, now: number): Step {
 	switch (e.is) {
 		case "open_lobby": {
+			// The page of a call under way is its lobby's too: a reload comes back through it.
+			if (s.stage !== "idle" && s.stage !== "over" && s.stage !== "lobby") return [s, []];
 			const fresh = fromIdle(s);
 			const audio: SourceMine = { ...s.mine.audio, wanted: e.wishes.audio ?? true, muted: e.wishes.muted ?? false };
 			const video: SourceMine = { ...s.mine.video, wanted: e.wishes.video ?? true };

@@ -16,7 +16,7 @@ const contentBps = 3_000_000;
 
 /** A transport that receives nothing for this long is lost: the router reports every 500 ms. */
 const silentFor = 2500;
-const lookEvery = 1000;
+const lookEvery = 700;
 
 export class Peer {
 	readonly table: OfferTable;
@@ -28,6 +28,7 @@ export class Peer {
 	private readonly watched = new Map<RTCDtlsTransport, Group[]>();
 	private readonly heard = new Map<Group, { bytes: number; at: number }>();
 	private readonly waiting: { group: Group; candidate: Candidate }[] = [];
+	private readonly tuning = new Map<OwnMid, Promise<void>>();
 	private answered = false;
 	private closed = false;
 	private timer: ReturnType<typeof setInterval> | undefined;
@@ -176,20 +177,32 @@ export class Peer {
 		});
 	}
 
-	private async tune(
+	/** Stops and starts an m-line of one encoding without negotiation. */
+	async setActive(mid: OwnMid, active: boolean): Promise<void> {
+		await this.tune(mid, e => {
+			e.active = active;
+		});
+	}
+
+	/** Changes the parameters of a sender, one change after the other. */
+	private tune(
 		mid: OwnMid,
 		change: (e: RTCRtpEncodingParameters, i: number, all: RTCRtpEncodingParameters[]) => void,
 	): Promise<void> {
-		const sender = this.transceivers.get(mid)?.sender;
-		if (!sender || this.closed) return;
-		const p = sender.getParameters();
-		p.encodings.forEach(change);
-		if (mid === "uc") p.degradationPreference = "maintain-resolution";
-		try {
-			await sender.setParameters(p);
-		} catch {
-			// A browser that knows fewer parameters sends with its own.
-		}
+		const next = (this.tuning.get(mid) ?? Promise.resolve()).then(async () => {
+			const sender = this.transceivers.get(mid)?.sender;
+			if (!sender || this.closed) return;
+			const p = sender.getParameters();
+			p.encodings.forEach(change);
+			if (mid === "uc") p.degradationPreference = "maintain-resolution";
+			try {
+				await sender.setParameters(p);
+			} catch {
+				// A browser that knows fewer parameters sends with its own.
+			}
+		});
+		this.tuning.set(mid, next);
+		return next;
 	}
 
 	/** The track that a slot's m-line receives. */

@@ -1,0 +1,124 @@
+// The control channel: one WebSocket, opened with a signed hello, with a heartbeat of its own.
+import { decodeFromRouter, encode, type FromClient, type FromRouter, fits } from "../proto/messages.ts";
+
+export type ControlEvents = {
+	/** The channel stands and the hello is out. */
+	up(): void;
+	message(m: FromRouter): void;
+	/** It could not be opened, broke, or fell silent. Not after close(). */
+	lost(text: string): void;
+};
+
+const pingEvery = 2000;
+/** Nothing at all for this long, with a ping every two seconds: the router is gone. */
+const silentFor = 4500;
+
+export class Control {
+	private readonly ws: WebSocket;
+	private readonly on: ControlEvents;
+	private timer: ReturnType<typeof setInterval> | undefined;
+	private heardAt = 0;
+	private pings = 0;
+	private readonly pinged = new Map<number, number>();
+	private done = false;
+	/** Of the last ping, ms; undefined before the first answer. */
+	rtt: number | undefined;
+
+	constructor(url: string, hello: () => Promise<FromClient>, on: ControlEvents) {
+		this.on = on;
+		this.ws = new WebSocket(url);
+		this.ws.onopen = () => void this.greet(hello);
+		this.ws.onmessage = e => this.receive(e.data);
+		this.ws.onclose = () => this.end("the connection broke");
+		this.ws.onerror = () => this.end("no connection");
+	}
+
+	private async greet(hello: () => Promise<FromClient>): Promise<void> {
+		const m = await hello();
+		if (this.done) return;
+		this.ws.send(encode(m));
+		this.heardAt = performance.now();
+		this.timer = setInterval(() => this.beat(), 500);
+		this.on.up();
+	}
+
+	private receive(data: unknown): void {
+		if (this.done || typeof data !== "string") return;
+		this.heardAt = performance.now();
+		let m: ReturnType<typeof decodeFromRouter>;
+		try {
+			m = decodeFromRouter(data);
+		} catch {
+			return; // malformed: nothing can be made of it
+		}
+		switch (m.t) {
+			case "unknown":
+				this.send({ t: "error", code: "unsupported", text: "unknown message", re: m.type });
+				return;
+			case "ping":
+				this.send({ t: "pong", n: m.n });
+				return;
+			case "pong": {
+				const at = this.pinged.get(m.n);
+				if (at !== undefined) this.rtt = performance.now() - at;
+				this.pinged.delete(m.n);
+				return;
+			}
+			default:
+				this.on.message(m);
+		}
+	}
+
+	private beat(): void {
+		const now = performance.now();
+		if (now - this.heardAt >= silentFor) this.end("the server fell silent");
+		else if (now - this.lastPing >= pingEvery) this.ask();
+	}
+
+	private lastPing = 0;
+
+	/** Sends a ping now: somebody doubts that the router lives. */
+	ask(): void {
+		this.lastPing = performance.now();
+		this.pinged.set(++this.pings, this.lastPing);
+		this.pinged.delete(this.pings - 4);
+		this.send({ t: "ping", n: this.pings });
+	}
+
+	/** How long the router has been silent, ms. */
+	get silence(): number {
+		return this.heardAt === 0 ? 0 : performance.now() - this.heardAt;
+	}
+
+	send(m: FromClient): void {
+		if (this.done || this.ws.readyState !== WebSocket.OPEN) return;
+		const text = encode(m);
+		if (fits(text)) this.ws.send(text);
+	}
+
+	/** Gives the channel up as lost. */
+	end(text: string): void {
+		if (this.done) return;
+		this.close();
+		this.on.lost(text);
+	}
+
+	/** Says goodbye, where the person leaves, and closes. */
+	leave(): void {
+		this.send({ t: "bye", code: "left" });
+		this.close();
+	}
+
+	close(): void {
+		this.done = true;
+		clearInterval(this.timer);
+		this.ws.close(1000);
+	}
+}
+
+/** The address of a router's control channel. */
+export function controlURL(base: string, page: string): string {
+	const url = new URL(`${base.replace(/\/$/, "")}/control`, page);
+	url.protocol = url.protocol === "http:" || url.protocol === "ws:" ? "ws:" : "wss:";
+	return url.toString();
+}

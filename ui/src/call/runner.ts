@@ -1,0 +1,153 @@
+// Does what the reducer and the connection process want done, and tells them what came of it. The only
+// place where the call touches the network, the devices and the clock.
+import { Capture } from "../media/capture.ts";
+import { listDevices } from "../media/devices.ts";
+import { Meter } from "../media/levels.ts";
+import { actionsFor } from "./actions.ts";
+import type { Effect } from "./event.ts";
+import { ongoing, preferences, remember, setOngoing } from "./memory.ts";
+import { Session, type SessionOptions } from "./session.ts";
+import { createStore, type Store } from "./store.ts";
+import type { Call } from "./useCall.ts";
+
+export type RunningCall = Call & {
+	store: Store;
+	/** The session under way, for tests and the console. */
+	session(): Session | undefined;
+	/** Goes back into the call of this tab, after a reload; false where there was none for this number. */
+	resume(number?: string): boolean;
+};
+
+export type CallOptions = SessionOptions;
+
+/** Loud enough to be speech, for the hint that one is muted. */
+const speechLevel = 0.55;
+const hintAfter = 8;
+
+export function createCall(options: CallOptions = {}): RunningCall {
+	let session: Session | undefined;
+	const meter = new Meter();
+	let loud = 0;
+
+	const capture = new Capture({
+		opened(kind, stream, size) {
+			store.dispatch({ is: "captured", kind, stream, ...size });
+			if (!store.get().mine[kind].on) return; // it was not wanted any more
+			session?.plane?.publish(kind, stream);
+			if (kind === "audio") meter.watch(stream, heard);
+			run({ do: "list_devices" }); // with permission, devices have names
+		},
+		failed: (kind, problem) => store.dispatch({ is: "capture_failed", kind, problem }),
+		ended: kind => store.dispatch({ is: "capture_ended", kind }),
+	});
+
+	function heard(level: number): void {
+		const { audio } = store.get().mine;
+		store.dispatch({ is: "level", level: audio.muted ? 0 : level });
+		loud = audio.muted && level > speechLevel ? loud + 1 : 0;
+		if (loud === hintAfter && store.get().stage === "in") store.dispatch({ is: "talking_muted" });
+	}
+
+	function endSession(leaving: boolean): void {
+		const old = session;
+		session = undefined;
+		old?.end(leaving);
+		setOngoing(undefined);
+	}
+
+	function run(e: Effect): void {
+		switch (e.do) {
+			case "start":
+				endSession(false);
+				session = new Session(e.target, e.name, options, store, capture);
+				return;
+			case "leave":
+				endSession(true);
+				return;
+			case "send":
+				session?.send(e.message);
+				return;
+			case "capture":
+				void capture.open(e.kind, e.device);
+				return;
+			case "release":
+				capture.release(e.kind);
+				session?.plane?.publish(e.kind, undefined);
+				if (e.kind === "audio") meter.stop();
+				return;
+			case "mute":
+				capture.mute(e.muted);
+				return;
+			case "map":
+				session?.plane?.map(e.changes);
+				return;
+			case "layers":
+				session?.plane?.want(e.kind, e.rids);
+				return;
+			case "output":
+				session?.plane?.output(e.device);
+				return;
+			case "list_devices":
+				void listDevices().then(d => store.dispatch({ is: "devices", ...d }));
+				return;
+			case "need_content":
+				session?.tell({ is: "need_content" });
+				return;
+			case "remember":
+				remember({
+					...(e.name === undefined ? {} : { name: e.name }),
+					...(e.device ? { chosen: { [e.device.kind]: e.device.id } } : {}),
+				});
+				return;
+			case "resync":
+				session?.reopen("a message of the server was missed");
+				return;
+			case "over":
+				endSession(false);
+				return;
+			case "expire":
+				setTimeout(() => store.dispatch({ is: "expired", what: e.what, id: e.id }), e.after);
+				return;
+			default:
+				e satisfies never;
+		}
+	}
+
+	const store = createStore(run);
+	const actions = actionsFor(store.dispatch);
+	const p = preferences();
+	store.dispatch({ is: "remembered", name: p.name, chosen: p.chosen });
+	if (typeof navigator !== "undefined") {
+		navigator.mediaDevices?.addEventListener?.("devicechange", () => run({ do: "list_devices" }));
+	}
+	if (typeof window !== "undefined") {
+		window.addEventListener("online", () => session?.tell({ is: "network_changed" }));
+	}
+
+	// What a reload needs to come back is written down as it changes.
+	let written = "";
+	store.subscribe(() => {
+		const s = store.get();
+		if (!session || !s.target || (s.stage !== "in" && s.stage !== "reconnecting")) return;
+		const { audio, video } = s.mine;
+		const now = { target: s.target, name: s.name, audio: audio.wanted, muted: audio.muted, video: video.wanted };
+		const text = JSON.stringify(now);
+		if (text === written) return;
+		written = text;
+		setOngoing(now);
+	});
+
+	return {
+		store,
+		actions,
+		session: () => session,
+		resume(number) {
+			const c = ongoing();
+			if (!c || (number !== undefined && c.target.number !== number)) return false;
+			const wishes = { audio: c.audio, muted: c.muted, video: c.video };
+			store.dispatch({ is: "open_lobby", target: c.target, wishes });
+			store.dispatch({ is: "join", name: c.name });
+			return true;
+		},
+	};
+}

@@ -1,0 +1,168 @@
+// The media plane of one call: what is sent over which transport, and what arrives in which slot.
+import { groupName } from "../proto/ids.ts";
+import {
+	type Candidate,
+	type Credentials,
+	Group,
+	Kind,
+	type Mapping,
+	RIDs,
+	type Rung,
+	type Slot,
+} from "../proto/messages.gen.ts";
+import { Lanes, type StartTransport } from "./lanes.ts";
+import type { OwnMid, Peer } from "./peer.ts";
+import { type SlotEvents, Slots } from "./slots.ts";
+import { Measure, type Measured } from "./stats.ts";
+
+export type PlaneEvents = SlotEvents & {
+	up(attempt: number): void;
+	failed(attempt: number, text: string): void;
+	lost(attempt: number, text: string): void;
+	path(group: "audio" | "video" | "content", rung: Rung | undefined): void;
+	answered(twcc: Group[]): void;
+};
+
+const midsOf: Record<Group, readonly OwnMid[]> = { 0: ["ua"], 1: ["uv"], 2: ["uc", "uca"] };
+
+export class Plane {
+	private readonly on: PlaneEvents;
+	private readonly oneGroup: boolean;
+	private readonly lanes: Lanes;
+	private readonly slots: Slots;
+	private readonly measure = new Measure();
+	private readonly tracks = new Map<OwnMid, MediaStreamTrack>();
+	private readonly inUse = new Map<Group, Peer>();
+	private readonly rungs = new Map<Group, Rung>();
+	private layers: readonly string[] = RIDs;
+	private contentWanted = true;
+
+	constructor(certificate: RTCCertificate, oneGroup: boolean, on: PlaneEvents) {
+		this.on = on;
+		this.oneGroup = oneGroup;
+		this.slots = new Slots(on);
+		this.lanes = new Lanes(certificate, oneGroup, {
+			up: a => on.up(a),
+			failed: (a, text) => on.failed(a, text),
+			lost: (a, text) => on.lost(a, text),
+			answered: twcc => on.answered(twcc),
+			use: (group, peer, rung) => this.use(group, peer, rung),
+		});
+	}
+
+	know(set: readonly Credentials[]): void {
+		this.lanes.know(set);
+	}
+
+	hold(): void {
+		this.lanes.hold();
+	}
+
+	welcome(slots: readonly Slot[]): void {
+		this.slots.table(slots);
+		this.lanes.welcome(slots);
+	}
+
+	start(a: StartTransport & { candidates: readonly Candidate[] }): void {
+		this.lanes.start(a);
+	}
+
+	/** A group's media moves to this attempt. */
+	take(attempt: number): void {
+		this.lanes.use(attempt);
+	}
+
+	close(attempt: number): void {
+		this.lanes.close(attempt);
+	}
+
+	private use(group: Group, peer: Peer | undefined, rung: Rung | undefined): void {
+		const moved: Group[] = this.oneGroup ? [Group.Audio, Group.Video, Group.Content] : [group];
+		for (const g of moved) {
+			const old = this.inUse.get(g);
+			if (peer) this.inUse.set(g, peer);
+			else this.inUse.delete(g);
+			if (rung) this.rungs.set(g, rung);
+			else this.rungs.delete(g);
+			this.slots.use(g, peer);
+			for (const mid of midsOf[g]) {
+				if (old && old !== peer) void old.send(mid, null);
+				void this.put(mid);
+			}
+			this.on.path(groupName(g), rung);
+		}
+	}
+
+	/** Puts what is to be sent onto its m-line. */
+	private async put(mid: OwnMid): Promise<void> {
+		const group = mid === "ua" ? Group.Audio : mid === "uv" ? Group.Video : Group.Content;
+		const peer = this.inUse.get(group);
+		if (!peer) return;
+		const track = this.tracks.get(mid) ?? null;
+		if (track && mid === "uv") await peer.setLayers(this.layers, track.getSettings().height ?? 0);
+		await peer.send(mid, track);
+	}
+
+	/** Sends the tracks of a stream as a kind, or stops sending it. */
+	publish(kind: "audio" | "video" | "content", stream: MediaStream | undefined): void {
+		const set = (mid: OwnMid, track: MediaStreamTrack | undefined) => {
+			if (track) this.tracks.set(mid, track);
+			else this.tracks.delete(mid);
+			void this.put(mid);
+		};
+		switch (kind) {
+			case "audio":
+				set("ua", stream?.getAudioTracks()[0]);
+				return;
+			case "video":
+				this.layers = RIDs; // all that is announced, until the router says what is watched
+				set("uv", stream?.getVideoTracks()[0]);
+				return;
+			case "content":
+				this.contentWanted = true;
+				set("uc", stream?.getVideoTracks()[0]);
+				set("uca", stream?.getAudioTracks()[0]);
+				return;
+		}
+	}
+
+	/** Which layers of a source anybody watches. */
+	want(kind: Kind, rids: readonly string[]): void {
+		if (kind === Kind.Video) {
+			this.layers = rids;
+			void this.put("uv");
+		} else if (kind === Kind.Content && this.contentWanted !== rids.length > 0) {
+			this.contentWanted = rids.length > 0;
+			void this.inUse.get(Group.Content)?.setActive("uc", this.contentWanted);
+		}
+	}
+
+	map(changes: readonly Mapping[]): void {
+		this.slots.map(changes);
+	}
+
+	output(device: string): void {
+		this.slots.output(device);
+	}
+
+	get silence(): number {
+		return this.lanes.silence;
+	}
+
+	stats(): Promise<Measured> {
+		return this.measure.take(this.lanes.active(), kind =>
+			this.rungs.get(kind === Kind.Audio ? Group.Audio : kind === Kind.Video ? Group.Video : Group.Content),
+		);
+	}
+
+	/** The connections in use, for tests and the console. */
+	peers(): Peer[] {
+		return this.lanes.active();
+	}
+
+	end(): void {
+		this.lanes.end();
+		this.slots.clear();
+		this.tracks.clear();
+	}
+}
