@@ -1,6 +1,7 @@
 package join
 
 import (
+	"strings"
 	"testing"
 
 	"parley/wire/proto"
@@ -318,6 +319,28 @@ func TestNoControllerAnswersTakesFirstTunnelWellBefore5500ms(t *testing.T) {
 	w.record("tunnel")
 }
 
+// TestTunnelThatComesUpAfterAControllerIsNotTaken: the direct way is known to work by then.
+func TestTunnelThatComesUpAfterAControllerIsNotTaken(t *testing.T) {
+	zones := []proto.Zone{zoneOf("a", 100, 0), zoneOf("b", 0, 0)}
+	w := newWorld(t, Config{}, zones...)
+	clear(w.udp)
+	w.rtt["https://a/a"] = 250 // its first answer takes 750 ms
+	delete(w.rtt, "https://b/a")
+	w.lookup = func(int) (Event, float64) {
+		e := w.answer(zones)
+		e.Answer.Tunnels = []string{"https://t1"}
+		return e, 60
+	}
+	w.tunnels["https://t1"] = 200
+	w.run(4000)
+	w.wantState(In)
+	if o, _ := first[OpenControl](w); o.Via != "" {
+		t.Errorf("control via %q though a controller answered without", o.Via)
+	}
+	w.wantWhy("tunnel", "https://t1", "another path was faster")
+	w.record("tunnel-late")
+}
+
 func TestNoControllerAnswersButTheOfferedRouterDoes(t *testing.T) {
 	zones := []proto.Zone{zoneOf("a", 0, 0)}
 	w := newWorld(t, Config{}, zones...)
@@ -357,4 +380,29 @@ func TestLeave(t *testing.T) {
 		t.Errorf("still wants to wake")
 	}
 	w.record("leave")
+}
+
+// TestPage: a page sends no probes and leaves the choice of a rung to its browser: what it can't do is answered
+// with a failure, which costs nothing.
+func TestPage(t *testing.T) {
+	w := newWorld(t, Config{NoProbes: true, Rungs: []proto.Rung{proto.UDP8801, proto.TCP8801}, LastRung: proto.TCP8801}, zoneOf("a", 0, 0), zoneOf("b", 0, 0))
+	w.media = func(s StartTransport) (Event, float64) {
+		if s.Rung == proto.TCP8801 {
+			return TransportFailed{Attempt: s.Attempt, Text: "not here"}, 0
+		}
+		return TransportUp{s.Attempt}, 60
+	}
+	w.run(5000)
+	w.wantState(In)
+	if p, _ := find[Probe](w); len(p) != 0 {
+		t.Errorf("%d probes asked of a page", len(p))
+	}
+	w.wantWhy("Content runs over UDP 8801.")
+	w.wantWhy("audio over tcp-8801", "not here")
+	for _, s := range w.m.Explain().Summary {
+		if strings.Contains(s, "blocked") {
+			t.Errorf("the report says %q", s)
+		}
+	}
+	w.record("page")
 }

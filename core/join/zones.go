@@ -185,6 +185,9 @@ func (m *Mind) handlePingDone(now time.Time, e PingDone) {
 	c.load, c.failed = e.Load, false
 	if m.zones.firstAt.IsZero() {
 		m.zones.firstAt = now
+		if m.zones.tunnelsOut != nil {
+			m.stopTunnels(now, "") // what was measured without one must not be thrown away
+		}
 	}
 	if m.zones.thirdAt.IsZero() && m.nAnswered() >= 3 {
 		m.zones.thirdAt = now

@@ -16,45 +16,61 @@ export function report(m: Mind): Report {
 	return { state: m.state, summary: summary(m), attempts: m.record.map(a => ({ ...a })) };
 }
 
+/** One sentence of the summary: the key chooses the words, the values go into them. */
+export type Fact =
+	| { key: "best_zone"; values: { zone: string; ms: number } }
+	| { key: "no_controller"; values: Record<string, never> }
+	| { key: "home_zone"; values: { zone: string } }
+	| { key: "tunnel"; values: { url: string } }
+	| { key: "udp_blocked"; values: { probes: number; transports: number } }
+	| { key: "small_datagrams"; values: Record<string, never> }
+	| { key: "path"; values: { group: GroupName; rung: Rung } }
+	| { key: "no_path"; values: { group: GroupName } };
+
+type GroupName = ReturnType<typeof groupName>;
+
 function summary(m: Mind): string[] {
-	const out: string[] = [];
-	if (m.state === "over" && m.failure !== undefined && m.failure.text !== "") {
-		out.push(m.failure.text);
-	}
+	const why = m.state === "over" ? (m.failure?.text ?? "") : "";
+	const sentences = facts(m).map(sentence);
+	return why === "" ? sentences : [why, ...sentences];
+}
+
+/** What a person can act on. */
+export function facts(m: Mind): Fact[] {
+	const out: Fact[] = [];
 	const { chosen, list, open, via } = m.zones;
 	const best = findZone(m, chosen);
 	if (best !== undefined) {
-		out.push(`The best meeting zone is ${nameOf(best)}, ${rounded(zoneRTT(best))} ms away.`);
+		out.push({ key: "best_zone", values: { zone: nameOf(best), ms: zoneRTT(best) } });
 	} else if (m.lookup.answeredAt !== undefined && !open && nAnswered(m) === 0 && list.length > 0) {
-		out.push("No zone controller answered over HTTPS.");
+		out.push({ key: "no_controller", values: {} });
 	}
 	if (m.grant !== undefined && chosen !== "" && m.grant.zone !== chosen) {
 		const home = findZone(m, m.grant.zone);
-		out.push(`The meeting runs in zone ${home ? nameOf(home) : m.grant.zone}, so everybody meets there.`);
+		out.push({ key: "home_zone", values: { zone: home ? nameOf(home) : m.grant.zone } });
 	}
 	if (via !== "") {
-		out.push(`Servers are reached through the tunnel ${via}.`);
+		out.push({ key: "tunnel", values: { url: via } });
 	}
-	return [...out, ...udpSummary(m), ...pathSummary(m)];
+	return [...out, ...udpFacts(m), ...pathFacts(m)];
 }
 
-function pathSummary(m: Mind): string[] {
-	const out: string[] = [];
+function pathFacts(m: Mind): Fact[] {
+	const out: Fact[] = [];
 	for (const g of groups) {
 		const l = m.lanes[g];
-		const name = groupName(g);
-		const title = name.charAt(0).toUpperCase() + name.slice(1);
+		const group = groupName(g);
 		if (l.inUse !== undefined) {
-			out.push(`${title} runs over ${rungName(l.inUse.rung)}.`);
+			out.push({ key: "path", values: { group, rung: l.inUse.rung } });
 		} else if (l.wanted && (m.state === "in" || m.state === "over")) {
-			out.push(`${title} has no path.`);
+			out.push({ key: "no_path", values: { group } });
 		}
 	}
 	return out;
 }
 
 /** What probes and transports together tell of UDP. A probe that was not waited for tells nothing. */
-function udpSummary(m: Mind): string[] {
+function udpFacts(m: Mind): Fact[] {
 	if (m.zones.open) {
 		return [];
 	}
@@ -64,14 +80,40 @@ function udpSummary(m: Mind): string[] {
 	const down = transports.filter(a => a.outcome === "lost").length;
 	const up = transports.some(a => a.outcome === "won");
 	const allDead = probes.length > 0 && probes.every(p => p.dead);
-	const out: string[] = [];
+	const out: Fact[] = [];
 	if (!up && answered.length === 0 && (allDead || down > 0)) {
-		out.push(`UDP 8801 seems to be blocked: none of ${probes.length} probes and ${down} transports was answered.`);
+		out.push({ key: "udp_blocked", values: { probes: probes.length, transports: down } });
 	}
 	if (answered.some(p => !p.padded)) {
-		out.push("Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments.");
+		out.push({ key: "small_datagrams", values: {} });
 	}
 	return out;
+}
+
+/** The words of the report that is the same in Go. A page that speaks other languages has its own. */
+function sentence({ key, values: v }: Fact): string {
+	switch (key) {
+		case "best_zone":
+			return `The best meeting zone is ${v.zone}, ${rounded(v.ms)} ms away.`;
+		case "no_controller":
+			return "No zone controller answered over HTTPS.";
+		case "home_zone":
+			return `The meeting runs in zone ${v.zone}, so everybody meets there.`;
+		case "tunnel":
+			return `Servers are reached through the tunnel ${v.url}.`;
+		case "udp_blocked":
+			return `UDP 8801 seems to be blocked: none of ${v.probes} probes and ${v.transports} transports was answered.`;
+		case "small_datagrams":
+			return "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments.";
+		case "path":
+			return `${title(v.group)} runs over ${rungName(v.rung)}.`;
+		case "no_path":
+			return `${title(v.group)} has no path.`;
+	}
+}
+
+function title(name: string): string {
+	return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
 const maxTried = 24;

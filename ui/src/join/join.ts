@@ -22,7 +22,7 @@ import { type Grant, Rung } from "../proto/messages.gen.ts";
 import type { JoinAction } from "./actions.ts";
 import { millisecond, type Nanos, second } from "./clock.ts";
 import type { JoinEvent } from "./events.ts";
-import { type Report, report } from "./explain.ts";
+import { type Fact, facts, type Report, report } from "./explain.ts";
 import { advanceLookup, handleLookupDone, handleLookupFailed, handleStart, newLookup, serverTime } from "./lookup.ts";
 import * as media from "./media.ts";
 import { type Config, type FullConfig, type Mind, type Reason, type State, seeking, stateOf } from "./mind.ts";
@@ -33,7 +33,7 @@ import * as zones from "./zones.ts";
 
 export type { ActionOf, JoinAction, Phase } from "./actions.ts";
 export { type EventOf, type JoinEvent, notHere } from "./events.ts";
-export { attemptLine, type Report } from "./explain.ts";
+export { attemptLine, type Fact, type Report } from "./explain.ts";
 export type { Attempt, Config, Outcome, Reason, State } from "./mind.ts";
 
 /**
@@ -105,6 +105,11 @@ export class Join {
 	/** The record so far. */
 	explain(): Report {
 		return report(this.#m);
+	}
+
+	/** The summary of the record as facts, for a page that has words of its own for each. */
+	facts(): Fact[] {
+		return facts(this.#m);
 	}
 
 	#nanos(now: number): Nanos {

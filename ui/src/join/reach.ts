@@ -447,7 +447,7 @@ export function fail(m: Mind, now: Nanos, code: Code | undefined, text: string, 
 	const lines = refused ? [] : tried(m);
 	m.failure = {
 		do: "failed",
-		code,
+		code: code || undefined,
 		text: text || `Refused: ${code ?? ""}.`,
 		refused: some(refused),
 		tried: lines.length > 0 ? lines : undefined,

@@ -235,7 +235,12 @@ export function handlePingDone(m: Mind, now: Nanos, e: EventOf<"ping_done">): vo
 	}
 	c.load = e.load ?? 0;
 	c.failed = false;
-	m.zones.firstAt ??= now;
+	if (m.zones.firstAt === undefined) {
+		m.zones.firstAt = now;
+		if (m.zones.tunnelsOut !== undefined) {
+			stopTunnels(m, now, ""); // what was measured without one must not be thrown away
+		}
+	}
 	if (m.zones.thirdAt === undefined && nAnswered(m) >= 3) {
 		m.zones.thirdAt = now;
 	}
@@ -405,7 +410,7 @@ function choose(m: Mind, now: Nanos): Zone | undefined {
 function decide(m: Mind, now: Nanos): void {
 	const z = choose(m, now);
 	if (z === undefined) {
-		return;
+		throw new Error("join: decides although no zone has answered");
 	}
 	m.zones.chosen = z.offer.id;
 	stopMeasuring(m, now, z);
