@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -150,7 +149,7 @@ func TestControlMessagesWithRandomFieldsHurtNobody(t *testing.T) {
 				if l.Ended() {
 					l = s.Say(home, s.Hello(home))
 					if got := l.outcome(); got != "welcome" {
-						t.Fatal(fmt.Sprintf("after message %d (%s): %s", i, b, got))
+						t.Fatalf("after message %d (%s): %s", i, b, got)
 					}
 				}
 			}

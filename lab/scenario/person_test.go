@@ -33,7 +33,6 @@ type talk struct {
 	sound, picture bool
 	nSound, nVideo int
 	wantKey        bool
-	frameLen       int
 }
 
 const (
@@ -135,9 +134,8 @@ type stream struct {
 // option changes what a person brings.
 type option func(*person, *client.Config)
 
-// speaks brings a microphone, shows a camera, performs brings both.
-func speaks(p *person, c *client.Config) { c.Publish = &talk{name: p.name, sound: true} }
-func shows(p *person, c *client.Config)  { c.Publish = &talk{name: p.name, picture: true} }
+// shows brings a camera, performs a microphone too, shares a screen; hosts is the meeting's host.
+func shows(p *person, c *client.Config) { c.Publish = &talk{name: p.name, picture: true} }
 func performs(p *person, c *client.Config) {
 	c.Publish = &talk{name: p.name, sound: true, picture: true}
 }
