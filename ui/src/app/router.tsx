@@ -21,13 +21,24 @@ import { localPath } from "./localPath.ts";
 
 type Context = { client: QueryClient };
 
-const root = createRootRouteWithContext<Context>()({ component: Outlet });
+const root = createRootRouteWithContext<Context>()({
+	component: Outlet,
+	notFoundComponent: () => (
+		<SiteFrame>
+			<NotFoundPage />
+		</SiteFrame>
+	),
+});
 
 // The site proper: all pages with its head. A call has the window to itself.
 const site = createRoute({
 	getParentRoute: () => root,
 	id: "site",
-	component: SiteFrame,
+	component: () => (
+		<SiteFrame>
+			<Outlet />
+		</SiteFrame>
+	),
 	loader: ({ context }) => void context.client.prefetchQuery(sessionQuery),
 });
 

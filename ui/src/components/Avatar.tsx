@@ -1,4 +1,5 @@
 import { cx } from "./cx.ts";
+import { Icon } from "./Icon.tsx";
 import { hueOf, initials } from "./initials.ts";
 
 const hues = [
@@ -14,16 +15,17 @@ const hues = [
 
 /** A person without a picture: initials on a colour that stays the same for the name. */
 export function Avatar({ name, className }: { name: string; className?: string }) {
+	const letters = initials(name);
 	return (
 		<span
 			aria-hidden="true"
 			className={cx(
 				"inline-flex size-9 shrink-0 select-none items-center justify-center rounded-full font-semibold text-sm",
-				hues[hueOf(name, hues.length)],
+				letters ? hues[hueOf(name, hues.length)] : "bg-press text-muted",
 				className,
 			)}
 		>
-			{initials(name)}
+			{letters || <Icon className="size-1/2" name="person" />}
 		</span>
 	);
 }

@@ -18,7 +18,7 @@ const words: Record<DeviceKind, { icon: IconName; label: MessageID; numbered: Me
 export function DeviceChoice() {
 	const canChooseOutput = useCall(s => s.devices.canChooseOutput && s.devices.audioOut.length > 0);
 	return (
-		<div className="grid gap-4 sm:grid-cols-2">
+		<div className="grid gap-4 sm:grid-cols-2 lg:grid-cols-[repeat(auto-fit,minmax(11rem,1fr))]">
 			<div>
 				<DeviceSelect kind="audioIn" />
 				<Level />

@@ -24,7 +24,7 @@ export function Lobby({ number }: { number: string }) {
 	return (
 		<>
 			<header className="mx-auto flex w-full max-w-6xl items-center px-4 py-3 sm:px-8">
-				<Link aria-label={t("site.home")} className="mr-auto rounded-md" to="/">
+				<Link aria-label={t("site.home")} className="mr-auto inline-flex rounded-md" to="/">
 					<Logo />
 				</Link>
 				<PreferencesMenu />
@@ -37,7 +37,7 @@ export function Lobby({ number }: { number: string }) {
 						<DeviceChoice />
 					</div>
 				</section>
-				<div className="min-w-0 max-lg:order-2 lg:mt-2">
+				<div className="min-w-0 max-lg:order-2">
 					<JoinCard name={name} number={number} onName={setTyped} signedIn={Boolean(user)} />
 				</div>
 			</main>

@@ -10,7 +10,7 @@ export function WrongMeeting({ number, onGo }: { number: string; onGo: (number: 
 	return (
 		<>
 			<header className="mx-auto flex w-full max-w-6xl items-center px-4 py-3 sm:px-8">
-				<Link aria-label={t("site.home")} className="mr-auto rounded-md" to="/">
+				<Link aria-label={t("site.home")} className="mr-auto inline-flex rounded-md" to="/">
 					<Logo />
 				</Link>
 				<PreferencesMenu />

@@ -21,7 +21,8 @@ export function AccountMenu({ user }: { user: User }) {
 	return (
 		<Menu
 			trigger={
-				<button aria-label={t("site.account", { name: user.display_name })} className="rounded-full" type="button">
+				<button className="rounded-full" type="button">
+					<span className="sr-only">{t("site.account", { name: user.display_name })}</span>
 					<Avatar name={user.display_name} />
 				</button>
 			}

@@ -21,6 +21,8 @@ export function MeetingItem({ meeting: m, past }: { meeting: MeetingRow; past: b
 	const duration = useDuration();
 	const [open, setOpen] = useState<"invitation" | "delete">();
 	const at = m.start_time ? new Date(m.start_time) : undefined;
+	// The one that is next to do stands out.
+	const soon = !past && at !== undefined && at.getTime() < Date.now() + 15 * 60_000;
 	const close = () => setOpen(undefined);
 	return (
 		<li className="flex flex-wrap items-center gap-x-4 gap-y-3 p-4 sm:px-5">
@@ -37,7 +39,7 @@ export function MeetingItem({ meeting: m, past }: { meeting: MeetingRow; past: b
 				<p className="text-muted text-sm tabular-nums">{showNumber(m.id)}</p>
 			</div>
 			<div className="flex items-center gap-1 max-sm:w-full">
-				<Button className="max-sm:grow" onClick={() => start(m)} tone={past ? "secondary" : "primary"}>
+				<Button className="max-sm:grow" onClick={() => start(m)} tone={soon ? "primary" : "secondary"}>
 					{past ? t("site.meetings.startAgain") : t("site.meetings.start")}
 				</Button>
 				<IconButton icon="copy" label={t("site.meetings.invite")} onClick={() => setOpen("invitation")} />

@@ -1,5 +1,5 @@
-import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
+import { Link, useRouterState } from "@tanstack/react-router";
+import { type ReactNode, useEffect, useRef } from "react";
 import { buttonStyle } from "../components/Button.tsx";
 import { Logo } from "../components/Logo.tsx";
 import { useT } from "../i18n/useT.ts";
@@ -11,7 +11,7 @@ const navLink =
 	"inline-flex min-h-10 items-center rounded-md px-3 font-medium text-muted text-sm hover:bg-hover hover:text-ink aria-[current=page]:text-accent-ink";
 
 /** What stands around every page but a call: the head with the ways to go. */
-export function SiteFrame() {
+export function SiteFrame({ children }: { children: ReactNode }) {
 	const t = useT();
 	const user = useSession().data;
 	const path = useRouterState({ select: s => s.location.pathname });
@@ -31,7 +31,7 @@ export function SiteFrame() {
 				{t("site.skip")}
 			</a>
 			<header className="mx-auto flex w-full max-w-6xl items-center gap-1 px-4 py-3 sm:gap-2 sm:px-8">
-				<Link aria-label={t("site.home")} className="mr-auto rounded-md" to="/">
+				<Link aria-label={t("site.home")} className="mr-auto inline-flex rounded-md" to="/">
 					<Logo />
 				</Link>
 				<nav aria-label={t("site.nav")} className="flex items-center">
@@ -67,7 +67,7 @@ export function SiteFrame() {
 				ref={main}
 				tabIndex={-1}
 			>
-				<Outlet />
+				{children}
 			</main>
 		</>
 	);
