@@ -24,7 +24,16 @@ type upCmd struct {
 	Admin     string   `help:"Loopback address of metrics, profiles and debug pages (default: none)." placeholder:"ADDR"`
 	Site      string   `help:"Public base URL, if people reach this machine by a name of its own." placeholder:"URL"`
 	JSON      bool     `name:"json" help:"Say on one line of JSON what was started."`
-	LogLevel  string   `help:"debug, info, warn or error." default:"warn" enum:"debug,info,warn,error"`
+	routerLimits
+	LogLevel string `help:"debug, info, warn or error." default:"warn" enum:"debug,info,warn,error"`
+}
+
+// routerLimits are how much the routers take on.
+type routerLimits struct {
+	MaxPeople   int `help:"People on each router (default: 1000)." placeholder:"N"`
+	MaxMeetings int `help:"Meetings on each router (default: 200)." placeholder:"N"`
+	PerMeeting  int `name:"max-people-per-meeting" help:"People in one meeting (default: 300)." placeholder:"N"`
+	Loudest     int `help:"Speakers everybody hears (default: 3)." placeholder:"N"`
 }
 
 // Run starts everything and serves until a signal.
@@ -43,6 +52,7 @@ func (c *upCmd) Run(e *env) error {
 	}
 	n, ready, err := node.Up(e.ctx, node.UpConfig{
 		Data: data, HTTPS: c.HTTPS, HTTP: c.HTTP, Media: c.Media, Advertise: c.Advertise, Zones: c.Zones, Admin: c.Admin, Site: c.Site,
+		MaxPeople: c.MaxPeople, MaxMeetings: c.MaxMeetings, PerMeeting: c.PerMeeting, Loudest: c.Loudest,
 	}, node.Deps{UI: ui.Files(), Build: build, Log: log})
 	if err != nil {
 		return err
