@@ -61,3 +61,39 @@ bin/testlog: $(wildcard tools/testlog/*.go)
 ## clean: remove what was built; data stays
 clean:
 	rm -rf bin tests/out ui/dist/app
+
+# The web client. Without Node the Go part builds and tests all the same; the binary then says that it has none.
+NODE := $(shell command -v node)
+UI_FILES := $(shell find ui/src ui/public ui/index.html ui/vite.config.ts -type f ! -name '*.test.*' 2>/dev/null)
+
+.PHONY: ui ui-check dev screenshots
+
+ifdef NODE
+## ui: the web client, into ui/dist/app, which the binary embeds
+ui: ui/dist/app/index.html
+build: ui
+
+ui/dist/app/index.html: $(UI_FILES) ui/node_modules/.package-lock.json
+	npm --prefix ui run --silent build
+
+ui/node_modules/.package-lock.json: ui/package-lock.json
+	PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 PUPPETEER_SKIP_DOWNLOAD=1 npm --prefix ui ci --silent
+	@touch $@
+
+## ui-check: types, format, messages and unit tests of the web client
+ui-check: ui/node_modules/.package-lock.json
+	npm --prefix ui run --silent check
+	npm --prefix ui run --silent test
+check: ui-check
+
+## dev: the web client with hot reload, beside a `make run`
+dev: ui/node_modules/.package-lock.json
+	npm --prefix ui run dev
+
+## screenshots: every screen in each language, light and dark, phone and desktop, into tests/out/screens
+screenshots: ui
+	npm --prefix ui run --silent screens
+else
+ui ui-check:
+	@echo "no Node here: the web client is left out"
+endif

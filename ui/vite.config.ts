@@ -15,6 +15,9 @@ export default defineConfig({
 		// Everything is a file of its own: the content security policy allows neither inline code nor data URLs.
 		assetsInlineLimit: 0,
 		modulePreload: { polyfill: false },
+		chunkSizeWarningLimit: 700,
+		// What others wrote changes seldom: a new version of ours leaves it in the browser's cache.
+		rolldownOptions: { output: { codeSplitting: { groups: [{ name: "vendor", test: /node_modules/ }] } } },
 	},
 	server: {
 		port: 5173,

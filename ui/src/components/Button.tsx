@@ -17,7 +17,7 @@ const tones: Record<ButtonTone, string> = {
 const sizes: Record<ButtonSize, string> = {
 	sm: "min-h-8 gap-1.5 rounded-md px-3 py-1 text-sm",
 	md: "min-h-10 gap-2 rounded-md px-4 py-1.5 text-sm",
-	lg: "min-h-12 gap-2.5 rounded-lg px-6 py-2 text-base",
+	lg: "min-h-12 gap-2.5 rounded-lg px-4 py-2 text-base sm:px-6",
 };
 
 /** How a button looks, for links that should look like one. */

@@ -14,7 +14,7 @@ export function Segmented<T extends string>({ label, value, options, onChange }:
 	return (
 		<ToggleGroup
 			aria-label={label}
-			className="inline-flex rounded-md border border-line bg-sunken p-0.5"
+			className="inline-flex w-fit rounded-md border border-line bg-sunken p-0.5"
 			onValueChange={v => {
 				const next = options.find(o => o.value === v[0]);
 				if (next) onChange(next.value);

@@ -103,7 +103,7 @@ export function MeetingForm({ initial, isNew, busy, faults: refused, problem, on
 			<TextField
 				autoCapitalize="off"
 				autoComplete="off"
-				className="sm:max-w-64"
+				inputClassName="sm:max-w-64"
 				error={fault("passcode")}
 				hint={isNew ? t("site.form.passcodeHintNew") : t("site.form.passcodeHint")}
 				label={t("site.form.passcode")}

@@ -133,7 +133,7 @@ for (const locale of ["en", "fr"]) {
 					await page.setViewportSize(viewport);
 					for (const colorScheme of themes) {
 						await page.emulateMedia({ colorScheme });
-						await page.waitForTimeout(150);
+						await page.waitForTimeout(300);
 						await page.screenshot({ path: join(out, `${s.name}-${locale}-${colorScheme}-${size}.png`) });
 					}
 					const width = await page.evaluate(() => document.documentElement.scrollWidth);
