@@ -161,7 +161,6 @@ export class Peer {
 			e.active = all.length === 1 ? wanted.length > 0 : wanted.includes(layer.rid);
 			e.maxBitrate = Math.min(layer.bps, bitsFor(height / layer.scale));
 			e.scaleResolutionDownBy = all.length === 1 ? 1 : layer.scale;
-			e.networkPriority = "medium";
 		});
 	}
 
@@ -170,6 +169,10 @@ export class Peer {
 		await this.tune("ua", e => {
 			e.networkPriority = "high";
 			e.priority = "high";
+		});
+		// One mark for the whole sender: Chromium takes it from the first encoding and refuses it on others.
+		await this.tune("uv", (e, i) => {
+			if (i === 0) e.networkPriority = "medium";
 		});
 		await this.tune("uc", e => {
 			e.maxBitrate = contentBps;

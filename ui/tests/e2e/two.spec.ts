@@ -1,16 +1,19 @@
-// Two people in two Chromium pages: they see and hear each other, and it is the right person in each tile.
-import { type Browser, chromium, expect, type Page, test } from "@playwright/test";
-import { type Meeting, Server } from "./server.ts";
+// The media of a meeting in real browsers: they see and hear each other, it is the right person in each
+// tile, and what breaks is repaired.
+import { type Browser, expect, test } from "@playwright/test";
+import { camera, enter, idOf, launchChromium, microphone, person, screen, sees, stage, tile } from "./people.ts";
+import { Server } from "./server.ts";
 
 let server: Server;
 let browser: Browser;
 
 test.beforeAll(async () => {
 	server = await Server.start();
-	browser = await chromium.launch({
-		executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
-		args: ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--no-sandbox"],
-	});
+	browser = await launchChromium();
+});
+
+test.afterEach(async () => {
+	for (const c of browser.contexts()) await c.close();
 });
 
 test.afterAll(async () => {
@@ -18,40 +21,159 @@ test.afterAll(async () => {
 	await server?.stop();
 });
 
-async function join(m: Meeting, name: string, query = ""): Promise<Page> {
-	const page = await (await browser.newContext()).newPage();
-	page.on("console", msg => console.log(`${name}: ${msg.text()}`));
-	page.on("pageerror", err => console.log(`${name}: ${err.message}`));
-	await page.goto(await server.page(query));
-	await page.evaluate(
-		({ m, name }) => {
-			const { store, actions } = window.call;
-			actions(store.get()).openLobby({ number: m.number, pwd: m.pwd });
-			actions(store.get()).join?.(name);
-		},
-		{ m, name },
-	);
-	await expect.poll(() => page.evaluate(() => window.call.store.get().stage)).toBe("in");
-	return page;
-}
-
-const self = (page: Page) => page.evaluate(() => window.call.store.get().self ?? 0);
-const frames = (page: Page, source: number) => page.evaluate(s => window.decoded()[s] ?? 0, source);
-
-for (const query of ["", "&one=1"]) {
-	test(`two see each other ${query}`, async () => {
+for (const one of ["0", "1"]) {
+	test(`two see and hear each other over ${one === "1" ? "one transport" : "three transports"}`, async () => {
 		const m = server.meeting();
-		const a = await join(m, "Ada", query);
-		const b = await join(m, "Bo", query);
-		for (const [from, to] of [
-			[a, b],
-			[b, a],
-		] as const) {
-			const source = (await self(from)) * 8 + 1;
-			await expect.poll(() => frames(to, source), { timeout: 15_000 }).toBeGreaterThan(5);
-			const before = await frames(to, source);
-			await expect.poll(() => frames(to, source)).toBeGreaterThan(before + 10);
-			expect(await to.evaluate(s => window.call.store.get().slots.get(s)?.live, source)).toBe(true);
-		}
+		const ada = await person(browser, server, m, "Ada", { one, color: "red" });
+		const bo = await person(browser, server, m, "Bo", { one, color: "blue" });
+		await sees(bo, await camera(ada));
+		await sees(ada, await camera(bo));
+		expect((await tile(bo, await camera(ada))).color).toBe("red");
+		expect((await tile(ada, await camera(bo))).color).toBe("blue");
+		const sound = await microphone(ada);
+		await expect.poll(() => bo.evaluate(s => window.call.store.get().slots.has(s), sound)).toBe(true);
+		await expect
+			.poll(() =>
+				bo.evaluate(() => window.call.store.get().connection.media.find(x => x.kind === 0 && !x.up)?.packets ?? 0),
+			)
+			.toBeGreaterThan(20);
+		expect(await bo.evaluate(() => window.call.store.get().connection.path)).toEqual({
+			audio: "udp-8801",
+			video: "udp-8801",
+			content: "udp-8801",
+		});
 	});
 }
+
+test("a large tile gets 720 lines, a small one the lowest layer, and nobody's layers are not encoded", async () => {
+	const m = server.meeting();
+	const ada = await person(browser, server, m, "Ada", { color: "red" });
+	// One camera alone: two cores encode no more.
+	const bo = await person(browser, server, m, "Bo", {}, { video: false });
+	const source = await camera(ada);
+	const wish = (height: number) =>
+		bo.evaluate(
+			({ source, height }) => window.call.actions(window.call.store.get()).setLayout?.([{ source, height }]),
+			{ source, height },
+		);
+	await wish(720);
+	await expect.poll(async () => (await tile(bo, source)).height).toBe(720);
+	await wish(160);
+	await expect.poll(async () => (await tile(bo, source)).height).toBe(180);
+	await expect
+		.poll(async () =>
+			Object.entries(await ada.evaluate(() => window.layers()))
+				.filter(([, l]) => l.active)
+				.map(([r]) => r),
+		)
+		.toEqual(["q"]);
+});
+
+test("one slot shows one after the other, and never one under the other's name", async () => {
+	const m = server.meeting();
+	const ada = await person(browser, server, m, "Ada", { color: "red" });
+	const bo = await person(browser, server, m, "Bo", { color: "lime" });
+	const cy = await person(browser, server, m, "Cy", { color: "blue", slots: "1" });
+	const seen: Record<number, Record<string, number>> = {};
+	const red = await camera(ada);
+	const green = await camera(bo);
+	for (let i = 0; i < 6; i++) {
+		const source = i % 2 === 0 ? red : green;
+		await cy.evaluate(
+			s => window.call.actions(window.call.store.get()).setLayout?.([{ source: s, height: 180 }]),
+			source,
+		);
+		await sees(cy, source);
+		for (const [color, n] of Object.entries((await tile(cy, source)).seen)) {
+			const colors = seen[source] ?? {};
+			colors[color] = (colors[color] ?? 0) + n;
+			seen[source] = colors;
+		}
+	}
+	expect(Object.keys(seen[red] ?? {})).toEqual(["red"]);
+	expect(Object.keys(seen[green] ?? {})).toEqual(["green"]);
+});
+
+test("a shared screen arrives and goes", async () => {
+	const m = server.meeting();
+	const ada = await person(browser, server, m, "Ada", { color: "red" });
+	const bo = await person(browser, server, m, "Bo");
+	await ada.evaluate(() => window.call.actions(window.call.store.get()).share?.());
+	await sees(bo, await screen(ada));
+	expect(await bo.evaluate(() => window.call.store.get().share?.by)).toBe(await idOf(ada));
+	await ada.evaluate(() => window.call.actions(window.call.store.get()).stopShare?.());
+	await expect.poll(() => bo.evaluate(() => window.call.store.get().share)).toBeUndefined();
+});
+
+test("a reload comes back to the same seat", async () => {
+	const m = server.meeting();
+	const ada = await person(browser, server, m, "Ada", { color: "red" });
+	const bo = await person(browser, server, m, "Bo");
+	await bo.evaluate(() => window.call.actions(window.call.store.get()).setMuted?.(true));
+	const id = await idOf(bo);
+	await bo.reload();
+	const began = Date.now();
+	expect(await bo.evaluate(() => window.call.resume())).toBe(true);
+	await expect.poll(() => stage(bo)).toBe("in");
+	expect(await idOf(bo)).toBe(id);
+	await sees(bo, await camera(ada));
+	console.log(`back with pictures after ${Date.now() - began} ms`);
+	expect(await bo.evaluate(() => window.call.store.get().mine.audio.muted)).toBe(true);
+	expect(await ada.evaluate(() => window.call.store.get().people.size)).toBe(2);
+});
+
+test("a second tab is a second person", async () => {
+	const m = server.meeting();
+	const ada = await person(browser, server, m, "Ada", { color: "red" });
+	const second = await ada.context().newPage();
+	await second.goto(await server.page());
+	await enter(second, m, "Ada too");
+	expect(await idOf(second)).not.toBe(await idOf(ada));
+	expect(await stage(ada)).toBe("in");
+});
+
+test("a control channel that breaks is opened again, and media goes on", async () => {
+	const m = server.meeting();
+	const ada = await person(browser, server, m, "Ada", { color: "red" });
+	const bo = await person(browser, server, m, "Bo");
+	const source = await camera(ada);
+	await sees(bo, source);
+	const before = (await tile(bo, source)).frames;
+	await bo.evaluate(() => window.call.session()?.reopen("cut by the test"));
+	await expect.poll(() => stage(bo)).toBe("in");
+	expect((await tile(bo, source)).live).toBe(true);
+	await sees(bo, source);
+	expect((await tile(bo, source)).frames).toBeGreaterThan(before);
+});
+
+test("a changed network makes fresh transports for the same seat", async () => {
+	const m = server.meeting();
+	const ada = await person(browser, server, m, "Ada", { color: "red" });
+	const bo = await person(browser, server, m, "Bo");
+	const source = await camera(ada);
+	await sees(bo, source);
+	await bo.evaluate(() => {
+		window.call
+			.session()
+			?.plane?.peers()[0]
+			?.pc.addEventListener("connectionstatechange", () => {});
+		window.call.session()?.tell({ is: "network_changed" });
+	});
+	const began = Date.now();
+	await expect.poll(() => stage(bo)).toBe("in");
+	await sees(bo, source);
+	await sees(ada, await camera(bo));
+	console.log(`repaired after ${Date.now() - began} ms`);
+});
+
+test("leaving is seen by the others", async () => {
+	const m = server.meeting();
+	const ada = await person(browser, server, m, "Ada");
+	const bo = await person(browser, server, m, "Bo");
+	const source = await camera(bo);
+	await sees(ada, source);
+	await bo.evaluate(() => window.call.actions(window.call.store.get()).leave?.());
+	await expect.poll(() => ada.evaluate(() => window.call.store.get().people.size)).toBe(1);
+	expect(await ada.evaluate(s => window.call.store.get().slots.has(s), source)).toBe(false);
+	expect(await stage(bo)).toBe("over");
+});

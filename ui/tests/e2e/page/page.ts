@@ -1,49 +1,145 @@
 // The call without screens, for tests of media: one <video> per source, and the call on window.
+// ?site= where the server is, ?one=1 one transport, ?slots= cameras at once, ?color= a camera of one colour
+// (and of moving noise, so that it costs bits as a real one does).
 import { createCall, type RunningCall } from "../../../src/call/runner.ts";
+
+export type TileReport = {
+	/** Pictures shown since the tile was made. */
+	frames: number;
+	/** Of the picture shown last. */
+	width: number;
+	height: number;
+	color: string;
+	/** Whether it may be seen now. */
+	live: boolean;
+	/** Colours seen while it was live, with how often. */
+	seen: Record<string, number>;
+};
 
 declare global {
 	interface Window {
 		call: RunningCall;
-		tiles: Map<number, HTMLVideoElement>;
-		/** Frames decoded by source. */
-		decoded(): Record<number, number>;
+		tiles(): Record<number, TileReport>;
+		/** What the sender's encoders made, by rid. */
+		layers(): Promise<Record<string, { width: number; height: number; frames: number; active: boolean }>>;
 	}
 }
 
 const query = new URLSearchParams(location.search);
 const site = query.get("site");
+const slots = query.get("slots");
+const color = query.get("color");
+if (color) paintCamera(color);
+
 const call = createCall({
 	...(site ? { site } : {}),
+	...(slots ? { videoSlots: Number(slots) } : {}),
 	oneGroup: query.get("one") === "1",
 });
-const tiles = new Map<number, HTMLVideoElement>();
+
 const box = document.getElementById("tiles");
+const tiles = new Map<number, { video: HTMLVideoElement; report: TileReport }>();
+const pixels = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 
 call.store.subscribe(() => {
 	const { slots } = call.store.get();
 	for (const [source, view] of slots) {
 		if (view.kind !== 1 && view.kind !== 2) continue;
-		let v = tiles.get(source);
-		if (!v) {
-			v = document.createElement("video");
-			v.autoplay = true;
-			v.muted = true;
-			v.playsInline = true;
-			v.width = 320;
-			v.srcObject = view.stream;
-			box?.append(v);
-			tiles.set(source, v);
+		let t = tiles.get(source);
+		if (!t) {
+			t = newTile(view.stream);
+			tiles.set(source, t);
 		}
-		v.style.visibility = view.live ? "visible" : "hidden";
+		t.report.live = view.live;
+		t.video.style.visibility = view.live ? "visible" : "hidden";
 	}
-	for (const [source, v] of tiles) {
+	for (const [source, t] of tiles) {
 		if (slots.has(source)) continue;
-		v.remove();
+		t.video.remove();
 		tiles.delete(source);
 	}
 });
 
+function newTile(stream: MediaStream): { video: HTMLVideoElement; report: TileReport } {
+	const video = document.createElement("video");
+	video.autoplay = true;
+	video.muted = true;
+	video.playsInline = true;
+	video.width = 320;
+	video.srcObject = stream;
+	box?.append(video);
+	const report: TileReport = { frames: 0, width: 0, height: 0, color: "", live: false, seen: {} };
+	const shown = () => {
+		if (!video.isConnected) return;
+		report.frames++;
+		report.width = video.videoWidth;
+		report.height = video.videoHeight;
+		report.color = colorOf(video);
+		video.requestVideoFrameCallback(shown);
+	};
+	// What is on the screen, whenever the screen is drawn.
+	const drawn = () => {
+		if (!video.isConnected) return;
+		if (report.live) {
+			const c = colorOf(video);
+			report.seen[c] = (report.seen[c] ?? 0) + 1;
+		}
+		requestAnimationFrame(drawn);
+	};
+	video.requestVideoFrameCallback(shown);
+	requestAnimationFrame(drawn);
+	return { video, report };
+}
+
+/** The nearest of the plain colours, in the middle of the picture. */
+function colorOf(video: HTMLVideoElement): string {
+	if (!pixels || video.videoWidth === 0) return "none";
+	pixels.drawImage(video, video.videoWidth / 2, video.videoHeight / 4, 8, 8, 0, 0, 8, 8);
+	const [r = 0, g = 0, b = 0] = pixels.getImageData(4, 4, 1, 1).data;
+	if (Math.max(r, g, b) < 60) return "black";
+	if (r > 120 && g > 120 && b < 100) return "yellow";
+	return r > g && r > b ? "red" : g > b ? "green" : "blue";
+}
+
+/** Replaces the camera by a canvas. */
+function paintCamera(color: string): void {
+	const media = navigator.mediaDevices;
+	const real = media.getUserMedia.bind(media);
+	media.getUserMedia = async constraints => {
+		if (!constraints?.video) return real(constraints);
+		const canvas = document.createElement("canvas");
+		canvas.width = 1280;
+		canvas.height = 720;
+		const c = canvas.getContext("2d");
+		let n = 0;
+		setInterval(() => {
+			if (!c) return;
+			c.fillStyle = color;
+			c.fillRect(0, 0, 1280, 720);
+			for (let i = 0; i < 40; i++) {
+				c.fillStyle = `hsl(${(n * 7 + i * 9) % 360} 80% 50%)`;
+				c.fillRect((i * 32 + n * 5) % 1280, 560 + ((n + i * 13) % 120), 32, 40);
+			}
+			n++;
+		}, 40);
+		return canvas.captureStream(25);
+	};
+}
+
 window.call = call;
-window.tiles = tiles;
-window.decoded = () =>
-	Object.fromEntries([...tiles].map(([s, v]) => [s, v.getVideoPlaybackQuality().totalVideoFrames]));
+window.tiles = () => Object.fromEntries([...tiles].map(([s, t]) => [s, t.report]));
+window.layers = async () => {
+	const out: Awaited<ReturnType<Window["layers"]>> = {};
+	for (const peer of call.session()?.plane?.peers() ?? []) {
+		for (const s of (await peer.pc.getStats()).values()) {
+			if (s.type !== "outbound-rtp" || !s.rid) continue;
+			out[s.rid] = {
+				width: s.frameWidth ?? 0,
+				height: s.frameHeight ?? 0,
+				frames: s.framesEncoded ?? 0,
+				active: s.active !== false,
+			};
+		}
+	}
+	return out;
+};

@@ -1,0 +1,71 @@
+// People in pages without screens: opening one, joining, and what they see.
+import { type Browser, chromium, expect, type Page } from "@playwright/test";
+import type { Meeting, Server } from "./server.ts";
+
+export function launchChromium(): Promise<Browser> {
+	return chromium.launch({
+		executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+		args: [
+			"--use-fake-device-for-media-stream",
+			"--use-fake-ui-for-media-stream",
+			"--auto-select-desktop-capture-source=Entire screen",
+			"--no-sandbox",
+		],
+	});
+}
+
+/** What both browsers' drivers can do. */
+export type Driven = Pick<Page, "evaluate">;
+
+export type Wishes = { audio?: boolean; video?: boolean; muted?: boolean };
+
+export async function enter(page: Driven, m: Meeting, name: string, wishes: Wishes = {}): Promise<void> {
+	await page.evaluate(
+		({ m, name, wishes }) => {
+			const { store, actions } = window.call;
+			actions(store.get()).openLobby({ number: m.number, pwd: m.pwd }, wishes);
+			actions(store.get()).join?.(name);
+		},
+		{ m, name, wishes },
+	);
+	await expect.poll(() => stage(page), { message: `${name} gets in` }).toBe("in");
+}
+
+/** A person in a Chromium of their own profile. */
+export async function person(
+	browser: Browser,
+	server: Server,
+	m: Meeting,
+	name: string,
+	query: Record<string, string> = {},
+	wishes: Wishes = {},
+): Promise<Page> {
+	const page = await (await browser.newContext()).newPage();
+	page.on("pageerror", err => console.log(`${name}: ${err.message}`));
+	const more = Object.entries(query).map(([k, v]) => `&${k}=${encodeURIComponent(v)}`);
+	await page.goto(await server.page(more.join("")));
+	await enter(page, m, name, wishes);
+	return page;
+}
+
+export const stage = (page: Driven): Promise<string> => page.evaluate(() => window.call.store.get().stage);
+export const idOf = (page: Driven): Promise<number> => page.evaluate(() => window.call.store.get().self ?? 0);
+export const camera = async (page: Driven): Promise<number> => (await idOf(page)) * 8 + 1;
+export const microphone = async (page: Driven): Promise<number> => (await idOf(page)) * 8;
+export const screen = async (page: Driven): Promise<number> => (await idOf(page)) * 8 + 2;
+
+/** The tile of a source as this person sees it. */
+export const tile = (page: Driven, source: number) =>
+	page.evaluate(
+		s => window.tiles()[s] ?? { frames: 0, live: false, color: "none", width: 0, height: 0, seen: {} },
+		source,
+	);
+
+/** Waits until pictures of a source go on coming, and may be seen. */
+export async function sees(page: Driven, source: number): Promise<void> {
+	await expect.poll(async () => (await tile(page, source)).live, { message: "the source is live" }).toBe(true);
+	const before = (await tile(page, source)).frames;
+	await expect
+		.poll(async () => (await tile(page, source)).frames, { message: "pictures go on coming" })
+		.toBeGreaterThan(before + 10);
+}
