@@ -144,11 +144,3 @@ function rungName(rung: Rung): string {
 			return "TLS 443";
 	}
 }
-
-/** The line of one attempt, for people. */
-export function attemptLine(a: Attempt): string {
-	const how =
-		a.outcome === "pending" ? "under way" : `${a.outcome === "won" ? "good" : "not used"} after ${a.took_ms} ms`;
-	const why = a.why === undefined ? "" : ` (${a.why})`;
-	return `${String(a.start_ms).padStart(6)} ms  ${a.phase.padEnd(7)} ${a.what}: ${how}${why}`;
-}

@@ -33,7 +33,7 @@ import * as zones from "./zones.ts";
 
 export type { ActionOf, JoinAction, Phase } from "./actions.ts";
 export { type EventOf, type JoinEvent, notHere } from "./events.ts";
-export { attemptLine, type Fact, type Report } from "./explain.ts";
+export type { Fact, Report } from "./explain.ts";
 export type { Attempt, Config, Outcome, Reason, State } from "./mind.ts";
 
 /**

@@ -11,14 +11,12 @@ import {
 	PTAV1RTX,
 	PTH264,
 	PTH264RTX,
-	PTOpus,
 	PTVP8,
 	PTVP8RTX,
 	PTVP9,
 	PTVP9RTX,
 	Role,
 	type SourceID,
-	Version,
 } from "./messages.gen.ts";
 
 /** The source id of a participant's kind. Unsigned: the largest participant id uses all 32 bits. */
@@ -72,11 +70,6 @@ export function midOf(kind: Kind): string {
 	}
 }
 
-/** The reverse of midOf; undefined for the mid of a slot. */
-export function kindOfMid(mid: string): Kind | undefined {
-	return Object.values(Kind).find(k => midOf(k) === mid);
-}
-
 /** The name of a kind in events and reports. */
 export function kindName(kind: Kind): "audio" | "video" | "content" | "content-audio" {
 	switch (kind) {
@@ -114,22 +107,7 @@ export const videoCodecs = [
 	{ name: "AV1", pt: PTAV1, rtx: PTAV1RTX },
 ] as const;
 
-/** The SDP name of a media payload type. */
-export function codecName(pt: number): string | undefined {
-	return pt === PTOpus ? "opus" : videoCodecs.find(c => c.pt === pt)?.name;
-}
-
-/** The retransmission payload type of a media payload type. */
-export function rtxOf(pt: number): number | undefined {
-	return videoCodecs.find(c => c.pt === pt)?.rtx;
-}
-
 /** Whether the role may use host actions. */
 export function manages(role: Role): boolean {
 	return role === Role.Host || role === Role.Cohost;
-}
-
-/** Whether a peer of version v may be talked to (S41). */
-export function compatible(v: number): boolean {
-	return v >= Version - 1 && v > 0;
 }

@@ -79,7 +79,7 @@ export function decodeFromRouter(text: string): FromRouter | Unknown {
 	return m.t === "unknown" || isFromRouter(m) ? m : { t: "unknown", type: m.t };
 }
 
-export function isFromRouter(m: Message): m is FromRouter {
+function isFromRouter(m: Message): m is FromRouter {
 	return fromRouter.some(t => t === m.t);
 }
 

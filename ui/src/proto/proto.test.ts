@@ -3,18 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { decodeBase64url } from "./base64url.ts";
 import { helloText, newNonce, publicKeyText, signHello } from "./hello.ts";
-import {
-	codecName,
-	groupOf,
-	isAudio,
-	kindName,
-	kindOf,
-	kindOfMid,
-	midOf,
-	participantOf,
-	rtxOf,
-	source,
-} from "./ids.ts";
+import { groupOf, isAudio, kindName, kindOf, midOf, participantOf, source } from "./ids.ts";
 import { Group, Kind, MaxParticipantID, MaxServerMessageLen, messageShapes, type Structs } from "./messages.gen.ts";
 import { decode, decodeFromRouter, encode, fits } from "./messages.ts";
 import { readStruct } from "./shape.ts";
@@ -182,22 +171,10 @@ describe("ids", () => {
 		[Kind.Content, "content", false, Group.Content, "uc"],
 		[Kind.ContentAudio, "content-audio", true, Group.Content, "uca"],
 	] as const)("kind %d", (kind, name, audio, group, mid) => {
-		expect([kindName(kind), isAudio(kind), groupOf(kind), midOf(kind), kindOfMid(mid)]).toEqual([
-			name,
-			audio,
-			group,
-			mid,
-			kind,
-		]);
+		expect([kindName(kind), isAudio(kind), groupOf(kind), midOf(kind)]).toEqual([name, audio, group, mid]);
 	});
 
-	it("tells a slot's mid from one's own, and an unknown kind", () => {
-		expect(kindOfMid("v0")).toBeUndefined();
+	it("does not guess at an unknown kind", () => {
 		expect(kindOf(7)).toBeUndefined();
-	});
-
-	it("knows codecs and their retransmissions", () => {
-		expect([111, 96, 98, 102, 45].map(codecName)).toEqual(["opus", "VP8", "VP9", "H264", "AV1"]);
-		expect([111, 96, 98, 102, 45].map(rtxOf)).toEqual([undefined, 97, 99, 103, 46]);
 	});
 });
