@@ -21,8 +21,8 @@ export type BarButtonProps = Omit<ComponentProps<typeof Base>, "className" | "ch
 	tone?: keyof typeof tones;
 	/** At the corner: a count, a mark. */
 	mark?: ReactNode;
-	/** Drawn behind the icon. */
-	behind?: ReactNode;
+	/** Drawn inside the icon. */
+	inside?: ReactNode;
 	noTooltip?: boolean;
 	className?: string;
 };
@@ -35,7 +35,7 @@ export function BarButton({
 	shortcut,
 	tone = "plain",
 	mark,
-	behind,
+	inside,
 	noTooltip,
 	className,
 	...rest
@@ -52,9 +52,11 @@ export function BarButton({
 				className,
 			)}
 		>
-			{behind}
-			<Icon className="relative" name={icon} size={23} />
-			<span className="relative mt-0.5 hidden max-w-24 truncate font-medium text-xs lg:block">{caption}</span>
+			<span className="relative">
+				{inside}
+				<Icon className="relative" name={icon} size={23} />
+			</span>
+			<span className="mt-0.5 hidden max-w-24 truncate font-medium text-xs lg:block">{caption}</span>
 			{mark}
 		</Base>
 	);
@@ -68,11 +70,10 @@ export function CountMark({ n, urgent }: { n: number; urgent?: boolean }) {
 		<span
 			aria-hidden="true"
 			className={cx(
-				"absolute top-0.5 right-0.5 min-w-4.5 rounded-full px-1 text-center font-semibold text-[0.6875rem] leading-4.5 lg:right-2.5",
+				"before:content-[attr(data-count)] absolute top-0.5 right-0.5 min-w-4.5 rounded-full px-1 text-center font-semibold text-[0.6875rem] leading-4.5 lg:right-2.5",
 				urgent ? "bg-danger text-on-danger" : "bg-sunken text-ink ring-1 ring-line",
 			)}
-		>
-			{n > 99 ? "99+" : n}
-		</span>
+			data-count={n > 99 ? "99+" : n}
+		/>
 	);
 }

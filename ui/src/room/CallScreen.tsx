@@ -26,11 +26,13 @@ export function CallScreen() {
 		<div className="relative flex h-dvh min-h-0 overflow-hidden bg-stage">
 			<div className="relative flex min-w-0 grow flex-col" inert={covered}>
 				<TopBar />
-				<Banners />
-				<main className="relative min-h-0 grow">
-					<Stage />
-					<ReactionsFloat />
-					<Notices />
+				<main className="flex min-h-0 grow flex-col">
+					<Banners />
+					<div className="relative min-h-0 grow">
+						<Stage />
+						<ReactionsFloat />
+						<Notices />
+					</div>
 				</main>
 				<Toolbar />
 			</div>

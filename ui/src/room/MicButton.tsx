@@ -18,7 +18,7 @@ export function MicButton() {
 	return (
 		<div className="flex items-center">
 			<BarButton
-				behind={open && <Level />}
+				inside={open && <Level />}
 				caption={t(open ? "room.mic.mute.short" : "room.mic.unmute.short")}
 				icon={open ? "mic" : "mic-off"}
 				label={label}
@@ -39,14 +39,15 @@ export function MicButton() {
 	);
 }
 
-/** Rises behind the icon with one's voice. Drawn apart: it changes ten times a second. */
+/** Fills the microphone with one's voice. Drawn apart: it changes ten times a second. */
 function Level() {
 	const level = useCall(s => Math.min(1, Math.round((s.mine.audio.level ?? 0) * 20) / 20));
 	return (
-		<span
-			aria-hidden="true"
-			className="absolute inset-0 origin-bottom rounded-lg bg-speak/30 transition-transform duration-100"
-			style={{ transform: `scaleY(${level})` }}
-		/>
+		<span aria-hidden="true" className="absolute top-[15%] left-[37.5%] h-[46%] w-[25%] overflow-hidden rounded-full">
+			<span
+				className="block size-full origin-bottom bg-speak transition-transform duration-100"
+				style={{ transform: `scaleY(${level})` }}
+			/>
+		</span>
 	);
 }

@@ -19,14 +19,18 @@ export function PersonRow({ person }: { person: PersonView }) {
 	const camera = hasCamera(person);
 	const { id, name, role, isSelf, hand } = person;
 	return (
-		<li className={cx("flex min-h-13 items-center gap-3 py-1 pr-2 pl-4 hover:bg-hover", person.away && "opacity-60")}>
+		<li className="flex min-h-13 items-center gap-3 py-1 pr-2 pl-4 hover:bg-hover">
 			<Avatar
-				className={cx("ring-speak ring-offset-2 ring-offset-surface", person.speaking && heard && "ring-2")}
+				className={cx(
+					"ring-speak ring-offset-2 ring-offset-surface",
+					person.speaking && heard && "ring-2",
+					person.away && "grayscale",
+				)}
 				name={name}
 			/>
 			<div className="min-w-0 grow">
-				<p className="truncate text-sm" dir="auto">
-					{isSelf ? t("room.you", { name }) : name}
+				<p className="truncate text-sm">
+					<bdi>{isSelf ? t("room.you", { name }) : name}</bdi>
 				</p>
 				<p className="flex flex-wrap gap-1 empty:hidden">
 					{role !== Role.Participant && (

@@ -1,8 +1,8 @@
 import { useEffect } from "react";
 import { useActions, useCall } from "../call/useCall.ts";
-import { IconButton } from "../components/IconButton.tsx";
 import { useT } from "../i18n/useT.ts";
 import { AloneHint } from "./AloneHint.tsx";
+import { Pager } from "./Pager.tsx";
 import { TileView } from "./TileView.tsx";
 import { useScene } from "./useScene.ts";
 import { useSize } from "./useSize.ts";
@@ -31,34 +31,7 @@ export function Stage() {
 				{size.width > 0 && tiles.map(tile => <TileView key={tile.key} tile={tile} />)}
 			</ul>
 			{alone && <AloneHint />}
-			{scene.pages > 1 && (
-				<nav
-					aria-label={t("room.pages")}
-					className="pointer-events-none absolute inset-0 flex items-center justify-between *:pointer-events-auto"
-				>
-					<IconButton
-						className="shadow-pop"
-						icon="chevron-left"
-						label={t("room.page.previous")}
-						onClick={scene.page > 0 ? () => page(scene.page - 1) : undefined}
-						round
-						shortcut="←"
-						tone="secondary"
-					/>
-					<p className="absolute bottom-2 left-1/2 -translate-x-1/2 rounded-full bg-raised px-3 py-0.5 font-medium text-xs shadow-pop">
-						{t("room.page", { page: scene.page + 1, pages: scene.pages })}
-					</p>
-					<IconButton
-						className="shadow-pop"
-						icon="chevron-right"
-						label={t("room.page.next")}
-						onClick={scene.page < scene.pages - 1 ? () => page(scene.page + 1) : undefined}
-						round
-						shortcut="→"
-						tone="secondary"
-					/>
-				</nav>
-			)}
+			{scene.pages > 1 && <Pager scene={scene} size={size} />}
 		</div>
 	);
 }

@@ -34,8 +34,8 @@ export function TileView({ tile }: { tile: Tile }) {
 		>
 			<div
 				className={cx(
-					"@container-size relative size-full overflow-hidden rounded-lg bg-tile",
-					tile.content && "bg-black",
+					"@container-size relative size-full overflow-hidden rounded-lg",
+					tile.content ? "bg-black" : "bg-tile",
 				)}
 			>
 				{stream ? (
@@ -98,7 +98,12 @@ export function TileView({ tile }: { tile: Tile }) {
 				)}
 				data-speaking={speaking ? "" : undefined}
 			/>
-			<div className="absolute top-1.5 right-1.5 opacity-0 transition-opacity group-hover:opacity-100 focus-within:opacity-100 has-data-popup-open:opacity-100 [@media(hover:none)]:opacity-100">
+			<div
+				className={cx(
+					"absolute top-1.5 right-1.5 opacity-0 transition-opacity group-hover:opacity-100 focus-within:opacity-100 has-data-popup-open:opacity-100",
+					!small && "[@media(hover:none)]:opacity-100",
+				)}
+			>
 				<PersonMenu overVideo person={person} source={tile.source} />
 			</div>
 		</li>

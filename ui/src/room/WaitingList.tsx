@@ -26,8 +26,8 @@ export function WaitingList() {
 				{waiting.map(p => (
 					<li className="flex min-h-12 items-center gap-3 pr-2 pl-3" key={p.id}>
 						<Avatar name={p.name} />
-						<span className="min-w-0 grow truncate text-sm" dir="auto">
-							{p.name}
+						<span className="min-w-0 grow truncate text-sm">
+							<bdi>{p.name}</bdi>
 						</span>
 						<Button
 							aria-label={t("room.act.admitOne", { name: p.name })}
