@@ -156,10 +156,16 @@ func (m meeting) lookup(id identity, name string, host bool) (a lookupAnswer, cl
 	if host {
 		bearer = m.token
 	}
-	if err := m.postAs(bearer, m.url+"/lookup", "text/plain", q, &a); err != nil {
-		return a, 0, err
-	}
-	return a, time.Until(time.UnixMilli(a.ServerTime)), nil
+	err = retry(func() error {
+		if err := m.postAs(bearer, m.url+"/lookup", "text/plain", q, &a); err != nil {
+			return err
+		}
+		if len(a.Zones) == 0 || len(a.Zones[0].Controllers) == 0 || len(a.Zones[0].Probes) == 0 {
+			return errors.New("no zone to go to") // one that has just started is known within a second
+		}
+		return nil
+	})
+	return a, time.Until(time.UnixMilli(a.ServerTime)), err
 }
 
 // resolve makes a base URL absolute: those of the site's own origin are relative to it.
@@ -214,8 +220,31 @@ func openGrant(a lookupAnswer, signed string) (g grant, err error) {
 	return g, fmt.Errorf("no key %q for the grant", head.Kid)
 }
 
+// again are the pauses between tries where the other side may not be ready yet (PROTOCOL.md §2.4).
+var again = [...]time.Duration{300 * time.Millisecond, 1200 * time.Millisecond, 2700 * time.Millisecond}
+
+// retry calls f until it succeeds, is refused for good, or has been tried often enough.
+func retry(f func() error) (err error) {
+	for i := 0; ; i++ {
+		err = f()
+		var r *refused
+		if err == nil || i == len(again) || errors.As(err, &r) && r.status != http.StatusServiceUnavailable {
+			return err
+		}
+		<-time.After(again[i])
+	}
+}
+
 // route is PROTOCOL.md §2.4.
 func (m meeting) route(a lookupAnswer) (signed string, err error) {
+	err = retry(func() (err error) {
+		signed, err = m.routeOnce(a)
+		return err
+	})
+	return signed, err
+}
+
+func (m meeting) routeOnce(a lookupAnswer) (signed string, err error) {
 	base, err := m.resolve(a.Zones[0].Controllers[0])
 	if err != nil {
 		return "", err

@@ -10,14 +10,28 @@ const maxAgain = 6
 // misses and pion asks the router, and both are answered by RTX.
 func TestLossBothWaysIsRepairedByRTX(t *testing.T) {
 	t.Parallel()
+	for name, sender := range map[string]options{
+		"one layer":    {},
+		"three layers": {simulcast: true, named: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lossIsRepaired(t, sender)
+		})
+	}
+}
+
+func lossIsRepaired(t *testing.T, sender options) {
 	const rate, pictures = 0.05, 200
 	m := newMeeting(t)
-	ada := join(t, m, "Ada", options{lossOut: rate, seed: 11})
+	sender.lossOut, sender.seed = rate, 11
+	ada := join(t, m, "Ada", sender)
 	bo := join(t, m, "Bo", options{lossIn: rate, seed: 22})
+	cam, mic := source(ada.me, video), source(ada.me, audio)
+	bo.send("layout", layout{Version: 1, Tiles: []tile{{Source: cam, Height: 720}}})
 	ada.mic.level, ada.mic.voice = 30, true
 	ada.start(ada.mic, ada.cam)
 	ada.pace()
-	cam, mic := source(ada.me, video), source(ada.me, audio)
 	// Up to this picture everything must come; those behind it may still be on their way.
 	bo.until("every picture", func() bool {
 		r := bo.sources[cam]
@@ -46,7 +60,7 @@ func TestLossBothWaysIsRepairedByRTX(t *testing.T) {
 	if r.bad > 0 {
 		t.Errorf("%d pictures are not what Ada sent", r.bad)
 	}
-	if keys := ada.cam.layers[0].keys; len(keys) > 3 {
+	if keys := ada.cam.layers[0].keys; len(keys) > 4 {
 		t.Errorf("losses were mended with key frames %v", keys)
 	}
 	// pion does not tell its NACKs of what came by RTX and goes on asking: the router is not drawn along.

@@ -62,6 +62,7 @@ type options struct {
 	p256       bool                       // sign with a page's kind of key
 	route      bool                       // ask a controller instead of taking the lookup's grant
 	videoSlots int                        // 0: four
+	named      bool                       // a simulcast camera's SSRCs are named all the same
 	simulcast  bool                       // camera in three layers, known by MID and RID alone
 	host       bool                       // signed in as the meeting's owner
 	profile    dtls.SRTPProtectionProfile // the only one offered; 0: pion's choice

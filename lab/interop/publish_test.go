@@ -172,11 +172,12 @@ func (o *outTrack) hear(l *outLayer, pkts []rtcp.Packet) {
 	}
 }
 
-// streams names the SSRCs for the router; nothing for a simulcast camera, which it knows by MID and RID.
+// streams names the SSRCs for the router; by default nothing for a simulcast camera, which it knows by
+// MID and RID.
 func (o *outTrack) streams() (out []stream) {
 	for _, l := range o.layers {
-		if l.rid == "" {
-			out = append(out, stream{Kind: o.kind, SSRC: l.ssrc, RTX: l.rtx})
+		if l.rid == "" || o.p.opt.named {
+			out = append(out, stream{Kind: o.kind, RID: l.rid, SSRC: l.ssrc, RTX: l.rtx})
 		}
 	}
 	return out

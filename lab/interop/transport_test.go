@@ -2,12 +2,14 @@ package interop
 
 import (
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/interceptor/pkg/report"
+	"github.com/pion/logging"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
@@ -60,18 +62,21 @@ func newAPI(mux ice.UDPMux, profile dtls.SRTPProtectionProfile) (*webrtc.API, er
 	if err := engine.RegisterHeaderExtension(level, webrtc.RTPCodecTypeAudio); err != nil {
 		return nil, err
 	}
+	quiet := logging.NewDefaultLoggerFactory() // what pion grumbles about while it closes is no news
+	quiet.Writer = io.Discard
 	chain := &interceptor.Registry{}
 	// Numbers first: what is added later sends through it, so that retransmissions are numbered too.
 	if err := webrtc.ConfigureTWCCHeaderExtensionSender(engine, chain); err != nil {
 		return nil, err
 	}
 	if err := webrtc.RegisterDefaultInterceptorsWithOptions(engine, chain,
+		webrtc.WithInterceptorLoggerFactory(quiet),
 		webrtc.WithReportReceiverOptions(report.ReceiverInterval(400*time.Millisecond)),
 		webrtc.WithReportSenderOptions(report.SenderInterval(400*time.Millisecond)),
 	); err != nil {
 		return nil, err
 	}
-	settings := webrtc.SettingEngine{}
+	settings := webrtc.SettingEngine{LoggerFactory: quiet}
 	settings.SetICEUDPMux(mux)
 	if profile != 0 {
 		settings.SetSRTPProtectionProfiles(profile)
