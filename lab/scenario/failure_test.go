@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"parley/client"
+	"parley/wire/proto"
 )
 
 // both waits until two people hear and see each other anew, and tells how long it took.
@@ -107,6 +108,59 @@ func TestPeopleOfAStoppedRouterMeetAgainOnAnother(t *testing.T) {
 		// The controllers count the router as dead after three announcements that did not come.
 		if took := time.Since(began); took > 6*time.Second {
 			t.Errorf("media was back after %v", took)
+		}
+	})
+}
+
+// The web infrastructure comes back with what it knew: meetings, homes and seats (S2).
+func TestARestartedWebInfrastructureKnowsWhereMeetingsLive(t *testing.T) {
+	inWorld(t, threeZones(2), func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		anna := w.Join("anna", m, performs)
+		home := anna.WaitJoined().Router
+		w.pass(3 * time.Second)
+		w.Stop("meet.test")
+		w.pass(10 * time.Second)
+		w.site = w.node(w.ctx, w.siteHost, w.siteConfig)
+		w.pass(steady)
+		ben := w.Join("ben", m, near("tokyo"))
+		if got := ben.WaitJoined().Router; got != home {
+			t.Errorf("ben is on %s, the meeting on %s", got, home)
+		}
+		w.until(5*time.Second, "ben sees anna", func() bool { return ben.Sees("anna") > 0 })
+		w.Join("carl", w.Meeting(nil)).WaitJoined()
+	})
+}
+
+// S19: if one zone controller is down, the other takes over automatically.
+func TestIfOneZoneControllerIsDownTheOtherTakesOver(t *testing.T) {
+	zones := threeZones(2)
+	zones[0].controllers = 2
+	inWorld(t, zones, func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		anna := w.Join("anna", m, performs)
+		home := anna.WaitJoined().Router
+		w.pass(3 * time.Second)
+		w.Stop("oslo-zc")
+		w.Zone("oslo").hosts[0].Down() // and nobody answers at its address
+
+		ben := w.Join("ben", m)
+		if got := ben.WaitJoined().Router; got != home {
+			t.Errorf("ben is on %s, the meeting on %s", got, home)
+		}
+		fresh := w.Join("carl", w.Meeting(nil))
+		if j := fresh.WaitJoined(); j.Zone != "oslo" || fresh.ZoneChosen() != "oslo" {
+			t.Errorf("a new meeting is in zone %s, chosen was %q", j.Zone, fresh.ZoneChosen())
+		}
+		late := w.Stranger("late").MustLookup(m)
+		var a proto.RouteAnswer
+		if code := late.post("https://oslo-zc2/route", "", proto.RouteRequest{V: proto.Version, Token: late.answer.Token}, &a); code != "" {
+			t.Errorf("the other controller refuses a route: %s", code)
+		}
+		ben.NetworkChanged() // he asks for a route again
+		both := w.until(5*time.Second, "ben is back", func() bool { return count[client.Joined](ben) == 2 })
+		if both > time.Second {
+			t.Errorf("with one controller down it took %v to come back", both)
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"parley/client"
+	"parley/lab"
 	"parley/wire/proto"
 )
 
@@ -119,5 +121,101 @@ func TestMutedIsNotHeardAndUnmutedIsHeardAgain(t *testing.T) {
 		anna.Mute(proto.Audio, false)
 		anna.Mute(proto.Video, false)
 		w.until(time.Second, "ben hears and sees anna again", func() bool { return ben.Hears("anna") > 0 && ben.Sees("anna") > 0 })
+	})
+}
+
+// Who comes late sees and hears within two round trips of being in: the router asks for a key frame.
+func TestALateJoinerSeesAndHearsAtOnce(t *testing.T) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		w.Join("anna", m, performs).WaitMedia()
+		w.pass(7 * time.Second)
+		for i := range 5 {
+			late := w.Join(fmt.Sprint("late", i), m)
+			late.WaitJoined()
+			took := w.until(5*time.Second, "anna is seen and heard", func() bool { return late.Sees("anna") > 0 && late.Hears("anna") > 0 })
+			if took > 150*time.Millisecond { // 40 ms of round trips, and 100 ms until the camera's next frame
+				t.Errorf("%s saw anna %v after joining", late.name, took)
+			}
+			w.pass(1270 * time.Millisecond)
+		}
+	})
+}
+
+// A fixed number of slots carries what a receiver wishes, whoever comes and goes (design §4).
+func TestSlotsCarryWhatAReceiverWishes(t *testing.T) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		var all []*person
+		for i := range 6 {
+			all = append(all, w.Join(fmt.Sprint("p", i), m, shows))
+			w.pass(13 * time.Millisecond)
+		}
+		few := w.Join("few", m, func(_ *person, c *client.Config) { c.Slots = 3 })
+		few.WaitMedia()
+		pictures := func() (names []string) {
+			few.Forget()
+			w.pass(2 * time.Second)
+			for _, p := range all {
+				if few.Sees(p.name) > 15 {
+					names = append(names, p.name)
+				}
+			}
+			return names
+		}
+		w.pass(3 * time.Second)
+		if got := pictures(); len(got) != 3 {
+			t.Errorf("with three slots and no wish: %v", got)
+		}
+		tile := func(i, height int) proto.Tile {
+			return proto.Tile{Source: proto.Source(mustSelf(all[i]), proto.Video), Height: height}
+		}
+		few.Layout(tile(5, 720), tile(4, 90))
+		w.pass(time.Second)
+		if got, want := pictures(), []string{"p4", "p5"}; !slices.Equal(got, want) {
+			t.Errorf("wished for %v, got %v", want, got)
+		}
+		few.Layout(tile(0, 90), tile(1, 90), tile(2, 90), tile(3, 90))
+		w.pass(time.Second)
+		if got, want := pictures(), []string{"p0", "p1", "p2"}; !slices.Equal(got, want) {
+			t.Errorf("wished for four with three slots, want the first %v, got %v", want, got)
+		}
+		all[1].Leave()
+		w.pass(time.Second)
+		if got, want := pictures(), []string{"p0", "p2", "p3"}; !slices.Equal(got, want) {
+			t.Errorf("after p1 has left, want %v, got %v", want, got)
+		}
+		if bad := few.Mistaken(); len(bad) > 0 {
+			t.Errorf("under the wrong name: %v", bad)
+		}
+	})
+}
+
+// On lossy links pictures are complete all the same: what is lost is asked for again, both ways.
+func TestLostPicturesAreRepairedBothWays(t *testing.T) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		anna, ben := w.Join("anna", m, performs), w.Join("ben", m, performs)
+		for _, p := range []*person{anna, ben} {
+			p.WaitMedia()
+			for _, h := range w.Zone("oslo").hosts {
+				w.net.Change(p.host, h, func(l *lab.Link) {
+					l.Loss, l.Jitter, l.Reorder, l.Duplicate = 0.08, 20*time.Millisecond, 0.02, 0.02
+				})
+			}
+		}
+		w.pass(5 * time.Second)
+		anna.Forget()
+		ben.Forget()
+		w.pass(20 * time.Second)
+		for _, pair := range [][2]*person{{anna, ben}, {ben, anna}} {
+			if got := pair[0].Sees(pair[1].name); got < 195 {
+				t.Errorf("%s saw %d pictures of %s in 20 s, want 200", pair[0].name, got, pair[1].name)
+			}
+			// Sound is not asked for again: what two links lose of a hundred, 85 remain.
+			if got := pair[0].Hears(pair[1].name); got < 780 {
+				t.Errorf("%s heard %d sounds of %s in 20 s, want about 846", pair[0].name, got, pair[1].name)
+			}
+		}
 	})
 }

@@ -35,15 +35,17 @@ type world struct {
 	roots  *x509.CertPool
 	office *http.Client // of the administrator
 
-	site     *node.Node
-	siteHost *lab.Host
-	zones    []*zoneHosts
-	people   []*person
-	closers  []func() // by hand: strangers and sockets, before the parts
+	site       *node.Node
+	siteHost   *lab.Host
+	siteConfig node.Config
+	zones      []*zoneHosts
+	people     []*person
+	closers    []func() // by hand: strangers and sockets, before the parts
 
 	seats sync.Map // proto.ParticipantID by name of who has joined
 
 	stops map[string]func() // by host
+	ctx   context.Context
 	stop  context.CancelFunc
 	parts sync.WaitGroup
 }
@@ -53,12 +55,14 @@ type place struct {
 	name    string
 	delay   time.Duration // one way, to everybody who does not say otherwise
 	routers int
+	// controllers of the zone: 0 is one.
+	controllers int
 }
 
-// zoneHosts is one zone: its controller and its routers, each on a host.
+// zoneHosts is one zone: its controllers and its routers, each on a host.
 type zoneHosts struct {
 	place
-	hosts   []*lab.Host // the controller's, then the routers'
+	hosts   []*lab.Host // the controllers', then the routers'
 	routers map[string]*node.Node
 }
 
@@ -72,9 +76,9 @@ const (
 // threeZones are the zones of most stories.
 func threeZones(routers int) []place {
 	return []place{
-		{"oslo", 10 * time.Millisecond, routers},
-		{"paris", 80 * time.Millisecond, routers},
-		{"tokyo", 200 * time.Millisecond, routers},
+		{name: "oslo", delay: 10 * time.Millisecond, routers: routers},
+		{name: "paris", delay: 80 * time.Millisecond, routers: routers},
+		{name: "tokyo", delay: 200 * time.Millisecond, routers: routers},
 	}
 }
 
@@ -91,7 +95,7 @@ func inWorld(t *testing.T, places []place, f func(t *testing.T, w *world)) {
 func (w *world) open(places []place) {
 	w.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	w.stop = stop
+	w.ctx, w.stop = ctx, stop
 	w.Cleanup(w.close)
 	w.net.Default(lab.Link{Delay: 10 * time.Millisecond})
 	var err error
@@ -103,7 +107,8 @@ func (w *world) open(places []place) {
 	for _, p := range places {
 		order = append(order, p.name)
 	}
-	w.site = w.node(ctx, w.siteHost, node.Config{Data: filepath.Join(w.dir, "site"), Site: siteURL, Web: &node.Web{Zones: order}})
+	w.siteConfig = node.Config{Data: filepath.Join(w.dir, "site"), Site: siteURL, Web: &node.Web{Zones: order}}
+	w.site = w.node(ctx, w.siteHost, w.siteConfig)
 	w.roots = w.site.Site().CA().Pool()
 	if _, err := web.EnsureAdmin(ctx, w.site.Store(), "admin@meet.test", time.Now()); err != nil {
 		w.Fatal(err)
@@ -117,7 +122,7 @@ func (w *world) open(places []place) {
 
 func (w *world) tls() *tls.Config { return &tls.Config{RootCAs: w.roots, MinVersion: tls.VersionTLS12} }
 
-// zone makes a zone: the controller and each router are nodes of their own.
+// zone makes a zone: each controller and each router is a node of its own.
 func (w *world) zone(ctx context.Context, p place) {
 	w.Helper()
 	z := &zoneHosts{place: p, routers: map[string]*node.Node{}}
@@ -132,8 +137,13 @@ func (w *world) zone(ctx context.Context, p place) {
 		}
 		return w.node(ctx, h, cfg)
 	}
-	zc := p.name + "-zc"
-	add(zc, node.Config{Zone: &node.Zone{ID: p.name, Name: p.name, Server: zc, URL: "https://" + zc}})
+	for i := range max(p.controllers, 1) {
+		zc := p.name + "-zc" // and "-zc2", …
+		if i > 0 {
+			zc += strconv.Itoa(i + 1)
+		}
+		add(zc, node.Config{Zone: &node.Zone{ID: p.name, Name: p.name, Server: zc, URL: "https://" + zc}})
+	}
 	for i := range p.routers {
 		id := p.name + "-" + strconv.Itoa(i+1)
 		z.routers[id] = add(id, node.Config{Router: &node.Router{ID: id, Zone: p.name, URL: "https://" + id}})
