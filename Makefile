@@ -6,6 +6,8 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s
 # Further flags of `parley up`: make run ARGS="--https :9443"
 ARGS ?=
+# Flags of bin/bench: -quick, -run NAMES, -json, -profile FILE; bin/bench -help lists them
+BENCH ?=
 
 .PHONY: run build test race check fuzz soak setup clean
 
@@ -46,6 +48,11 @@ soak: modules
 ## fuzz: each fuzz target for FUZZTIME
 fuzz: modules
 	scripts/fuzz.sh $(FUZZTIME)
+
+## bench: what a forwarded packet costs, beside what it costs at least; BENCH="-quick" takes two minutes
+bench: build
+	$(GO) build -trimpath -o bin/bench ./bench
+	bin/bench $(BENCH)
 
 ## setup: Go modules, and the Debian packages the tests use
 setup: modules

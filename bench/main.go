@@ -47,6 +47,7 @@ type options struct {
 	serverArgs string
 	list       bool
 	noFloor    bool
+	bursts     map[string]float64 // packets in a message, by scenario, from the runs with UDP_GRO
 }
 
 func run() error {
@@ -87,6 +88,7 @@ func run() error {
 			o.runs = 1
 		}
 	}
+	o.bursts = map[string]float64{}
 	list := choose(scenarios(), o.filter, o.quick)
 	if o.list {
 		for _, s := range list {
@@ -130,7 +132,7 @@ func (o options) jobOnServer(ctx context.Context, job string) (time.Duration, er
 	return time.Duration(ns), err
 }
 
-// doJob is the other end of jobOnServer: "calibrate", or "floor:<port>:<shape>:<ns>".
+// doJob is the other end of jobOnServer: "calibrate", or a floorJob.
 func doJob(job string) error {
 	if job == "calibrate" {
 		d, err := floor.Calibrate()
@@ -143,7 +145,7 @@ func doJob(job string) error {
 	if err := json.Unmarshal([]byte(job), &j); err != nil {
 		return err
 	}
-	d, _, err := j.Shape.Send(j.Port, j.For)
+	d, _, err := j.Shape.Send(j.Ports, j.For)
 	if err == nil {
 		fmt.Println(int64(d))
 	}
@@ -152,7 +154,7 @@ func doJob(job string) error {
 
 // floorJob is what a floor needs to know.
 type floorJob struct {
-	Port  uint16
+	Ports []uint16
 	Shape floor.Shape
 	For   time.Duration
 }
@@ -161,18 +163,29 @@ type floorJob struct {
 func (o options) floor(ctx context.Context, s floor.Shape, merge bool) (time.Duration, error) {
 	stop := make(chan struct{})
 	var reader sync.WaitGroup
-	port, err := floor.Sink(merge, stop, &reader)
+	ports, err := floor.Sink(merge, stop, &reader)
 	if err != nil {
 		return 0, err
 	}
 	defer reader.Wait()
 	defer close(stop)
-	s.Merge = merge
-	b, err := json.Marshal(floorJob{port, s, time.Second})
+	b, err := json.Marshal(floorJob{ports, s, time.Second})
 	if err != nil {
 		return 0, err
 	}
 	return o.jobOnServer(ctx, string(b))
+}
+
+// shape is what the floor has to send to be this scenario: as many packets in a send as there were
+// with UDP_GRO, where they can be seen, and as long.
+func (o options) shape(s scenario, r load.Result) floor.Shape {
+	burst := o.bursts[s.name]
+	if burst == 0 {
+		burst = 1
+	}
+	return floor.Shape{
+		Receivers: max(1, r.People), Burst: int(burst + 0.5), Len: int(r.Bytes/max(1, r.Packets)) - floor.TagLen,
+	}
 }
 
 // one is the outcome of one run. Times are in nanoseconds for a packet.
@@ -192,6 +205,8 @@ type one struct {
 	MediaAllocs float64     `json:"mallocs_packet_net"` // less what the same time costs with nothing published
 	JoinCPU     float64     `json:"join_cpu_ms"`        // server CPU for a transport, lookup and control included
 	Idle        float64     `json:"idle_cpu"`           // of one processor, everybody in and nothing published
+	Wakes       float64     `json:"wakes_s"`            // times a second a thread of the server went to sleep
+	Preempted   float64     `json:"preempted_s"`        // times a second it was made to: a busy machine
 }
 
 // benchOne runs a scenario once.
@@ -210,7 +225,7 @@ func benchOne(ctx context.Context, o options, s scenario, merge bool) (one, erro
 	tls.InsecureSkipVerify = true
 	var join0, idle0, cpu0, cpu1 time.Duration
 	var idleAt time.Time
-	var m0, m1, idleAllocs float64
+	var m0, m1, idleAllocs, slept, preempted float64
 	var profiled sync.WaitGroup
 	count := func() float64 {
 		n, err := srv.mallocs()
@@ -236,6 +251,7 @@ func benchOne(ctx context.Context, o options, s scenario, merge bool) (one, erro
 				idleAllocs = (count() - m0) / t.Seconds()
 			case load.Measuring:
 				m0 = count()
+				slept, preempted = srv.switches()
 				cpu0 = srv.cpu()
 				if o.profile != "" {
 					profiled.Go(func() {
@@ -246,6 +262,8 @@ func benchOne(ctx context.Context, o options, s scenario, merge bool) (one, erro
 				}
 			case load.Measured:
 				cpu1 = srv.cpu()
+				s1, p1 := srv.switches()
+				r.Wakes, r.Preempted = s1-slept, p1-preempted
 				m1 = count()
 				r.MiB = srv.rss() - srv.rss0
 			}
@@ -259,23 +277,27 @@ func benchOne(ctx context.Context, o options, s scenario, merge bool) (one, erro
 	if err != nil {
 		return r, err
 	}
+	n := float64(r.Load.Packets)
+	if n == 0 {
+		return r, fmt.Errorf("nothing arrived: %s", strings.Join(r.Load.Errors, "; "))
+	}
 	after, err := o.jobOnServer(ctx, "calibrate")
 	if err != nil {
 		return r, err
 	}
 	r.Calibration = float64(before+after) / 2
 	if !o.noFloor {
-		f, err := o.floor(ctx, s.floor, merge)
+		if merge {
+			o.bursts[s.name] = float64(r.Load.Packets) / float64(max(1, r.Load.Sends))
+		}
+		f, err := o.floor(ctx, o.shape(s, r.Load), merge)
 		if err != nil {
 			return r, err
 		}
 		r.Floor = float64(f)
 	}
-	n := float64(r.Load.Packets)
-	if n == 0 {
-		return r, fmt.Errorf("nothing arrived: %s", strings.Join(r.Load.Errors, "; "))
-	}
 	r.PerSecond = n / r.Load.Seconds
+	r.Wakes, r.Preempted = r.Wakes/r.Load.Seconds, r.Preempted/r.Load.Seconds
 	r.CPU = (cpu1 - cpu0).Seconds() / r.Load.Seconds
 	r.NS = float64(cpu1-cpu0) / n
 	r.Rel = r.NS / r.Calibration
@@ -298,7 +320,7 @@ func benchAll(ctx context.Context, o options, list []scenario) error {
 	case "off":
 		merges = []bool{false}
 	case "both":
-		merges = []bool{false, true}
+		merges = []bool{true, false} // the first tells the second how the server sends
 	default:
 		return fmt.Errorf("-gro %q: on, off or both", o.gro)
 	}

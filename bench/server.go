@@ -156,3 +156,26 @@ func (s *server) profile(file string, length time.Duration) error {
 	_, err = io.Copy(f, resp.Body)
 	return err
 }
+
+// switches is how often the server's threads slept and were woken, and how often they were preempted:
+// many of the latter say that the machine was not ours.
+func (s *server) switches() (slept, preempted float64) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", s.cmd.Process.Pid))
+	for _, t := range tasks {
+		b, err := os.ReadFile(t)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(b)) {
+			k, v, _ := strings.Cut(line, ":")
+			n, _ := strconv.ParseFloat(strings.TrimSpace(v), 64)
+			switch k {
+			case "voluntary_ctxt_switches":
+				slept += n
+			case "nonvoluntary_ctxt_switches":
+				preempted += n
+			}
+		}
+	}
+	return slept, preempted
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -15,8 +16,14 @@ import (
 	"parley/sys/rtc/srtp"
 )
 
-// packetLen is the plaintext sealed: with the tag 1116 bytes of UDP payload.
+// packetLen is the plaintext the calibration seals: with the tag 1116 bytes of UDP payload.
 const packetLen = 1100
+
+// TagLen is what sealing adds to a packet, in bytes.
+const TagLen = 16
+
+// srtpLeast is the shortest packet worth sealing.
+const srtpLeast = 40
 
 // cpu is the time this thread's process has used, in both modes.
 func cpu() time.Duration {
@@ -35,7 +42,7 @@ func sealer() (*srtp.Context, []byte, error) {
 		key[i] = byte(i * 7)
 	}
 	c, err := srtp.New(srtp.GCM128, key, salt)
-	p := make([]byte, packetLen)
+	p := make([]byte, 1400)
 	p[0], p[1] = 0x80, 96
 	binary.BigEndian.PutUint32(p[8:], 0x5eed)
 	return c, p, err
@@ -49,6 +56,7 @@ func Calibrate() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	p = p[:packetLen]
 	local := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
 	a, err := link.Real().ListenPacket(local)
 	if err != nil {
@@ -83,35 +91,37 @@ func Calibrate() (time.Duration, error) {
 		}
 	}
 	const rounds = 40_000
-	best := time.Duration(0)
 	start := cpu()
 	for i := range rounds {
 		if err := round(2000 + i); err != nil {
 			return 0, err
 		}
 	}
-	best = (cpu() - start) / rounds
-	return best, nil
+	return (cpu() - start) / rounds, nil
 }
 
-// Shape is traffic as a router sends it: bursts of a frame to each receiver.
+// Shape is traffic as a router sends it: so many packets to a receiver in one send (UDP_SEGMENT).
 type Shape struct {
-	Receivers int           // distinct addresses
-	Burst     int           // packets to a receiver at a time
-	Len       int           // bytes of a packet before sealing
-	Segment   bool          // one send for a burst (UDP_SEGMENT)
-	Merge     bool          // the reader takes merged datagrams (UDP_GRO)
-	Pace      time.Duration // between bursts to all; 0: without a pause
+	Receivers int // distinct addresses
+	Burst     int // packets to a receiver at a time
+	Len       int // bytes of a packet before sealing
 }
 
-// Send seals and sends the shape to addr's port at as many loopback addresses as there are receivers,
-// for the time given, and returns CPU time for a packet. Whoever reads at addr is somebody else.
-func (s Shape) Send(port uint16, length time.Duration) (perPacket time.Duration, packets int, err error) {
+// sinks is how many sockets a Sink reads, as many as participants share.
+const sinks = 8
+
+// perPacket is how long a sender rests for each packet of a round, so that the reader keeps up and
+// nothing is lost: a full receive buffer would make sending cheaper than it is.
+const perPacket = 4 * time.Microsecond
+
+// Send seals and sends the shape to a Sink's ports at as many loopback addresses as it takes for
+// distinct receivers, for the time given, and returns the processor time of a packet.
+func (s Shape) Send(ports []uint16, length time.Duration) (cost time.Duration, packets int, err error) {
 	c, p, err := sealer()
 	if err != nil {
 		return 0, 0, err
 	}
-	p = p[:min(len(p), s.Len)]
+	p = p[:max(srtpLeast, min(len(p), s.Len))]
 	sock, err := link.Real().ListenPacket(netip.AddrPortFrom(netip.IPv6Unspecified(), 0))
 	if err != nil {
 		return 0, 0, err
@@ -127,7 +137,7 @@ func (s Shape) Send(port uint16, length time.Duration) (perPacket time.Duration,
 	for time.Since(begin) < length {
 		round := time.Now()
 		for r := range s.Receivers {
-			to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte((r + 1) >> 8), byte(r + 1)}), port)
+			to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte((r/len(ports) + 1) >> 8), byte(r/len(ports) + 1)}), ports[r%len(ports)])
 			if len(ms)+s.Burst > batch {
 				if _, err := sock.WriteBatch(ms); err != nil {
 					return 0, 0, err
@@ -143,22 +153,19 @@ func (s Shape) Send(port uint16, length time.Duration) (perPacket time.Duration,
 					return 0, 0, err
 				}
 				packets++
-				if !s.Segment || s.Burst == 1 {
+				if s.Burst == 1 {
 					ms = append(ms, link.Message{Buf: arena[one:], N: len(arena) - one, Addr: to, Local: self})
 				}
 			}
-			if s.Segment && s.Burst > 1 {
+			if s.Burst > 1 {
 				ms = append(ms, link.Message{Buf: arena[at:], N: len(arena) - at, Addr: to, Local: self, Segment: (len(arena) - at) / s.Burst})
 			}
 		}
-		if s.Pace > 0 {
-			time.Sleep(s.Pace - time.Since(round))
-		}
-	}
-	if len(ms) > 0 {
 		if _, err := sock.WriteBatch(ms); err != nil {
 			return 0, 0, err
 		}
+		arena, ms = arena[:0], ms[:0]
+		time.Sleep(time.Duration(s.Receivers*s.Burst)*perPacket - time.Since(round))
 	}
 	if packets == 0 {
 		return 0, 0, errors.New("floor: nothing was sent")
@@ -166,18 +173,30 @@ func (s Shape) Send(port uint16, length time.Duration) (perPacket time.Duration,
 	return (cpu() - start) / time.Duration(packets), packets, nil
 }
 
-// Sink reads what a Shape sends, without ever sleeping, until stop is closed. It returns the port.
-func Sink(merge bool, stop <-chan struct{}, done *sync.WaitGroup) (uint16, error) {
-	sock, err := link.Real().ListenPacket(netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
-	if err != nil {
-		return 0, err
+// Sink reads what a Shape sends, without ever sleeping, until stop is closed. It returns its ports.
+func Sink(merge bool, stop <-chan struct{}, done *sync.WaitGroup) ([]uint16, error) {
+	var socks []link.PacketConn
+	closeAll := func() {
+		for _, c := range socks {
+			c.Close()
+		}
+	}
+	var ports []uint16
+	for range sinks {
+		c, err := link.Real().ListenPacket(netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+		if err != nil {
+			closeAll()
+			return nil, err
+		}
+		socks = append(socks, c)
+		if merge && !link.Merge(c) {
+			closeAll()
+			return nil, errors.New("floor: no UDP_GRO")
+		}
+		ports = append(ports, c.LocalAddr().Port())
 	}
 	size := 2048
 	if merge {
-		if !link.Merge(sock) {
-			sock.Close()
-			return 0, errors.New("floor: no UDP_GRO")
-		}
 		size = link.MergeBufLen
 	}
 	ms := make([]link.Message, 64)
@@ -185,22 +204,25 @@ func Sink(merge bool, stop <-chan struct{}, done *sync.WaitGroup) (uint16, error
 		ms[i].Buf = make([]byte, size)
 	}
 	done.Go(func() {
-		defer sock.Close()
+		defer closeAll()
 		for {
 			select {
 			case <-stop:
 				return
 			default:
 			}
-			for {
-				n, _, err := link.TryRead(sock, ms)
-				if err != nil || n < len(ms) {
-					break
+			for _, c := range socks {
+				for {
+					n, _, err := link.TryRead(c, ms)
+					if err != nil || n < len(ms) {
+						break
+					}
 				}
 			}
 			for t := time.Now(); time.Since(t) < 100*time.Microsecond; {
+				runtime.Gosched()
 			}
 		}
 	})
-	return sock.LocalAddr().Port(), nil
+	return ports, nil
 }

@@ -21,6 +21,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"parley/sys/link"
@@ -56,7 +57,7 @@ type Config struct {
 }
 
 // Meeting is a place to join.
-type Meeting struct{ Number, Passcode string }
+type Meeting struct{ Number, Passcode, Pwd string }
 
 // Member is a sort of participant.
 type Member struct {
@@ -124,6 +125,7 @@ type Result struct {
 	Nacked     uint64   `json:"nacked"`
 	Overflow   uint64   `json:"overflow"` // lost in this program's own sockets; makes a run void
 	Samples    int      `json:"samples"`  // packets decrypted for latency
+	Blind      uint64   `json:"blind"`    // samples left out: another process had the processor when they came
 	Forged     uint64   `json:"forged"`   // samples that did not decrypt
 	P50        float64  `json:"p50_ms"`
 	P99        float64  `json:"p99_ms"`
@@ -171,6 +173,7 @@ type generator struct {
 	inMS    []float64
 	failed  atomic.Uint64
 	spin    bool
+	blind   bool // the loop was kept from running before this poll
 	lost    int64
 	numbers int // last person number given
 
@@ -260,6 +263,7 @@ var errStopped = errors.New("load: stopped")
 func (g *generator) play() error {
 	all := make(chan error, 1)
 	g.cfg.At(Joining)
+	g.spin = g.cfg.Parallel == 1 // one after the other is for timing
 	g.wg.Go(func() { all <- g.joinAll() })
 	err := g.loop(func() bool { return len(all) > 0 })
 	if err == nil {
@@ -268,8 +272,9 @@ func (g *generator) play() error {
 	if err != nil {
 		return err
 	}
+	g.spin = false
 	g.layouts()
-	if err := g.loopFor(g.cfg.Settle / 2); err != nil {
+	if err := g.loopFor(g.cfg.Settle); err != nil {
 		return err
 	}
 	g.setPhase(Joined)
@@ -310,9 +315,23 @@ func (g *generator) loopFor(d time.Duration) error {
 // pollEvery is how often sockets are looked at: it bounds what polling adds to the latencies measured.
 const pollEvery = 100 * time.Microsecond
 
+// blindAfter is how long the loop may have been kept from running before what arrived meanwhile says
+// nothing about the server's latency: those packets are counted, and their times left out.
+const blindAfter = 500 * time.Microsecond
+
+// processTime is the processor time this process has used.
+func processTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // loop turns until done.
 func (g *generator) loop(done func() bool) error {
 	var polled int64
+	var ran time.Duration
 	for {
 		g.now = int64(time.Since(g.began))
 		if g.inbox.full.Load() {
@@ -320,7 +339,9 @@ func (g *generator) loop(done func() bool) error {
 		}
 		busy := false
 		if g.now-polled >= int64(pollEvery) {
-			polled = g.now
+			used := processTime()
+			g.blind = time.Duration(g.now-polled)-(used-ran) > blindAfter
+			polled, ran = g.now, used
 			busy = g.net.poll(g)
 			if done() {
 				return nil

@@ -296,7 +296,7 @@ func (p *person) lookup(ctx context.Context) error {
 		return err
 	}
 	req := proto.LookupRequest{
-		V: proto.Version, Build: "load", Number: p.room.meeting.Number, Passcode: p.room.meeting.Passcode,
+		V: proto.Version, Build: "load", Number: p.room.meeting.Number, Passcode: p.room.meeting.Passcode, Pwd: p.room.meeting.Pwd,
 		Name: fmt.Sprintf("Load %d", p.number), Key: p.identity.Key(), Fingerprint: rtc.Fingerprint(p.g.cert), Client: "native",
 	}
 	var answer proto.LookupAnswer

@@ -136,6 +136,10 @@ func (g *generator) open(t *transport, b []byte, measuring bool) {
 	if !bytes.Equal(stamp[:4], g.run[:]) {
 		return
 	}
+	if g.blind {
+		g.res.Blind++
+		return
+	}
 	g.latency = append(g.latency, int32((g.now-int64(binary.BigEndian.Uint64(stamp[4:])))/1000))
 }
 
