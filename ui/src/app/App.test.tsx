@@ -63,3 +63,11 @@ test("a page that is not there says so", async () => {
 	open("/nowhere/at/all");
 	expect((await screen.findAllByText("There is no such page")).length).toBeGreaterThan(0);
 });
+
+test("a session that ended leads to signing in, and back", async () => {
+	serve({ "/api/v1/session": { user } }); // the lists are refused
+	history.replaceState(null, "", "/meetings");
+	render(<App />);
+	await screen.findByRole("heading", { name: "Welcome back" });
+	expect(location.search).toBe("?to=%2Fmeetings");
+});

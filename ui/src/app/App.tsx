@@ -7,8 +7,11 @@ import { newRouter } from "./router.tsx";
 
 /** The whole client. */
 export function App({ client }: { client?: QueryClient }) {
-	const [query] = useState(() => client ?? newQueryClient());
-	const [router] = useState(() => newRouter(query));
+	const [{ query, router }] = useState(() => {
+		const query = client ?? newQueryClient(() => void router.invalidate());
+		const router = newRouter(query);
+		return { query, router };
+	});
 	return (
 		<QueryClientProvider client={query}>
 			<Providers>

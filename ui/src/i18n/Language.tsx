@@ -1,6 +1,6 @@
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
 import { IntlProvider } from "react-intl";
-import { english, type Locale, locales, type Messages, pickLocale } from "./locales.ts";
+import { english, type Locale, locales, type Messages, pickLocale, regional } from "./locales.ts";
 
 const key = "parley.language";
 
@@ -51,7 +51,7 @@ export function LanguageProvider({ children, initial }: { children: ReactNode; i
 	if (!loaded) return null;
 	return (
 		<Context value={value}>
-			<IntlProvider defaultLocale="en" locale={loaded.locale} messages={loaded.messages}>
+			<IntlProvider defaultLocale="en" locale={regional(loaded.locale, navigator.languages)} messages={loaded.messages}>
 				{children}
 			</IntlProvider>
 		</Context>

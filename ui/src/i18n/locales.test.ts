@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { locales, pickLocale } from "./locales.ts";
+import { locales, pickLocale, regional } from "./locales.ts";
 
 test.each([
 	[["fr"], "fr", "exact"],
@@ -17,4 +17,14 @@ test("each language loads and has a name", async () => {
 		expect(Object.keys(await l.load()).length).toBeGreaterThan(10);
 		expect(l.name).not.toBe("");
 	}
+});
+
+test.each([
+	["en", ["en-GB", "fr"], "en-GB"],
+	["en", ["fr-FR", "en-AU"], "en-AU"],
+	["fr", ["fr-CA"], "fr-CA"],
+	["fr", ["en-US"], "fr"],
+	["en", [], "en"],
+] as const)("%s for somebody who speaks %j is written as %s", (locale, spoken, want) => {
+	expect(regional(locale, spoken)).toBe(want);
 });

@@ -31,3 +31,9 @@ export function pickLocale(wanted: readonly string[]): Locale {
 	}
 	return "en";
 }
+
+/** How dates and numbers are written: as in the person's own country, where they speak this language there. */
+export function regional(locale: Locale, spoken: readonly string[]): string {
+	const language = new Intl.Locale(locale).language;
+	return spoken.find(s => new Intl.Locale(s).language === language && pickLocale([s]) === locale) ?? locale;
+}

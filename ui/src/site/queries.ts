@@ -1,5 +1,7 @@
 // What the pages know of the server, kept fresh by TanStack Query.
 import {
+	MutationCache,
+	QueryCache,
 	QueryClient,
 	queryOptions,
 	useInfiniteQuery,
@@ -9,8 +11,17 @@ import {
 } from "@tanstack/react-query";
 import { ApiError, type ListKind, type MeetingInput, meetings, signIn, signOut, type User, whoAmI } from "./api.ts";
 
-export function newQueryClient(): QueryClient {
-	return new QueryClient({
+/** What a page knows. `signedOut` is called when the server knows the session no more. */
+export function newQueryClient(signedOut: () => void): QueryClient {
+	const onError = (e: Error) => {
+		// 401 with another code is a wrong password.
+		if (!(e instanceof ApiError && e.status === 401 && e.code !== 200)) return;
+		client.setQueryData(sessionQuery.queryKey, null);
+		signedOut();
+	};
+	const client: QueryClient = new QueryClient({
+		queryCache: new QueryCache({ onError }),
+		mutationCache: new MutationCache({ onError }),
 		defaultOptions: {
 			queries: {
 				staleTime: 15_000,
@@ -19,6 +30,7 @@ export function newQueryClient(): QueryClient {
 			},
 		},
 	});
+	return client;
 }
 
 export const sessionQuery = queryOptions({ queryKey: ["session"], queryFn: whoAmI, staleTime: 60_000 });
