@@ -43,6 +43,7 @@ check: modules
 ## (there SOAK=1m for less): memory and goroutines flat
 soak: modules
 	PARLEY_SOAK=1 $(GO) test -count 1 -v -timeout 60m -run 'TestJoinsAndLeavesLeaveNothingBehind|TestMinutesOfMediaStayFlat' ./lab/scenario
+	PARLEY_SOAK=1 $(GO) test -count 1 -timeout 60m -run TestAnythingMayHappen ./core/meeting
 	$(GO) test -tags soak -count 1 -v -run TestSoak -timeout 60m ./node
 
 ## fuzz: each fuzz target for FUZZTIME

@@ -3,6 +3,7 @@ package meeting
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 
@@ -12,12 +13,16 @@ import (
 // TestAnythingMayHappen plays random meetings. The world checks after every event that nobody is
 // told, sent or wired what they should not be, and that every client's picture is the meeting's.
 func TestAnythingMayHappen(t *testing.T) {
-	runs := 60
-	if testing.Short() {
-		runs = 20
+	// The seeds are the same each time: more of them belong to `make soak`, not to every run.
+	runs := 20
+	if os.Getenv("PARLEY_SOAK") != "" {
+		runs = 500
 	}
 	for seed := range uint64(runs) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { random(t, rand.New(rand.NewPCG(seed, 1)), 400) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			random(t, rand.New(rand.NewPCG(seed, 1)), 400)
+		})
 	}
 }
 
