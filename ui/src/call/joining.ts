@@ -1,9 +1,9 @@
 // The connection process at work: the machine of src/join with a clock, and the requests of its first three
 // phases. What it wants beyond those goes to the session.
 import { Hands, readGrant } from "../join/hands.ts";
-import { Join, type JoinAction, type JoinEvent } from "../join/join.ts";
-import { groupName } from "../proto/ids.ts";
-import { type Credentials, type Grant, type Group, Rung } from "../proto/messages.gen.ts";
+import { Join, type JoinAction, type JoinEvent, type State } from "../join/join.ts";
+import { groupName, groups } from "../proto/ids.ts";
+import { type Credentials, type Grant, Group, Rung } from "../proto/messages.gen.ts";
 import type { AttemptView, SummaryLine, Target } from "./state.ts";
 
 export type { JoinAction, JoinEvent };
@@ -39,9 +39,12 @@ export class Joining {
 	private readonly mind: Join;
 	private readonly hands: Hands;
 	private readonly site: string;
+	private readonly oneGroup: boolean;
 	private readonly queue: JoinEvent[] = [];
 	private readonly paths = new Map<Group, Rung>();
 	private zone: { name: string; ms: number } | undefined;
+	/** Names of the zones offered, by id. */
+	private zones = new Map<string, string>();
 	private wake: ReturnType<typeof setTimeout> | undefined;
 	private reporting: ReturnType<typeof setTimeout> | undefined;
 	private busy = false;
@@ -56,6 +59,7 @@ export class Joining {
 			last_zone: cfg.lastZone,
 		});
 		this.site = cfg.site;
+		this.oneGroup = cfg.oneGroup;
 		const { build, name, key, fingerprint, target } = cfg;
 		const secret = target.passcode ? { passcode: target.passcode } : { pwd: target.pwd };
 		const who = { build, number: target.number, ...secret, name, key, fingerprint };
@@ -72,7 +76,10 @@ export class Joining {
 
 	/** Credentials are known as a set before the machine hands them out one by one. */
 	private note(e: JoinEvent): void {
-		if (e.is === "lookup_done") for (const g of e.grants ?? []) this.on.credentials(g.groups);
+		if (e.is === "lookup_done") {
+			this.zones = new Map(e.answer.zones.map(z => [z.id, z.name || z.id]));
+			for (const g of e.grants ?? []) this.on.credentials(g.groups);
+		}
 		if ((e.is === "route_done" || e.is === "route_failed") && e.grant) this.on.credentials(e.grant.groups);
 	}
 
@@ -138,6 +145,9 @@ export class Joining {
 			case "use_transport":
 				this.paths.set(a.group, a.rung);
 				return;
+			case "failed":
+				this.report(); // the last word is not held back
+				return;
 			case "close_transport":
 				if (this.paths.get(a.group) === a.rung) this.paths.delete(a.group);
 				return;
@@ -147,20 +157,32 @@ export class Joining {
 	}
 
 	private report(): void {
+		clearTimeout(this.reporting);
 		this.reporting = undefined;
 		if (this.done) return;
 		const { attempts, state } = this.mind.explain();
-		const summary: SummaryLine[] = [];
-		if (this.zone) summary.push({ key: "best_zone", values: { zone: this.zone.name, ms: this.zone.ms } });
-		const blocked = attempts.some(x => x.phase === "media" && x.outcome === "lost" && x.what.endsWith(Rung.UDP8801));
-		if (blocked && ![...this.paths.values()].includes(Rung.UDP8801)) summary.push({ key: "udp_blocked", values: {} });
-		const groups = [0, 1, 2] as const satisfies Group[];
-		for (const g of groups) {
-			const rung = this.paths.get(g);
-			if (rung) summary.push({ key: "path", values: { group: groupName(g), rung } });
-			else if (g !== 2 && state === "in") summary.push({ key: "no_path", values: { group: groupName(g) } });
+		this.on.report({ attempts, summary: this.summary(attempts, state) });
+	}
+
+	/** The sentences of the report, to be worded in the person's language. */
+	private summary(attempts: readonly AttemptView[], state: State): SummaryLine[] {
+		const out: SummaryLine[] = [];
+		const asked = attempts.filter(x => x.phase === "zone");
+		if (this.zone) out.push({ key: "best_zone", values: { zone: this.zone.name, ms: this.zone.ms } });
+		else if (asked.length > 0 && asked.every(x => x.outcome === "lost")) out.push({ key: "no_controller", values: {} });
+		const home = this.mind.grant && (this.zones.get(this.mind.grant.zone) ?? this.mind.grant.zone);
+		if (this.zone && home && home !== this.zone.name) out.push({ key: "home_zone", values: { zone: home } });
+		const udp = attempts.filter(x => x.phase === "media" && x.what.endsWith(Rung.UDP8801));
+		if (udp.some(x => x.outcome === "lost") && !udp.some(x => x.outcome === "won")) {
+			out.push({ key: "udp_blocked", values: {} });
 		}
-		this.on.report({ attempts, summary });
+		for (const g of this.oneGroup ? ([Group.Audio] as const) : groups) {
+			const rung = this.paths.get(g);
+			const group = groupName(g);
+			if (rung) out.push({ key: "path", values: { group, rung } });
+			else if (g !== Group.Content && state === "in") out.push({ key: "no_path", values: { group } });
+		}
+		return out;
 	}
 
 	end(): void {

@@ -31,11 +31,12 @@ export function onProcess(s: CallState, e: ProcessEvent, now: number): Step {
 	}
 }
 
-/** A phase that got somewhere is done, and so is what was before it; the next one runs. */
+/** A phase that got somewhere is done, and so is what was before it or not needed; the next one runs. */
 function phasesAt(s: CallState, phase: PhaseName, ms: number, detail: string) {
 	const at = phaseNames.indexOf(phase);
 	return s.phases.map((p, i) => {
-		if (i === at) return { ...p, state: "done" as const, ms: p.ms ?? ms, detail };
+		if (i === at) return { ...p, state: "done" as const, ms: p.ms ?? ms, ...(detail ? { detail } : {}) };
+		if (i < at && p.state !== "done") return { ...p, state: "done" as const };
 		if (i === at + 1 && p.state === "todo") return { ...p, state: "running" as const };
 		return p;
 	});

@@ -28,6 +28,7 @@ export function createCall(options: CallOptions = {}): RunningCall {
 	let session: Session | undefined;
 	const meter = new Meter();
 	let loud = 0;
+	let written = ""; // of the call of this tab, as last remembered
 
 	const capture = new Capture({
 		opened(kind, stream, size) {
@@ -53,6 +54,7 @@ export function createCall(options: CallOptions = {}): RunningCall {
 		session = undefined;
 		old?.end(leaving);
 		setOngoing(undefined);
+		written = "";
 	}
 
 	function run(e: Effect): void {
@@ -125,7 +127,6 @@ export function createCall(options: CallOptions = {}): RunningCall {
 	}
 
 	// What a reload needs to come back is written down as it changes.
-	let written = "";
 	store.subscribe(() => {
 		const s = store.get();
 		if (!session || !s.target || (s.stage !== "in" && s.stage !== "reconnecting")) return;

@@ -197,7 +197,7 @@ export class Session {
 			caps: {
 				client: "web",
 				codecs: decodable(),
-				video_slots: this.options.videoSlots,
+				video_slots: this.options.videoSlots ?? slotsHere(),
 				one_group: this.options.oneGroup,
 			},
 		};
@@ -278,4 +278,9 @@ function decodable(): string[] {
 	const has = (name: string) => codecs.some(c => c.mimeType.toLowerCase() === `video/${name.toLowerCase()}`);
 	const all = ["VP8", "VP9", "H264", "AV1"].filter(has);
 	return all.length > 0 ? all : ["VP8"];
+}
+
+/** A phone shows few people at a time, and pays for every slot; undefined takes the router's default. */
+function slotsHere(): number | undefined {
+	return matchMedia("(max-width: 767px), (max-height: 450px)").matches ? 9 : undefined;
 }

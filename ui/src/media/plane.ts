@@ -115,11 +115,12 @@ export class Plane {
 				set("ua", stream?.getAudioTracks()[0]);
 				return;
 			case "video":
-				this.layers = RIDs; // all that is announced, until the router says what is watched
+				// All that is announced, until the router says what is watched; another camera goes on like the first.
+				if (!this.tracks.has("uv")) this.layers = RIDs;
 				set("uv", stream?.getVideoTracks()[0]);
 				return;
 			case "content":
-				this.contentWanted = true;
+				if (!this.tracks.has("uc") && !this.contentWanted) this.want(Kind.Content, [""]);
 				set("uc", stream?.getVideoTracks()[0]);
 				set("uca", stream?.getAudioTracks()[0]);
 				return;

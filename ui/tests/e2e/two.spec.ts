@@ -90,8 +90,10 @@ test("one slot shows one after the other, and never one under the other's name",
 			seen[source] = colors;
 		}
 	}
-	expect(Object.keys(seen[red] ?? {})).toEqual(["red"]);
-	expect(Object.keys(seen[green] ?? {})).toEqual(["green"]);
+	// An element that was just given a stream may be black for one picture.
+	const colors = (source: number) => Object.keys(seen[source] ?? {}).filter(c => c !== "black");
+	expect(colors(red)).toEqual(["red"]);
+	expect(colors(green)).toEqual(["green"]);
 });
 
 test("a shared screen arrives and goes", async () => {

@@ -47,11 +47,13 @@ call.store.subscribe(() => {
 		if (view.kind !== 1 && view.kind !== 2) continue;
 		let t = tiles.get(source);
 		if (!t) {
-			t = newTile(view.stream);
+			t = newTile();
 			tiles.set(source, t);
 		}
+		// As the screens do: an element is given the stream when what comes is this source's.
+		if (view.live && !t.video.srcObject) t.video.srcObject = view.stream;
+		if (!view.live) t.video.srcObject = null;
 		t.report.live = view.live;
-		t.video.style.visibility = view.live ? "visible" : "hidden";
 	}
 	for (const [source, t] of tiles) {
 		if (slots.has(source)) continue;
@@ -60,13 +62,12 @@ call.store.subscribe(() => {
 	}
 });
 
-function newTile(stream: MediaStream): { video: HTMLVideoElement; report: TileReport } {
+function newTile(): { video: HTMLVideoElement; report: TileReport } {
 	const video = document.createElement("video");
 	video.autoplay = true;
 	video.muted = true;
 	video.playsInline = true;
 	video.width = 320;
-	video.srcObject = stream;
 	box?.append(video);
 	const report: TileReport = { frames: 0, width: 0, height: 0, color: "", live: false, seen: {} };
 	const shown = () => {
@@ -80,9 +81,9 @@ function newTile(stream: MediaStream): { video: HTMLVideoElement; report: TileRe
 	// What is on the screen, whenever the screen is drawn.
 	const drawn = () => {
 		if (!video.isConnected) return;
-		if (report.live) {
+		if (report.live && video.readyState >= 2) {
 			const c = colorOf(video);
-			report.seen[c] = (report.seen[c] ?? 0) + 1;
+			if (c !== "none") report.seen[c] = (report.seen[c] ?? 0) + 1;
 		}
 		requestAnimationFrame(drawn);
 	};
@@ -94,8 +95,10 @@ function newTile(stream: MediaStream): { video: HTMLVideoElement; report: TileRe
 /** The nearest of the plain colours, in the middle of the picture. */
 function colorOf(video: HTMLVideoElement): string {
 	if (!pixels || video.videoWidth === 0) return "none";
+	pixels.clearRect(0, 0, 8, 8);
 	pixels.drawImage(video, video.videoWidth / 2, video.videoHeight / 4, 8, 8, 0, 0, 8, 8);
-	const [r = 0, g = 0, b = 0] = pixels.getImageData(4, 4, 1, 1).data;
+	const [r = 0, g = 0, b = 0, a = 0] = pixels.getImageData(4, 4, 1, 1).data;
+	if (a === 0) return "none"; // no picture yet
 	if (Math.max(r, g, b) < 60) return "black";
 	if (r > 120 && g > 120 && b < 100) return "yellow";
 	return r > g && r > b ? "red" : g > b ? "green" : "blue";
