@@ -36,7 +36,7 @@ var floors = []struct {
 	{"node", []string{"core/", "wire/", "sys/", "web", "zone", "mmr", "tunnel", "connector"}, "node composes servers; the client is not one"},
 	{"lab", []string{"core/", "wire/", "sys/", "client", "web", "zone", "mmr", "tunnel", "connector", "node"}, "the laboratory may hold everything but the command line"},
 	{"bench", []string{"core/", "wire/", "sys/", "client", "node", "lab"}, "benches measure what is built, from outside its parts"},
-	{"cmd/", []string{"core/", "wire/", "sys/", "client", "node", "ui"}, "a command reads flags: parts are composed in node"},
+	{"cmd/", []string{"core/", "wire/", "sys/", "client", "node", "ui", "bench"}, "a command reads flags: parts are composed in node"},
 }
 
 // owners says who may import a library, and why it is worth having. The longest prefix of an import path counts.
