@@ -7,11 +7,12 @@ import {
 	Outlet,
 	redirect,
 } from "@tanstack/react-router";
+import { EditMeetingPage } from "../site/EditMeetingPage.tsx";
 import { FaultPage } from "../site/FaultPage.tsx";
 import { HomePage } from "../site/HomePage.tsx";
 import { JoinPage } from "../site/JoinPage.tsx";
-import { EditMeetingPage, NewMeetingPage } from "../site/MeetingFormPage.tsx";
 import { MeetingsPage } from "../site/MeetingsPage.tsx";
+import { NewMeetingPage } from "../site/NewMeetingPage.tsx";
 import { NotFoundPage } from "../site/NotFoundPage.tsx";
 import { isNumber } from "../site/number.ts";
 import { sessionQuery } from "../site/queries.ts";

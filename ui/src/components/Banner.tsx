@@ -24,15 +24,15 @@ export function Banner({ tone = "info", title, children, actions, icon, classNam
 	const { look, icon: usual } = tones[tone];
 	return (
 		<div
-			className={cx("flex items-start gap-3 rounded-lg px-4 py-3 text-sm", look, className)}
+			className={cx("flex flex-wrap items-start gap-3 rounded-lg px-4 py-3 text-sm", look, className)}
 			role={tone === "danger" ? "alert" : "status"}
 		>
 			<Icon className="mt-px" name={icon ?? usual} />
-			<div className="min-w-0 grow">
+			<div className="min-w-0 flex-1">
 				{title && <p className="font-semibold">{title}</p>}
 				{children && <div className={title ? "mt-0.5" : ""}>{children}</div>}
 			</div>
-			{actions}
+			{actions && <div className="flex shrink-0 gap-2 max-sm:basis-full max-sm:pl-8">{actions}</div>}
 		</div>
 	);
 }

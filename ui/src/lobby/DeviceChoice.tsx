@@ -1,18 +1,6 @@
-import type { DeviceKind } from "../call/state.ts";
-import { useActions, useCall } from "../call/useCall.ts";
-import type { IconName } from "../components/Icon.tsx";
-import { LevelMeter } from "../components/LevelMeter.tsx";
-import { Select } from "../components/Select.tsx";
-import type { MessageID } from "../i18n/locales.ts";
-import { useT } from "../i18n/useT.ts";
-
-const without = "without";
-
-const words: Record<DeviceKind, { icon: IconName; label: MessageID; numbered: MessageID; none: MessageID }> = {
-	audioIn: { icon: "mic", label: "lobby.microphone", numbered: "lobby.microphoneN", none: "lobby.noMicrophone" },
-	videoIn: { icon: "camera", label: "lobby.camera", numbered: "lobby.cameraN", none: "lobby.noCamera" },
-	audioOut: { icon: "sound-on", label: "lobby.loudspeaker", numbered: "lobby.loudspeakerN", none: "lobby.systemSound" },
-};
+import { useCall } from "../call/useCall.ts";
+import { DeviceSelect } from "./DeviceSelect.tsx";
+import { MicLevel } from "./MicLevel.tsx";
 
 /** Which microphone, camera and loudspeaker; or no microphone, to listen only. */
 export function DeviceChoice() {
@@ -21,43 +9,10 @@ export function DeviceChoice() {
 		<div className="grid gap-4 sm:grid-cols-2 lg:grid-cols-[repeat(auto-fit,minmax(11rem,1fr))]">
 			<div>
 				<DeviceSelect kind="audioIn" />
-				<Level />
+				<MicLevel />
 			</div>
 			<DeviceSelect kind="videoIn" />
 			{canChooseOutput && <DeviceSelect kind="audioOut" />}
 		</div>
 	);
-}
-
-function DeviceSelect({ kind }: { kind: DeviceKind }) {
-	const t = useT();
-	const devices = useCall(s => s.devices[kind]);
-	const chosen = useCall(s => s.devices.chosen[kind]);
-	const wantsAudio = useCall(s => s.mine.audio.wanted);
-	const { chooseDevice, wantAudio } = useActions();
-	const { icon, label, numbered, none } = words[kind];
-	const options = devices.map((d, i) => ({ value: d.id, label: d.label || t(numbered, { n: i + 1 }) }));
-	const listening = kind === "audioIn" && !wantsAudio;
-	const known = options.some(o => o.value === chosen);
-	const value = listening ? without : known ? (chosen ?? "") : (options[0]?.value ?? "");
-	const all = kind === "audioIn" ? [...options, { value: without, label: t("lobby.withoutMicrophone") }] : options;
-	const change = (id: string) => {
-		if (id === without) return wantAudio?.(false);
-		chooseDevice(kind, id);
-		if (listening) wantAudio?.(true);
-	};
-	return (
-		<Select
-			icon={icon}
-			label={t(label)}
-			onChange={options.length > 0 ? change : undefined}
-			options={options.length > 0 ? all : [{ value: "", label: t(none) }]}
-			value={options.length > 0 ? value : ""}
-		/>
-	);
-}
-
-function Level() {
-	const level = useCall(s => (s.mine.audio.on && !s.mine.audio.muted ? (s.mine.audio.level ?? 0) : 0));
-	return <LevelMeter className="mt-2 h-2!" level={level} />;
 }

@@ -1,10 +1,9 @@
-import { useEffect, useRef } from "react";
 import { useActions, useCall } from "../call/useCall.ts";
 import { Avatar } from "../components/Avatar.tsx";
-import { cx } from "../components/cx.ts";
-import { IconButton } from "../components/IconButton.tsx";
 import { Spinner } from "../components/Spinner.tsx";
 import { useT } from "../i18n/useT.ts";
+import { VideoView } from "../room/VideoView.tsx";
+import { RoundSwitch } from "./RoundSwitch.tsx";
 
 /** How one will be seen, with the switches for camera and microphone. */
 export function Preview({ name }: { name: string }) {
@@ -15,9 +14,9 @@ export function Preview({ name }: { name: string }) {
 	const heard = audio.on && !audio.muted;
 	const opening = video.wanted && !video.on && !video.problem;
 	return (
-		<div className="night relative isolate aspect-video w-full overflow-hidden rounded-2xl bg-tile shadow-card">
+		<div className="night relative isolate aspect-[4/3] w-full sm:aspect-video overflow-hidden rounded-2xl bg-tile shadow-card">
 			{video.on && video.stream ? (
-				<Mirror stream={video.stream} />
+				<VideoView mirrored stream={video.stream} />
 			) : (
 				<div className="flex h-full flex-col items-center justify-center gap-3 pb-14">
 					<Avatar className="size-20! text-2xl! sm:size-24! sm:text-3xl!" name={name} />
@@ -28,14 +27,14 @@ export function Preview({ name }: { name: string }) {
 				</div>
 			)}
 			<div className="absolute inset-x-0 bottom-0 flex items-center justify-center gap-3 bg-linear-to-t from-black/60 to-transparent p-4 pt-10">
-				<Round
+				<RoundSwitch
 					icon={heard ? "mic" : "mic-off"}
 					label={t(heard ? "lobby.mute" : "lobby.unmute")}
 					off={!heard}
 					onClick={toggleAudio}
 					shortcut="M"
 				/>
-				<Round
+				<RoundSwitch
 					icon={video.wanted && !video.problem ? "camera" : "camera-off"}
 					label={t(video.wanted && !video.problem ? "lobby.stopVideo" : "lobby.startVideo")}
 					off={!video.wanted || video.problem !== undefined}
@@ -44,52 +43,5 @@ export function Preview({ name }: { name: string }) {
 				/>
 			</div>
 		</div>
-	);
-}
-
-type RoundProps = {
-	icon: Parameters<typeof IconButton>[0]["icon"];
-	label: string;
-	off: boolean;
-	onClick: (() => void) | undefined;
-	shortcut: string;
-};
-
-function Round({ off, onClick, ...rest }: RoundProps) {
-	return (
-		<IconButton
-			{...rest}
-			className={cx(
-				"backdrop-blur-sm",
-				off ? "bg-danger text-white hover:bg-danger-strong" : "bg-white/20 text-white hover:bg-white/30",
-			)}
-			onClick={onClick}
-			round
-			size="lg"
-		/>
-	);
-}
-
-function Mirror({ stream }: { stream: MediaStream }) {
-	const ref = useRef<HTMLVideoElement>(null);
-	useEffect(() => {
-		const video = ref.current;
-		if (!video) return;
-		video.srcObject = stream;
-		video.play().catch(() => undefined); // not before the page is touched, in some browsers
-		return () => {
-			video.srcObject = null;
-		};
-	}, [stream]);
-	return (
-		<video
-			aria-hidden="true"
-			autoPlay
-			className="size-full -scale-x-100 object-cover"
-			muted
-			playsInline
-			ref={ref}
-			tabIndex={-1}
-		/>
 	);
 }

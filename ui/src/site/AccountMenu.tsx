@@ -5,7 +5,7 @@ import { toasts } from "../components/toasts.ts";
 import { useT } from "../i18n/useT.ts";
 import type { User } from "./api.ts";
 import { faultText } from "./faultText.ts";
-import { Preferences } from "./PreferencesMenu.tsx";
+import { Preferences } from "./Preferences.tsx";
 import { useSignOut } from "./queries.ts";
 
 /** Who is signed in, what they like, and the way out. */

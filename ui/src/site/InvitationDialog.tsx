@@ -46,7 +46,7 @@ export function InvitationDialog({ number, open, onClose }: { number: number; op
 			{text && (
 				<textarea
 					aria-label={t("site.invitation.title")}
-					className="field-sizing-content block max-h-80 min-h-48 w-full resize-none rounded-lg bg-sunken p-4 text-sm leading-relaxed"
+					className="field-sizing-content block max-h-[55dvh] min-h-48 w-full resize-none rounded-lg bg-sunken p-4 text-sm leading-relaxed"
 					onFocus={e => e.currentTarget.select()}
 					readOnly
 					value={text}

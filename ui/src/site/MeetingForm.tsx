@@ -114,26 +114,28 @@ export function MeetingForm({ initial, isNew, busy, faults: refused, problem, on
 				value={v.passcode}
 				{...(isNew ? { note: t("ui.optional") } : {})}
 			/>
-			<fieldset className="divide-y divide-line">
+			<fieldset>
 				<legend className="mb-1 font-medium text-sm">{t("site.form.entry")}</legend>
-				<Switch
-					checked={v.waitingRoom}
-					hint={t("site.form.waitingRoomHint")}
-					label={t("site.form.waitingRoom")}
-					onChange={set("waitingRoom")}
-				/>
-				<Switch
-					checked={v.joinBeforeHost}
-					hint={t("site.form.joinBeforeHostHint")}
-					label={t("site.form.joinBeforeHost")}
-					onChange={set("joinBeforeHost")}
-				/>
-				<Switch
-					checked={v.muteOnEntry}
-					hint={t("site.form.muteOnEntryHint")}
-					label={t("site.form.muteOnEntry")}
-					onChange={set("muteOnEntry")}
-				/>
+				<div className="divide-y divide-line">
+					<Switch
+						checked={v.waitingRoom}
+						hint={t("site.form.waitingRoomHint")}
+						label={t("site.form.waitingRoom")}
+						onChange={set("waitingRoom")}
+					/>
+					<Switch
+						checked={v.joinBeforeHost}
+						hint={t("site.form.joinBeforeHostHint")}
+						label={t("site.form.joinBeforeHost")}
+						onChange={set("joinBeforeHost")}
+					/>
+					<Switch
+						checked={v.muteOnEntry}
+						hint={t("site.form.muteOnEntryHint")}
+						label={t("site.form.muteOnEntry")}
+						onChange={set("muteOnEntry")}
+					/>
+				</div>
 			</fieldset>
 			<TextArea
 				error={fault("agenda")}

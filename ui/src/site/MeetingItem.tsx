@@ -26,17 +26,19 @@ export function MeetingItem({ meeting: m, past }: { meeting: MeetingRow; past: b
 	const close = () => setOpen(undefined);
 	return (
 		<li className="flex flex-wrap items-center gap-x-4 gap-y-3 p-4 sm:px-5">
-			{at && (
-				<div className="w-24 shrink-0 tabular-nums max-sm:w-full">
-					<p className="font-semibold max-sm:inline">{intl.formatTime(at)}</p>{" "}
-					<p className="text-muted text-sm max-sm:inline">
-						{past ? intl.formatDate(at, { dateStyle: "medium" }) : duration(m.duration)}
-					</p>
+			<div className="flex min-w-0 grow basis-60 gap-x-4 max-sm:basis-full max-sm:flex-col">
+				{at && (
+					<div className="w-24 shrink-0 tabular-nums max-sm:w-full max-sm:text-sm">
+						<p className="font-semibold max-sm:inline">{intl.formatTime(at)}</p>{" "}
+						<p className="text-muted text-sm max-sm:inline">
+							{past ? intl.formatDate(at, { dateStyle: "medium" }) : duration(m.duration)}
+						</p>
+					</div>
+				)}
+				<div className="min-w-0 grow">
+					<h3 className="truncate font-semibold">{m.topic}</h3>
+					<p className="text-muted text-sm tabular-nums">{showNumber(m.id)}</p>
 				</div>
-			)}
-			<div className="min-w-0 grow basis-40">
-				<h3 className="truncate font-semibold">{m.topic}</h3>
-				<p className="text-muted text-sm tabular-nums">{showNumber(m.id)}</p>
 			</div>
 			<div className="flex items-center gap-1 max-sm:w-full">
 				<Button className="max-sm:grow" onClick={() => start(m)} tone={soon ? "primary" : "secondary"}>

@@ -1,6 +1,6 @@
 // The form to plan a meeting: its values, their faults, and what is sent.
 import type { MessageID } from "../i18n/locales.ts";
-import { type FieldFault, type Meeting, type MeetingInput, meetingType } from "./api.ts";
+import { ApiError, type FieldFault, type Meeting, type MeetingInput, meetingType } from "./api.ts";
 import { nextSlot, wallClock } from "./times.ts";
 
 export type MeetingValues = {
@@ -99,4 +99,9 @@ export function faultsFrom(fields: readonly FieldFault[]): Faults {
 		if (found) faults[found[0]] = found[1];
 	}
 	return faults;
+}
+
+/** What the server refused of a form. */
+export function refusedBy(e: Error | null): Faults {
+	return e instanceof ApiError ? faultsFrom(e.fields) : {};
 }
