@@ -95,14 +95,14 @@ export function galleryPage(size: Size): number {
 /** The strip of small tiles beside a large one: at the right of a wide stage, else above. */
 function stripOf(size: Size): { atSide: boolean; cell: Size; fits: number } {
 	const gap = gapOf(size);
-	const atSide = size.width >= 760 && size.width > size.height * 1.25;
+	const atSide = size.width >= 560 && size.width > size.height * 1.25;
 	if (atSide) {
-		const width = Math.min(240, Math.max(150, size.width * 0.17));
+		const width = Math.min(240, Math.max(120, size.width * 0.17));
 		const cell = { width, height: width / widest };
 		return { atSide, cell, fits: Math.max(1, Math.floor((size.height + gap) / (cell.height + gap))) };
 	}
 	const height = Math.min(140, Math.max(64, size.height * 0.17));
-	const width = Math.min(height * (isPhone(size) ? narrowest : widest), (size.width - gap) / 2);
+	const width = Math.min(height * (isPhone(size) ? narrowest : widest), (size.width - 2 * gap) / 3);
 	return { atSide, cell: { width, height }, fits: Math.max(1, Math.floor((size.width + gap) / (width + gap))) };
 }
 

@@ -19,7 +19,7 @@ export function Banners() {
 		<>
 			<div role="alert">
 				{reconnecting && (
-					<p className={`${bar} bg-warn-soft text-warn-ink`}>
+					<p className={`${bar} flex-nowrap! bg-warn-soft text-warn-ink`}>
 						<Spinner size={18} />
 						{t("room.reconnecting")}
 					</p>
@@ -35,7 +35,9 @@ export function Banners() {
 			)}
 			{first && !listOpen && (
 				<div className={`${bar} border border-line bg-raised`}>
-					<p className="min-w-0 grow truncate">{t("room.waiting.banner", { n: waiting.length, name: first.name })}</p>
+					<p className="min-w-0 grow truncate max-sm:basis-full">
+						{t("room.waiting.banner", { n: waiting.length, name: first.name })}
+					</p>
 					<Button onClick={() => openPanel("people")} size="sm">
 						{t("room.waiting.see")}
 					</Button>

@@ -34,7 +34,7 @@ function Report() {
 		facts.push([t(`room.path.${group}`), rung ? t(`room.rung.${rung}`) : t("room.path.none")]);
 	}
 	return (
-		<div className="grid gap-6 pb-3">
+		<div className="grid grid-cols-[minmax(0,1fr)] gap-6 pb-3">
 			{c.summary.length > 0 && (
 				<ul className="grid gap-1 rounded-lg bg-accent-soft px-4 py-3 text-accent-ink text-sm">
 					{c.summary.map(line => (

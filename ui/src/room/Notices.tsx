@@ -4,6 +4,7 @@ import { Icon } from "../components/Icon.tsx";
 import { IconButton } from "../components/IconButton.tsx";
 import { useT } from "../i18n/useT.ts";
 import { noticeIcon, noticeText } from "./noticeText.ts";
+import { useMedia } from "./useMedia.ts";
 
 const shown = 3;
 
@@ -12,6 +13,7 @@ export function Notices() {
 	const t = useT();
 	const notices = useCall(s => s.notices);
 	const { dismiss } = useActions();
+	const keyboard = useMedia("(hover: hover)");
 	const visible = notices.slice(-shown);
 	return (
 		<div
@@ -28,7 +30,7 @@ export function Notices() {
 				>
 					<Icon className="text-accent-ink" name={noticeIcon(n)} size={18} />
 					<p className="wrap-anywhere line-clamp-3 min-w-0 grow" dir="auto">
-						{noticeText(t, n)}
+						{noticeText(t, n, keyboard)}
 					</p>
 					<IconButton icon="close" label={t("room.notice.dismiss")} noTooltip onClick={() => dismiss(n.id)} size="sm" />
 				</div>

@@ -18,7 +18,7 @@ export function PhaseList({ phases }: { phases: readonly PhaseView[] }) {
 						<span className="sr-only">{t(`room.phase.state.${p.state}`)}</span>
 					</span>
 					{p.ms !== undefined && (
-						<span className="text-muted tabular-nums">{t("room.ms", { n: Math.round(p.ms) })}</span>
+						<span className="whitespace-nowrap text-muted tabular-nums">{t("room.ms", { n: Math.round(p.ms) })}</span>
 					)}
 				</li>
 			))}

@@ -1,6 +1,9 @@
 import { useCall } from "../call/useCall.ts";
 import { useT } from "../i18n/useT.ts";
 
+/** Where one after another rises: neighbours in time are not neighbours in place. */
+const lanes = [0, 3, 1, 4, 2, 5];
+
 /** Reactions rise over the stage, each in a lane of its own, with the name of whom it comes from. */
 export function ReactionsFloat() {
 	const t = useT();
@@ -14,12 +17,12 @@ export function ReactionsFloat() {
 		>
 			{reactions.slice(-20).map(r => (
 				<li
-					className="float-up absolute bottom-2 flex flex-col items-center"
+					className="float-up absolute w-[15%] bottom-2 flex flex-col items-center"
 					key={r.id}
-					style={{ left: `${6 + ((r.id * 37) % 60)}%` }}
+					style={{ left: `${2 + (lanes[r.id % lanes.length] ?? 0) * 16}%` }}
 				>
 					<span className="text-4xl leading-tight drop-shadow-md">{r.emoji}</span>
-					<span className="max-w-32 truncate rounded-full bg-black/65 px-2 text-white text-xs" dir="auto">
+					<span className="max-w-full truncate rounded-full bg-black/65 px-2 text-white text-xs" dir="auto">
 						{people.get(r.from)?.name}
 					</span>
 				</li>

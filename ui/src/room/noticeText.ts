@@ -4,8 +4,10 @@ import type { T } from "../i18n/useT.ts";
 import { Code } from "../proto/messages.gen.ts";
 
 /** The words of a notice. */
-export function noticeText(t: T, n: Notice): string {
+export function noticeText(t: T, n: Notice, keyboard: boolean): string {
 	switch (n.kind) {
+		case "talking_muted":
+			return t(keyboard ? "room.notice.talking_muted" : "room.notice.talking_muted.touch");
 		case "refused":
 			return refusal(t, String(n.values["code"] ?? ""), String(n.values["text"] ?? ""));
 		case "joined":
@@ -22,7 +24,6 @@ export function noticeText(t: T, n: Notice): string {
 		case "locked":
 		case "unlocked":
 		case "device_lost":
-		case "talking_muted":
 		case "back":
 			return t(`room.notice.${n.kind}`, n.values);
 		default:

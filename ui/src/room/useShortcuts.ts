@@ -26,6 +26,7 @@ export function useShortcuts(): void {
 					a.hand?.(s.hand === 0);
 					return true;
 				case "view":
+					a.pin(undefined);
 					a.setView(mode === "gallery" ? "speaker" : "gallery");
 					return true;
 				case "previous":
