@@ -208,3 +208,40 @@ func TestMinutesOfMediaStayFlat(t *testing.T) {
 		}
 	})
 }
+
+// S20: one router serves up to 200 concurrent participants (the long story; the short one has 40).
+func TestOneRouterServesTwoHundredParticipants(t *testing.T) {
+	people := long(200, 40)
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		var all []*person
+		for i := range people {
+			var opts []option
+			if i < 2 {
+				opts = append(opts, performs)
+			}
+			all = append(all, w.Join(fmt.Sprintf("p%03d", i), m, opts...))
+		}
+		for _, p := range all {
+			p.WaitMedia()
+		}
+		w.pass(5 * time.Second)
+		for _, p := range all {
+			p.Forget()
+		}
+		w.pass(2 * time.Second)
+		for i, p := range all {
+			if n := len(p.Roster()); n != people {
+				t.Errorf("%s sees %d people, want %d", p.name, n, people)
+			}
+			for _, q := range all[:2] {
+				if p == q {
+					continue
+				}
+				if p.Sees(q.name) < 18 || p.Hears(q.name) < 90 {
+					t.Errorf("person %d got %d pictures and %d sounds of %s in 2 s, want 20 and 100", i, p.Sees(q.name), p.Hears(q.name), q.name)
+				}
+			}
+		}
+	})
+}
