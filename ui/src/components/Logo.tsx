@@ -12,7 +12,7 @@ export function Logo() {
 				<rect className="fill-accent" height="7.6" rx="1.1" width="2.2" x="14.9" y="10.8" />
 				<rect className="fill-warn" height="4" rx="1.1" width="2.2" x="18.6" y="12.6" />
 			</svg>
-			Parley
+			<span className="max-[22rem]:hidden">Parley</span>
 		</span>
 	);
 }

@@ -23,7 +23,7 @@ export function Segmented<T extends string>({ label, value, options, onChange }:
 		>
 			{options.map(o => (
 				<Toggle
-					className="inline-flex min-h-8 items-center gap-2 rounded-[8px] px-3 font-medium text-muted text-sm transition-colors hover:text-ink data-pressed:bg-raised data-pressed:text-ink data-pressed:shadow-xs"
+					className="inline-flex min-h-8 items-center gap-1.5 whitespace-nowrap rounded-[8px] px-2.5 font-medium text-muted text-sm transition-colors hover:text-ink data-pressed:bg-raised data-pressed:text-ink data-pressed:shadow-xs"
 					key={o.value}
 					value={o.value}
 				>

@@ -26,7 +26,7 @@ export function LiveMeeting({ meeting: m }: { meeting: MeetingRow }) {
 				<h2 className="mt-1 truncate font-semibold">{m.topic}</h2>
 				<p className="text-muted text-sm tabular-nums">{showNumber(m.id)}</p>
 			</div>
-			<div className="flex gap-2 max-sm:w-full max-sm:*:grow">
+			<div className="flex flex-wrap gap-2 *:whitespace-nowrap max-sm:w-full max-sm:*:grow">
 				<Button onClick={() => setAsking(true)}>{t("site.meetings.end")}</Button>
 				<Button icon="camera" onClick={() => start(m)} tone="primary">
 					{t("site.meetings.return")}

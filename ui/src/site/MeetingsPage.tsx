@@ -27,7 +27,7 @@ export function MeetingsPage({ user }: { user: User }) {
 						{t("site.meetings.hello", { name: user.first_name || user.display_name })}
 					</h1>
 				</div>
-				<div className="flex gap-2 max-sm:w-full max-sm:*:grow">
+				<div className="flex flex-wrap gap-2 *:whitespace-nowrap max-sm:w-full max-sm:*:grow">
 					<Link className={buttonStyle("secondary", "lg")} to="/meetings/new">
 						<Icon name="calendar" />
 						{t("site.meetings.schedule")}

@@ -40,7 +40,7 @@ export function SiteFrame({ children }: { children: ReactNode }) {
 							{t("site.nav.meetings")}
 						</Link>
 					)}
-					{(user || path !== "/") && (
+					{(user || (path !== "/" && path !== "/join")) && (
 						<Link className={navLink} to="/join">
 							{t("site.nav.join")}
 						</Link>
@@ -54,7 +54,7 @@ export function SiteFrame({ children }: { children: ReactNode }) {
 					<>
 						<PreferencesMenu />
 						{user === null && path !== "/signin" && (
-							<Link className={buttonStyle("secondary")} to="/signin">
+							<Link className={`${buttonStyle("secondary")} whitespace-nowrap`} to="/signin">
 								{t("site.signIn")}
 							</Link>
 						)}
