@@ -53,23 +53,32 @@ type moved struct{ home proto.ClaimAnswer }
 func (m moved) Error() string { return "the meeting lives on router " + m.home.Router }
 
 // turnAway ends a room whose claim failed: everyone who waits is told, with the home's grant where the
-// meeting lives elsewhere. It stays for a moment, so that a burst of newcomers costs one claim.
+// meeting lives elsewhere. It stays for a moment, so that a burst of newcomers costs one claim; for no
+// longer, however many come, because the next claim may have another answer.
 func (r *room) turnAway(why error) {
+	over := time.After(turnAwayFor)
 	for {
 		select {
 		case ev := <-r.events:
-			j, ok := ev.(joined)
-			if !ok {
-				if i, ok := ev.(inspect); ok {
-					i.answer <- nil
-				}
-				continue
+			r.turnOneAway(ev, why)
+		case <-over:
+			for range len(r.events) {
+				r.turnOneAway(<-r.events, why)
 			}
-			r.forgetSeat(j.c.claims.Participant)
-			j.c.close(r.byeFor(j.c, why))
-		case <-time.After(turnAwayFor):
 			return
 		}
+	}
+}
+
+func (r *room) turnOneAway(ev any, why error) {
+	switch ev := ev.(type) {
+	case joined:
+		r.forgetSeat(ev.c.claims.Participant)
+		ev.c.close(r.byeFor(ev.c, why))
+	case received:
+		<-ev.c.said
+	case inspect:
+		ev.answer <- nil
 	}
 }
 

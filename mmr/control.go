@@ -16,6 +16,9 @@ const (
 	// outQueue is how many messages may wait for one slow client; one that falls further behind is
 	// cut off and resumes with a fresh state, which is cheaper for everybody than feeding it history.
 	outQueue = 512
+	// maxSaid is how many of a client's messages may wait in its meeting's queue. Its socket is read no
+	// further meanwhile, so that nobody fills the queue for the others.
+	maxSaid = 16
 	// writeTimeout bounds one message on the way out.
 	writeTimeout = 5 * time.Second
 	// closeNormal is the WebSocket close code after a Bye (RFC 6455 section 7.4.1): the reason is in it.
@@ -29,10 +32,15 @@ type channel struct {
 	claims proto.Claims
 	caps   proto.Caps
 	out    chan []byte
+	said   chan struct{} // holds a token for each message that waits in the room's queue
 	cancel context.CancelFunc
 
 	mu  sync.Mutex
 	bye []byte // last message; the writer closes after it
+}
+
+func newChannel(ws *link.WebSocket, claims proto.Claims, caps proto.Caps) *channel {
+	return &channel{ws: ws, claims: claims, caps: caps, out: make(chan []byte, outQueue), said: make(chan struct{}, maxSaid)}
 }
 
 // send queues an encoded message. A full queue ends the channel: false.
@@ -137,7 +145,7 @@ func (s *Server) hello(ctx context.Context, ws *link.WebSocket) (*channel, *room
 	if err != nil {
 		return nil, nil, err
 	}
-	return &channel{ws: ws, claims: claims, caps: h.Caps, out: make(chan []byte, outQueue)}, rm, nil
+	return newChannel(ws, claims, h.Caps), rm, nil
 }
 
 // refuse says why and closes. Errors that are not for the client's eyes become "internal".
@@ -158,18 +166,20 @@ func (s *Server) serve(c *channel, rm *room) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	c.cancel = cancel
-	if !rm.post(joined{c}) {
+	// Coming and going are never dropped: a join would be refused for nothing, a seat never given up. The
+	// room takes them as soon as it can, or has ended.
+	if !rm.postWait(ctx, joined{c}) {
 		s.refuse(c.ws, proto.NewError(proto.CodeShutdown, "The meeting is closing. Join again."))
 		return
 	}
 	var writer sync.WaitGroup
 	writer.Go(func() {
 		defer cancel()
-		s.write(ctx, c)
+		s.write(ctx, c, rm)
 	})
 	why := s.read(ctx, c, rm)
-	rm.post(gone{c, why})
 	cancel()
+	rm.postWait(context.Background(), gone{c, why})
 	writer.Wait()
 }
 
@@ -199,7 +209,7 @@ func (s *Server) read(ctx context.Context, c *channel, rm *room) proto.Code {
 		case proto.Bye:
 			return proto.CodeLeft
 		default:
-			if !rm.postWait(ctx, received{c, msg}) {
+			if !rm.say(ctx, c, msg) {
 				return proto.CodeLost
 			}
 		}
@@ -207,7 +217,8 @@ func (s *Server) read(ctx context.Context, c *channel, rm *room) proto.Code {
 }
 
 // write empties the queue, with a heartbeat of its own.
-func (s *Server) write(ctx context.Context, c *channel) {
+func (s *Server) write(ctx context.Context, c *channel, rm *room) {
+	ended := rm.ended
 	beat := time.NewTicker(s.cfg.Heartbeat)
 	defer beat.Stop()
 	var n int64
@@ -218,6 +229,11 @@ func (s *Server) write(ctx context.Context, c *channel) {
 		case <-beat.C:
 			n++
 			b = proto.Encode(proto.Ping{N: n})
+		case <-ended:
+			// Nothing happens to a channel that has its goodbye; one that came too late to be seen gets it now.
+			c.close(proto.Bye{Code: proto.CodeShutdown, Text: "The meeting is closing. Join again."})
+			ended = nil
+			continue
 		case <-ctx.Done():
 			return
 		}

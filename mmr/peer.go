@@ -17,6 +17,9 @@ const (
 	// maxStreams bounds what one participant can make us remember: three camera layers, microphone,
 	// screen and its sound, each with its retransmissions, and room for a change of SSRCs.
 	maxStreams = 16
+	// streamsFor is in how long a participant may have maxStreams new ones twice over: each is a new table
+	// for the meeting and a key frame asked for.
+	streamsFor = time.Second
 )
 
 // peer is one seat as its shard sees it. Owned by the shard. It comes to be with the first transport or
@@ -46,6 +49,8 @@ type peer struct {
 	sources  [proto.NKinds]source
 	bindings []binding // SSRC -> stream
 	ssrc     uint32    // of our RTCP towards this peer
+	newSince time.Time // newCount streams have come since then, see streamsFor
+	newCount int
 
 	reportAt    time.Time
 	sentPackets uint64
@@ -246,12 +251,12 @@ func (s *shard) admitPeer(now time.Time, key peerKey, slots []proto.Slot, oneGro
 	if p == nil {
 		return
 	}
+	p.oneGroup = oneGroup
 	if p.admitted {
 		s.reset(now, p, slots)
 		return
 	}
 	p.admitted = true
-	p.oneGroup = oneGroup
 	p.ssrc = seed | 1
 	p.reportAt = now.Add(reportEvery)
 	p.recv = s.takeReceiver(p)
@@ -492,11 +497,19 @@ func layerOf(rid string) int8 {
 
 // bind makes a stream for an SSRC. A new SSRC for a layer replaces the old one.
 func (s *shard) bind(now time.Time, p *peer, k proto.Kind, layer int8, ssrc uint32) *binding {
-	for i := 0; i < len(p.bindings); i++ {
-		b := &p.bindings[i]
-		if b.ssrc == ssrc {
+	for i := range p.bindings {
+		if b := &p.bindings[i]; b.ssrc == ssrc {
 			return b
 		}
+	}
+	if now.Sub(p.newSince) >= streamsFor {
+		p.newSince, p.newCount = now, 0
+	}
+	if p.newCount++; p.newCount > 2*maxStreams {
+		return nil
+	}
+	for i := 0; i < len(p.bindings); i++ {
+		b := &p.bindings[i]
 		if b.kind == k && b.layer == layer {
 			if b.repairs == 0 {
 				s.dropStream(b.stream)
@@ -546,7 +559,7 @@ func (s *shard) announce(now time.Time, key peerKey, streams []proto.Stream) {
 	if p == nil || !p.admitted {
 		return
 	}
-	for _, st := range streams {
+	for _, st := range streams[:min(len(streams), maxStreams)] {
 		layer := layerOf(st.RID)
 		if st.Kind >= proto.NKinds || st.SSRC == 0 || layer < 0 {
 			continue

@@ -119,6 +119,17 @@ func (r *room) postWait(ctx context.Context, ev any) bool {
 	}
 }
 
+// say queues what a client says, of which only so much may wait at a time.
+func (r *room) say(ctx context.Context, c *channel, msg proto.Message) bool {
+	select {
+	case c.said <- struct{}{}:
+		return r.postWait(ctx, received{c, msg})
+	case <-r.ended:
+	case <-ctx.Done():
+	}
+	return false
+}
+
 // run claims the meeting's home and then serves it until it is over.
 func (r *room) run() {
 	defer r.srv.roomEnded(r)
@@ -166,6 +177,7 @@ func (r *room) handle(now time.Time, ev any) {
 			r.mind.Handle(now, meeting.Gone{ID: id, Why: ev.why})
 		}
 	case received:
+		<-ev.c.said
 		if id := ev.c.claims.Participant; r.channels[id] == ev.c {
 			r.streams(id, ev.msg)
 			r.mind.Handle(now, meeting.Received{From: id, Msg: ev.msg})
@@ -347,12 +359,16 @@ func (r *room) close(a meeting.Close) {
 	if !a.Revoke {
 		return
 	}
-	until := s.claims.Expires
+	until := tombstone(s.claims.Expires)
 	r.srv.revoke(revocation{r.id, a.ID}, time.Unix(until, 0))
 	r.publishRevoke(proto.Revoke{Meeting: r.id, Seat: a.ID, Expires: until})
 	sh := r.plane.shard
 	sh.do(func(now time.Time) { sh.removePeer(now, key, time.Unix(until, 0)) })
 }
+
+// tombstone is until when a token that expires then must be refused: it is taken for a little longer
+// than it says, because clocks are wrong.
+func tombstone(expires int64) int64 { return expires + int64(trust.Leeway/time.Second) }
 
 // end reports that the meeting is over, with a tombstone if a host ended it for all.
 func (r *room) end(a meeting.Ended) {
@@ -362,6 +378,7 @@ func (r *room) end(a meeting.Ended) {
 		for _, s := range r.seats {
 			until = max(until, s.claims.Expires)
 		}
+		until = tombstone(until)
 		r.srv.revoke(revocation{r.id, 0}, time.Unix(until, 0))
 		r.publishRevoke(proto.Revoke{Meeting: r.id, Expires: until})
 	}
