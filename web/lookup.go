@@ -296,7 +296,7 @@ func (s *Server) claims(m store.Meeting, seat store.Seat, q proto.LookupRequest,
 	if last := now.Add(maxTokenLife); expires.After(last) {
 		expires = last
 	}
-	return proto.Claims{Meeting: m.ID, Number: numberText(m.Number), Participant: seat.Participant, User: seat.UserID, Name: seat.Name,
+	return proto.Claims{Meeting: m.ID, Number: numberText(m.Number), Topic: m.Topic, Participant: seat.Participant, User: seat.UserID, Name: seat.Name,
 		Role: role, Permissions: []string{proto.PermAudio, proto.PermVideo, proto.PermShare, proto.PermChat}, Hosting: m.Hosting,
 		Expires: expires.Unix(), Issued: now.Unix(), Confirm: proto.Confirm{Key: seat.KeyHash, Fingerprint: q.Fingerprint},
 		Settings: proto.Settings{WaitingRoom: m.Settings.WaitingRoom, MuteOnEntry: m.Settings.MuteUponEntry, JoinBeforeHost: m.Settings.JoinBeforeHost}}

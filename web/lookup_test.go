@@ -118,7 +118,7 @@ func TestLookupAnswer(t *testing.T) {
 	}
 
 	c := w.claims(a)
-	wantClaims := proto.Claims{Issuer: w.site.ID(), Audience: []string{"zone:par"}, Meeting: want.ID, Number: want.Number, Participant: a.Participant,
+	wantClaims := proto.Claims{Issuer: w.site.ID(), Audience: []string{"zone:par"}, Meeting: want.ID, Number: want.Number, Topic: "Weekly", Participant: a.Participant,
 		Name: ann.name, Role: proto.RoleParticipant, Permissions: []string{"audio", "video", "share", "chat"}, Hosting: "cloud",
 		Issued: w.now().Unix(), Expires: w.now().Add(time.Hour + tokenGrace).Unix(),
 		Confirm:  proto.Confirm{Key: trust.KeyHash(ann.id.Key()), Fingerprint: testFingerprint},
