@@ -6,10 +6,12 @@ import type {
 	Layout,
 	Mapping,
 	MediaStats,
+	MeetingInfo,
 	Message,
 	ParticipantID,
 	Publish,
 	React,
+	Role,
 	Rung,
 	Said,
 	SourceID,
@@ -54,6 +56,7 @@ export type UserEvent =
 /** What the connection process tells. */
 export type ProcessEvent =
 	| { is: "progress"; phase: PhaseName | "resume" | "tunnel"; ms: number; detail: string }
+	| { is: "found"; meeting: MeetingInfo; participant: ParticipantID; role: Role }
 	| { is: "process_waiting"; topic: string }
 	| { is: "process_joined"; router: string; zone: string; resumed: boolean }
 	| { is: "process_failed"; code: string; text: string; tried: string[] }

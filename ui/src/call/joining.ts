@@ -3,7 +3,7 @@
 import { Hands, readGrant } from "../join/hands.ts";
 import { Join, type JoinAction, type JoinEvent, type State } from "../join/join.ts";
 import { groupName, groups } from "../proto/ids.ts";
-import { type Credentials, type Grant, Group, Rung } from "../proto/messages.gen.ts";
+import { type Credentials, type Grant, Group, type LookupAnswer, Rung } from "../proto/messages.gen.ts";
 import type { AttemptView, SummaryLine, Target } from "./state.ts";
 
 export type { JoinAction, JoinEvent };
@@ -21,6 +21,8 @@ export type JoiningConfig = {
 };
 
 export type JoiningEvents = {
+	/** The site knows the meeting. */
+	found(answer: LookupAnswer): void;
 	/** What the session has to do. */
 	act(a: JoinAction): void;
 	/** Credentials that came together with a grant. */
@@ -79,6 +81,7 @@ export class Joining {
 		if (e.is === "lookup_done") {
 			this.zones = new Map(e.answer.zones.map(z => [z.id, z.name || z.id]));
 			for (const g of e.grants ?? []) this.on.credentials(g.groups);
+			this.on.found(e.answer);
 		}
 		if ((e.is === "route_done" || e.is === "route_failed") && e.grant) this.on.credentials(e.grant.groups);
 	}

@@ -10,6 +10,8 @@ export function onProcess(s: CallState, e: ProcessEvent, now: number): Step {
 			if (e.phase === "tunnel") return [s, []];
 			return [{ ...s, phases: phasesAt(s, e.phase, e.ms, e.detail) }, []];
 		}
+		case "found":
+			return [{ ...s, meeting: e.meeting, self: e.participant, role: e.role }, []];
 		case "process_waiting":
 			return [{ ...s, stage: "waiting", topic: e.topic }, []];
 		case "process_joined": {

@@ -28,6 +28,7 @@ export function reduce(s: CallState, e: CallEvent, now: number): Step {
 		case "message":
 			return onMessage(s, e.message, now);
 		case "progress":
+		case "found":
 		case "process_waiting":
 		case "process_joined":
 		case "process_failed":

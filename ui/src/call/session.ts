@@ -87,6 +87,7 @@ export class Session {
 				...(lastZone ? { lastZone } : {}),
 			},
 			{
+				found: ({ meeting, participant, role }) => this.dispatch({ is: "found", meeting, participant, role }),
 				act: a => this.act(a),
 				credentials: set => this.plane?.know(set),
 				report: r => this.dispatch({ is: "report", ...r }),
