@@ -100,10 +100,17 @@ func run() error {
 	if os.Getenv("PARLEY_BENCH_PINNED") == "" {
 		return pinned(o.clientCPU)
 	}
+	// Where the kernel groups processes by session (sched_autogroup), nice counts within the session only.
+	if os.WriteFile(autogroup, []byte(niceness), 0) == nil {
+		defer os.WriteFile(autogroup, []byte("0"), 0)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return benchAll(ctx, o, list)
 }
+
+// autogroup is the scheduling group of this session, which the server shares.
+const autogroup = "/proc/self/autogroup"
 
 // pinned runs this program again on one processor.
 func pinned(cpu string) error {
@@ -190,23 +197,25 @@ func (o options) shape(s scenario, r load.Result) floor.Shape {
 
 // one is the outcome of one run. Times are in nanoseconds for a packet.
 type one struct {
-	Scenario    string      `json:"scenario"`
-	GRO         bool        `json:"gro"`
-	Load        load.Result `json:"load"`
-	PerSecond   float64     `json:"packets_s"`
-	CPU         float64     `json:"cpu"` // of one processor, 0 to 1
-	NS          float64     `json:"ns_packet"`
-	Calibration float64     `json:"calibration_ns"`
-	Rel         float64     `json:"rel"`
-	Floor       float64     `json:"floor_ns"`
-	Ratio       float64     `json:"ratio"`
-	MiB         float64     `json:"mib_participant"`
-	Mallocs     float64     `json:"mallocs_packet"`     // all there were
-	MediaAllocs float64     `json:"mallocs_packet_net"` // less what the same time costs with nothing published
-	JoinCPU     float64     `json:"join_cpu_ms"`        // server CPU for a transport, lookup and control included
-	Idle        float64     `json:"idle_cpu"`           // of one processor, everybody in and nothing published
-	Wakes       float64     `json:"wakes_s"`            // times a second a thread of the server went to sleep
-	Preempted   float64     `json:"preempted_s"`        // times a second it was made to: a busy machine
+	Scenario    string             `json:"scenario"`
+	GRO         bool               `json:"gro"`
+	Load        load.Result        `json:"load"`
+	PerSecond   float64            `json:"packets_s"`
+	CPU         float64            `json:"cpu"` // of one processor, 0 to 1
+	NS          float64            `json:"ns_packet"`
+	Calibration float64            `json:"calibration_ns"`
+	Rel         float64            `json:"rel"`
+	Floor       float64            `json:"floor_ns"`
+	Ratio       float64            `json:"ratio"`
+	MiB         float64            `json:"mib_participant"`
+	Mallocs     float64            `json:"mallocs_packet"`     // all there were
+	MediaAllocs float64            `json:"mallocs_packet_net"` // less what the same time costs with nothing published
+	JoinCPU     float64            `json:"join_cpu_ms"`        // server CPU for a transport, lookup and control included
+	Idle        float64            `json:"idle_cpu"`           // of one processor, everybody in and nothing published
+	Wakes       float64            `json:"wakes_s"`            // times a second a thread of the server went to sleep
+	Drops       map[string]float64 `json:"drops,omitempty"`    // what the server dropped since it started, by reason
+	Overflow    float64            `json:"overflow"`           // datagrams the server's socket lost while measuring
+	Preempted   float64            `json:"preempted_s"`        // times a second it was made to: a busy machine
 }
 
 // benchOne runs a scenario once.
@@ -252,6 +261,7 @@ func benchOne(ctx context.Context, o options, s scenario, merge bool) (one, erro
 			case load.Measuring:
 				m0 = count()
 				slept, preempted = srv.switches()
+				r.Overflow = srv.overflow()
 				cpu0 = srv.cpu()
 				if o.profile != "" {
 					profiled.Go(func() {
@@ -265,6 +275,7 @@ func benchOne(ctx context.Context, o options, s scenario, merge bool) (one, erro
 				s1, p1 := srv.switches()
 				r.Wakes, r.Preempted = s1-slept, p1-preempted
 				m1 = count()
+				r.Drops, r.Overflow = srv.drops(), srv.overflow()-r.Overflow
 				r.MiB = srv.rss() - srv.rss0
 			}
 		},

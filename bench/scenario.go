@@ -37,11 +37,11 @@ func scenarios() []scenario {
 		{name: "simulcast 1→150", members: []load.Member{{Count: 1, Video: load.ThreeLayers()}, {Count: 150, Layout: load.ByThirds}}, peer: "1.63"},
 		{name: "video 1→400, 10 % NACK", members: []load.Member{camera(1), viewers(400)}, feed: func(c *load.Config) { c.Nack = 0.1 }},
 		{name: "churn 20/s of 1000", members: []load.Member{camera(1), viewers(1000)}, feed: func(c *load.Config) { c.Churn = 20 }},
-		{name: "join storm 500 in 5 s", members: []load.Member{{Count: 1, Audio: true, Video: load.OneLayer()}, viewers(500)}, feed: func(c *load.Config) { c.JoinIn = 5 * time.Second; c.Parallel = 200 }},
+		{name: "join storm 500 in 5 s", members: []load.Member{{Count: 1, Audio: true, Video: load.OneLayer()}, viewers(500)}, feed: func(c *load.Config) { c.JoinIn = 5 * time.Second; c.Parallel = 64 }},
 		{name: "join one by one, 1→50", members: []load.Member{{Count: 1, Audio: true, Video: load.OneLayer()}, viewers(50)}, feed: func(c *load.Config) { c.Parallel = 1 }},
 		{name: "video 1→100, 20 Mbit/s uplink", members: []load.Member{camera(1), viewers(100)}, feed: func(c *load.Config) { c.Uplink = 20 }},
 	}
-	for _, n := range []int{20, 40, 60, 80, 100} {
+	for _, n := range []int{5, 20, 40, 60, 80, 100} {
 		list = append(list, scenario{
 			name: "meetings of ten ×" + itoa(n), count: n,
 			members: []load.Member{{Count: 10, Audio: true, Video: load.TileLayers(), Layout: load.OneLarge}},

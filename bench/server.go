@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +21,7 @@ import (
 
 // niceness puts server and participants before what else runs on the machine, where that is allowed;
 // where it is not, nice warns and runs them all the same.
-const niceness = "-15"
+const niceness = "-20"
 
 // server is a `parley up` on a processor of its own.
 type server struct {
@@ -29,6 +30,7 @@ type server struct {
 	site  string
 	token string
 	admin string
+	media string  // port of its media socket, as /proc/net/udp writes it
 	rss0  float64 // MiB before anybody joined
 }
 
@@ -62,7 +64,7 @@ func startServer(ctx context.Context, binary, cpu string, loudest int, extra []s
 		return nil, fmt.Errorf("starting the server: %w", err)
 	}
 	line, err := bufio.NewReader(out).ReadBytes('\n')
-	var ready struct{ Site, Token string }
+	var ready struct{ Site, Token, Media string }
 	if err == nil {
 		err = json.Unmarshal(line, &ready)
 	}
@@ -71,6 +73,9 @@ func startServer(ctx context.Context, binary, cpu string, loudest int, extra []s
 		return nil, fmt.Errorf("the server did not say that it is ready: %w", err)
 	}
 	s.site, s.token = ready.Site, ready.Token
+	if a, err := netip.ParseAddrPort(ready.Media); err == nil {
+		s.media = fmt.Sprintf(":%04X", a.Port())
+	}
 	time.Sleep(500 * time.Millisecond) // its own beginnings are not to be counted
 	s.rss0 = s.rss()
 	return s, nil
@@ -178,4 +183,46 @@ func (s *server) switches() (slept, preempted float64) {
 		}
 	}
 	return slept, preempted
+}
+
+// drops are the packets the server dropped, by reason.
+func (s *server) drops() map[string]float64 {
+	resp, err := http.Get("http://" + s.admin + "/debug/drops")
+	if err != nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil
+	}
+	drops := map[string]float64{}
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 2 {
+			continue
+		}
+		if n, err := strconv.ParseFloat(f[len(f)-1], 64); err == nil && n > 0 {
+			drops[strings.Join(f[:len(f)-1], " ")] = n
+		}
+	}
+	return drops
+}
+
+// overflow is how many datagrams the kernel dropped because the server did not read its socket in time.
+func (s *server) overflow() (n float64) {
+	for _, file := range [...]string{"/proc/net/udp", "/proc/net/udp6"} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(b)) {
+			f := strings.Fields(line)
+			if len(f) > 12 && s.media != "" && strings.HasSuffix(f[1], s.media) {
+				drops, _ := strconv.ParseFloat(f[len(f)-1], 64)
+				n += drops
+			}
+		}
+	}
+	return n
 }
