@@ -72,12 +72,20 @@ type Node struct {
 	close []func() // what New opened, undone in reverse
 }
 
+// ConfigError says that a config makes no sense; it holds every fault, one per line.
+type ConfigError struct{ err error }
+
+func (e *ConfigError) Error() string { return e.err.Error() }
+
+// Unwrap is the faults, joined.
+func (e *ConfigError) Unwrap() error { return e.err }
+
 // New opens and binds everything the config asks for. A returned error names what could not be had, and
 // nothing stays open.
 func New(ctx context.Context, cfg Config, deps Deps) (*Node, error) {
 	cfg.fill()
 	if faults := cfg.check(); len(faults) > 0 {
-		return nil, errors.Join(faults...)
+		return nil, &ConfigError{errors.Join(faults...)}
 	}
 	if deps.Host == nil {
 		deps.Host = link.Real()

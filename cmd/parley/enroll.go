@@ -35,6 +35,10 @@ func (c *enrollCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	// A token is good once: what can be found wrong here must not cost it.
+	if err := writable(c.Out); err != nil {
+		return &exitError{exitUsage, fmt.Errorf("--out: %w", err)}
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -103,4 +107,17 @@ func (c *enrollCmd) Run(e *env) error {
 	_, err = fmt.Fprintf(e.stdout, "Enrolled as %s. In the config file:\n\nbus:\n  ca: %s\n  cert: %s\n  key: %s\n",
 		ans.Server, filepath.Join(c.Out, "ca.pem"), filepath.Join(c.Out, "server.pem"), filepath.Join(c.Out, "server-key.pem"))
 	return err
+}
+
+// writable makes a directory if it is not there, and sees whether files can be made in it.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".enroll-*")
+	if err != nil {
+		return err
+	}
+	f.Close()
+	return os.Remove(f.Name())
 }

@@ -137,6 +137,9 @@ func TestUsage(t *testing.T) {
 		{[]string{"meeting", "end", "x", "--token", "t"}, 2, "digits"},
 		{[]string{"user", "add"}, 2, "<email>"},
 		{[]string{"enroll"}, 2, "<token>"},
+		{[]string{"enroll", "enrol-x", "--site", "https://localhost:1", "--out", "/dev/null/x"}, 2, "--out"},
+		{[]string{"up", "--data", "/nowhere", "--https", ":99999"}, 2, "listen.https"},
+		{[]string{"up", "--data", "/nowhere", "--zones", "a,a"}, 2, "twice"},
 	} {
 		t.Run(strings.Join(tc.args, " "), func(t *testing.T) {
 			r := parley(t, tc.args...).want(t, tc.code, tc.says)
@@ -215,7 +218,7 @@ func TestEnroll(t *testing.T) {
 	if err := f.call(e, "POST", "/api/v1/enroll/tokens", map[string]any{"server": "par-1", "names": []string{"par-1.example.org"}}, &tok); err != nil {
 		t.Fatal(err)
 	}
-	out := t.TempDir()
+	out := filepath.Join(t.TempDir(), "new")
 	r := parley(t, append([]string{"enroll", tok.Token, "--out", out}, s.flags...)...).want(t, 0)
 	if !strings.Contains(r.stdout, "par-1") || !strings.Contains(r.stdout, filepath.Join(out, "server.pem")) {
 		t.Errorf("said:\n%s", r.stdout)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -54,7 +55,9 @@ func (c *upCmd) Run(e *env) error {
 		Data: data, HTTPS: c.HTTPS, HTTP: c.HTTP, Media: c.Media, Advertise: c.Advertise, Zones: c.Zones, Admin: c.Admin, Site: c.Site,
 		MaxPeople: c.MaxPeople, MaxMeetings: c.MaxMeetings, PerMeeting: c.PerMeeting, Loudest: c.Loudest,
 	}, node.Deps{UI: ui.Files(), Build: build, Log: log})
-	if err != nil {
+	if bad := (*node.ConfigError)(nil); errors.As(err, &bad) {
+		return &exitError{exitUsage, bad}
+	} else if err != nil {
 		return err
 	}
 	return serveNode(e, n, func(w io.Writer) error {
