@@ -84,13 +84,17 @@ func (s *Server) claim(ctx context.Context, data []byte) (any, error) {
 }
 
 // dead reports whether a home is lost: no controller announces the router, and it does not answer
-// itself either.
+// itself either; or its last word was that it stops, and nobody listens under its name any more.
 func (s *Server) dead(ctx context.Context, h store.Home) bool {
-	if _, ok := s.zones.router(s.now(), h.Zone, h.Router); ok {
+	r, announced := s.zones.router(s.now(), h.Zone, h.Router)
+	if announced && !r.Draining {
 		return false
 	}
 	var a proto.RouterAnnounce
 	err := s.cfg.Bus.Request(ctx, fmt.Sprintf(proto.SubjectPingRouter, h.Router), nil, &a)
+	if announced {
+		return errors.Is(err, bus.ErrNoResponder)
+	}
 	return err != nil && ctx.Err() == nil
 }
 
