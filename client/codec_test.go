@@ -55,7 +55,9 @@ func TestEveryCodecIsPublishedAndRecorded(t *testing.T) {
 			if len(ix.Files) != 1 || ix.Files[0].Video != row.codec || !ix.Files[0].Audio {
 				t.Errorf("index %+v", ix.Files)
 			}
-			if out, err := exec.Command(ffmpeg, "-nostdin", "-v", "error", "-xerror", "-i", files[0], "-f", "null", "-").CombinedOutput(); err != nil || len(out) > 0 {
+			// In the file's own milliseconds: a sender that jumps to a key frame on request is not on the
+			// grid of its frame rate for a moment.
+			if out, err := exec.Command(ffmpeg, "-nostdin", "-v", "error", "-xerror", "-i", files[0], "-enc_time_base", "-1", "-f", "null", "-").CombinedOutput(); err != nil || len(out) > 0 {
 				t.Errorf("decoding the recording: %v\n%s", err, out)
 			}
 			r := must(clip.Open(t.Context(), files[0], clip.Options{}))(t)

@@ -23,6 +23,9 @@ const (
 	recordQueue = 4096 // frames and reports between loop and recorder
 	indexEvery  = 10 * time.Second
 	maxName     = 40
+	// preRoll is how long before its start a recording begins to count: a router begins a picture with the
+	// last key frame and what followed it, which may be 300 ms old.
+	preRoll = 500 * time.Millisecond
 )
 
 // recorder writes one file per participant, and one more for what a participant shares. Its goroutine
@@ -87,8 +90,8 @@ func (c *Client) startRecording(now time.Time) error {
 	}
 	r := &recorder{
 		dir: c.cfg.Record, in: make(chan any, recordQueue), done: make(chan struct{}),
-		started: now, line: newTimeline(), last: map[uint64]time.Time{}, files: map[recordKey]*recordFile{},
-		index: clip.Index{Meeting: c.cfg.Number, Started: now.UTC()}, indexAt: now.Add(indexEvery),
+		started: now.Add(-preRoll), line: newTimeline(), last: map[uint64]time.Time{}, files: map[recordKey]*recordFile{},
+		index: clip.Index{Meeting: c.cfg.Number, Started: now.Add(-preRoll).UTC()}, indexAt: now.Add(indexEvery),
 		trouble: func(text string) { c.post(func(time.Time) { c.emit(Trouble{Text: text}) }) },
 	}
 	c.recorder = r

@@ -137,7 +137,7 @@ func (s *shard) tickPeer(now time.Time, p *peer) {
 		// Any transport of the peer connection will do; the video group's is where the packets came from.
 		for _, g := range [...]proto.Group{proto.GroupVideo, proto.GroupAudio, proto.GroupContent} {
 			if t := c.transports[g]; t != nil {
-				s.rtcp = c.recorder.AppendFeedback(s.rtcp[:0], now, p.ssrc, p.mediaSSRC())
+				s.rtcp = c.recorder.AppendFeedback(s.rtcp[:0], now, p.ssrc, p.mediaSSRC(g))
 				if len(s.rtcp) > 0 {
 					s.sendRTCP(t, g, s.rtcp)
 				}
@@ -188,14 +188,17 @@ func (s *shard) askSenderOf(now time.Time, id forward.StreamID) {
 	}
 }
 
-// mediaSSRC names one of the peer's streams, which transport-wide feedback formally wants.
-func (p *peer) mediaSSRC() uint32 {
+// mediaSSRC names one of the peer's streams, which transport-wide feedback formally wants: one of the
+// transport it goes out on, since stacks with a peer connection per transport know no other.
+func (p *peer) mediaSSRC(g proto.Group) (ssrc uint32) {
 	for i := range p.bindings {
-		if p.bindings[i].repairs == 0 && p.bindings[i].kind == proto.Video {
-			return p.bindings[i].ssrc
+		if b := &p.bindings[i]; b.repairs == 0 && !b.kind.IsAudio() {
+			if ssrc = b.ssrc; p.group(b.kind) == g {
+				break
+			}
 		}
 	}
-	return 0
+	return ssrc
 }
 
 // report sends, on every transport of the peer that is up, a sender report for each slot in use and

@@ -1,6 +1,7 @@
 package mmr
 
 import (
+	"strings"
 	"time"
 
 	"parley/core/forward"
@@ -111,7 +112,7 @@ func (s *shard) transportUp(now time.Time, t *rtc.Transport, fingerprint string)
 		p = &peer{key: a.key, since: now}
 		s.peers[a.key] = p
 	}
-	if p.fingerprint != "" && fingerprint != p.fingerprint {
+	if p.fingerprint != "" && !strings.EqualFold(fingerprint, p.fingerprint) {
 		s.drops[DropFingerprint]++
 		t.Close(now)
 		return
@@ -152,11 +153,29 @@ func (s *shard) activate(now time.Time, p *peer, g proto.Group, t *rtc.Transport
 	if p.room != nil {
 		s.tell(p.room, pathUp{id: p.key.id, group: g, rung: t.Rung()})
 	}
+	if old == nil {
+		s.retable(now, p, g)
+		return
+	}
 	for i := range p.slots { // what was on its way over the old one is lost: decoders begin anew
 		if sl := &p.slots[i]; sl.source != 0 && p.group(sl.kind) == g && !sl.kind.IsAudio() {
 			s.fwd.Picture(now, sl.leg)
 		}
 	}
+}
+
+// retable publishes anew what a peer receives in a group whose transport has come or gone.
+func (s *shard) retable(now time.Time, p *peer, g proto.Group) {
+	topo := s.topos[p.room]
+	if topo == nil {
+		return
+	}
+	for i := range p.slots {
+		if sl := &p.slots[i]; sl.source != 0 && p.group(sl.kind) == g {
+			topo.touched[sl.source] = true
+		}
+	}
+	s.publishNow(topo, now)
 }
 
 // detach forgets one transport and closes it.
@@ -208,7 +227,7 @@ func (s *shard) closeConn(now time.Time, c *conn) {
 }
 
 // transportDown is the mux's news that a transport has ended by itself.
-func (s *shard) transportDown(_ time.Time, t *rtc.Transport, why rtc.Reason) {
+func (s *shard) transportDown(now time.Time, t *rtc.Transport, why rtc.Reason) {
 	a, _ := t.Tag.(*association)
 	if a == nil || a.conn == nil {
 		return
@@ -221,6 +240,7 @@ func (s *shard) transportDown(_ time.Time, t *rtc.Transport, why rtc.Reason) {
 	s.forget(t)
 	if wasActive && p.room != nil {
 		s.tell(p.room, pathDown{id: p.key.id, group: a.group, why: why.String()})
+		s.retable(now, p, a.group)
 	}
 }
 
@@ -237,7 +257,7 @@ func (s *shard) attach(now time.Time, r *room, key peerKey, fingerprint string) 
 	p.fingerprint = fingerprint
 	for _, c := range append([]*conn(nil), p.conns...) {
 		for _, t := range c.transports {
-			if t != nil && t.Tag.(*association).fingerprint != fingerprint {
+			if t != nil && !strings.EqualFold(t.Tag.(*association).fingerprint, fingerprint) {
 				s.drops[DropFingerprint]++
 				s.detach(now, t)
 			}

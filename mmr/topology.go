@@ -110,9 +110,12 @@ func (t *topology) build() *forward.Table {
 			next.Sources = append(next.Sources, t.table.Sources[old])
 			continue
 		}
-		fresh := forward.SourceRow{Streams: r.streams, Legs: make([]forward.Want, len(r.wants))}
-		for i, w := range r.wants {
-			fresh.Legs[i] = forward.Want{Leg: w.leg, Layer: w.layer}
+		fresh := forward.SourceRow{Streams: r.streams, Legs: make([]forward.Want, 0, len(r.wants))}
+		for _, w := range r.wants {
+			// A leg begins when its packets have a way to go: what it began with would be lost, a key frame.
+			if w.peer.active[w.peer.group(src.Kind())] != nil {
+				fresh.Legs = append(fresh.Legs, forward.Want{Leg: w.leg, Layer: w.layer})
+			}
 		}
 		next.Sources = append(next.Sources, fresh)
 	}

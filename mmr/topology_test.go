@@ -1,6 +1,7 @@
 package mmr
 
 import (
+	"parley/sys/rtc"
 	"testing"
 	"time"
 
@@ -11,6 +12,9 @@ import (
 // testPeer has n video slots with legs numbered from first.
 func testPeer(id proto.ParticipantID, n int, first forward.LegID) *peer {
 	p := &peer{key: peerKey{id: id}}
+	for g := range p.active {
+		p.active[g] = &rtc.Transport{}
+	}
 	for i := range n {
 		p.slots = append(p.slots, slotLeg{kind: proto.Video, leg: first + forward.LegID(i)})
 	}

@@ -351,6 +351,9 @@ func (s *Shard) keyFrame(at time.Duration, p *Packet, h *rtp.Header, st *stream,
 	if st.hasKey && ext <= st.keyExt {
 		return
 	}
+	if k := st.find(st.keyExt); st.hasKey && k != nil && k.slab != 0 && s.slabs.at(k.slab).time == h.Time {
+		return // H.264: parameter sets and picture look like a key frame each; it begins with the former
+	}
 	st.hasKey, st.keyExt, st.keyAt = true, ext, at
 	st.wantKey, st.picture = false, false
 	st.forget(ext)

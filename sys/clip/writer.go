@@ -100,7 +100,11 @@ func (w *Writer) Write(f Frame) (wrote bool, err error) {
 	}
 	f.PTS = max(f.PTS, 0)
 	if w.any[f.Kind] {
-		f.PTS = max(f.PTS, w.last[f.Kind])
+		least := w.last[f.Kind]
+		if f.Kind == Video {
+			least += time.Millisecond
+		}
+		f.PTS = max(f.PTS, least)
 	}
 	if err := w.learn(f); err != nil {
 		return false, err
