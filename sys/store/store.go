@@ -165,7 +165,8 @@ func (s *Store) Secret(ctx context.Context, name string, make func() []byte) ([]
 }
 
 // Purge removes what nobody can use any more: expired sessions, enrolments a month after their end,
-// meetings deleted more than 30 days ago, and the seats of instances that ended as long ago.
+// meetings deleted more than 30 days ago, and the seats of instances that ended, or that were last taken,
+// as long ago.
 func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	month := stamp(now.Add(-30 * 24 * time.Hour))
 	err := s.update(ctx, func(tx bun.Tx) error {
@@ -177,6 +178,8 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 			{"DELETE FROM enrolments WHERE expires_at <= ?", month},
 			{"DELETE FROM meetings WHERE deleted_at <= ?", month},
 			{"DELETE FROM seats WHERE meeting IN (SELECT id FROM instances WHERE ended_at <= ?)", month},
+			// No token lives that long, and an instance may go on for years.
+			{"DELETE FROM seats WHERE seen_at <= ? AND ejected_at IS NULL", month},
 		} {
 			if _, err := tx.NewRaw(q.sql, q.at).Exec(ctx); err != nil {
 				return err

@@ -536,6 +536,32 @@ func TestSeats(t *testing.T) {
 	})
 }
 
+// A meeting that goes on for years, with every join a key of its own, must not keep them all.
+func TestSeatsNobodyTookForAMonthAreForgotten(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		must(t, s.CreateUser(t.Context(), ann()))
+		must(t, s.CreateMeeting(t.Context(), weekly()))
+		next := proto.ParticipantID(0)
+		take := func(key string, at time.Time) Seat {
+			seat, err := s.TakeSeat(t.Context(), Seat{Meeting: weekly().ID, KeyHash: key},
+				func() proto.ParticipantID { next++; return next }, at)
+			must(t, err)
+			return seat
+		}
+		month := 30 * 24 * time.Hour
+		take("old", t0)
+		out := take("ejected", t0)
+		must(t, s.EjectSeat(t.Context(), weekly().ID, out.Participant, t0))
+		kept := take("kept", t0.Add(time.Hour))
+		must(t, s.Purge(t.Context(), t0.Add(month)))
+		seats, err := s.Seats(t.Context(), weekly().ID)
+		must(t, err)
+		if len(seats) != 2 || seats[0].Participant != out.Participant || seats[1].Participant != kept.Participant {
+			t.Errorf("kept %v, want the ejected one and the one of an hour later", seats)
+		}
+	})
+}
+
 func TestEjectedStayOut(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		must(t, s.CreateUser(t.Context(), ann()))
