@@ -53,8 +53,8 @@ func (s *Server) listen() error {
 	return nil
 }
 
-// hear takes a controller's announcement in. Who may speak on a subject is what the bus enforces, so
-// the body must not name another zone or controller than the subject does, nor routers of other zones.
+// hear takes a controller's announcement in. The subject says who speaks (the bus admits enrolled servers
+// only, and trusts each), so the body must not name another zone or controller, nor routers of other zones.
 func (s *Server) hear(subject string, data []byte) {
 	var a proto.ControllerAnnounce
 	err := json.Unmarshal(data, &a)
