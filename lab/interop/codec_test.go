@@ -165,9 +165,9 @@ func TestEveryCodecOfPionsPasses(t *testing.T) {
 			t.Parallel()
 			m := newMeeting(t)
 			ada := join(t, m, "Ada", options{codec: c.name})
-			bo := join(t, m, "Bo", options{})
 			ada.start(ada.cam)
 			ada.pace()
+			bo := join(t, m, "Bo", options{}) // late: its picture begins with a key frame all the same
 			cam := source(ada.me, video)
 			bo.until("thirty pictures", func() bool {
 				n := 0

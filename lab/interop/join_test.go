@@ -89,7 +89,7 @@ func newIdentity(t *testing.T, p256 bool) identity {
 	}
 	for _, p := range prints {
 		if p.Algorithm == "sha-256" {
-			id.fingerprint = "sha-256 " + strings.ToUpper(p.Value)
+			id.fingerprint = "sha-256 " + p.Value // lower case, as pion gives it: case means nothing (RFC 8122)
 		}
 	}
 	id.cert = *cert

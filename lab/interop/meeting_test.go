@@ -161,6 +161,7 @@ func contentReaches(t *testing.T, ada, bo *person) {
 	ada.start(ada.screen, ada.sound)
 	screen, sound := source(ada.me, content), source(ada.me, contentAudio)
 	bo.until("the screen and its sound", func() bool { return bo.frames(screen) >= 15 && bo.frames(sound) >= 50 })
+	ada.until("transport-wide feedback on a connection without a camera", func() bool { return ada.screen.feedbacks > 0 })
 	bo.mu.Lock()
 	defer bo.mu.Unlock()
 	s := bo.table[bo.sources[screen].slot]
