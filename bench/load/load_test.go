@@ -1,0 +1,221 @@
+package load
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"parley/node"
+	"parley/sys/link"
+	"parley/wire/proto"
+	"parley/wire/rtp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// serve runs a whole Parley in this process until the test ends.
+func serve(t *testing.T) node.Ready {
+	t.Helper()
+	n, ready, err := node.Up(t.Context(), node.UpConfig{
+		Data: t.TempDir(), HTTPS: "127.0.0.1:0", HTTP: "-", Media: []string{"127.0.0.1:0"},
+	}, node.Deps{UI: fstest.MapFS{"index.html": {Data: []byte("<!doctype html>")}}, Build: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return ready
+}
+
+// run loads a server of its own for a moment.
+func run(t *testing.T, cfg Config) Result {
+	t.Helper()
+	if c, err := link.Real().ListenPacket(loopbackPort0); err != nil {
+		t.Fatal(err)
+	} else if _, ok, _ := link.TryRead(c, nil); !ok {
+		c.Close()
+		t.Skip("this system can't read without waiting")
+	} else {
+		c.Close()
+	}
+	ready := serve(t)
+	cfg.Site, cfg.Token, cfg.TLS = ready.Site, ready.Token, link.ClientTLS(nil)
+	cfg.TLS.InsecureSkipVerify = true
+	cfg.Settle, cfg.Warm, cfg.Measure = 100*time.Millisecond, 500*time.Millisecond, time.Second
+	r, err := Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Failures > 0 || r.Forged > 0 {
+		t.Errorf("%d failures %v, %d packets that did not decrypt", r.Failures, r.Errors, r.Forged)
+	}
+	return r
+}
+
+func TestEverybodyGetsTheCamera(t *testing.T) {
+	for _, each := range []bool{false, true} {
+		phases := 0
+		r := run(t, Config{
+			Each: each, Members: []Member{{Count: 1, Video: OneLayer()}, {Count: 3}},
+			At: func(Phase) { phases++ },
+		})
+		if r.People != 4 || r.Transports != 12 || r.Streams != 3 {
+			t.Errorf("each %v: %d people, %d transports, %d streams; want 4, 12, 3", each, r.People, r.Transports, r.Streams)
+		}
+		if r.Published == 0 || r.Packets == 0 || r.Samples == 0 || r.P50 <= 0 {
+			t.Errorf("each %v: nothing measured: %+v", each, r)
+		}
+		if phases != int(Measured)+1 {
+			t.Errorf("%d phases told, want %d", phases, Measured+1)
+		}
+	}
+}
+
+func TestEverybodyIsHeardAndSeenInAMeeting(t *testing.T) {
+	r := run(t, Config{
+		Nack: 1, Uplink: 50, Churn: 0,
+		Members: []Member{{Count: 3, Audio: true, Video: TileLayers(), Layout: OneLarge}},
+	})
+	// Of each of the two others a picture and a voice.
+	if r.Streams < 9 || r.Packets == 0 {
+		t.Errorf("%d streams, %d packets; want 12 streams at most one a person missing", r.Streams, r.Packets)
+	}
+	if r.Nacked == 0 {
+		t.Error("nobody asked for anything again")
+	}
+}
+
+func TestReceiversComeAndGo(t *testing.T) {
+	r := run(t, Config{Churn: 10, Members: []Member{{Count: 1, Video: OneLayer()}, {Count: 4}}})
+	if r.Churned == 0 {
+		t.Error("nobody left")
+	}
+}
+
+func TestRunSaysWhyItCanNot(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	_, err = Run(t.Context(), Config{Site: "https://" + l.Addr().String(), Token: "x", Members: []Member{{Count: 1}}})
+	if err == nil {
+		t.Error("a site that is not there was loaded")
+	}
+}
+
+func TestLossIsCountedAroundWraps(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		seqs []rtp.Seq
+		lost int64
+	}{
+		{"in order", []rtp.Seq{7, 8, 9}, 0},
+		{"a hole", []rtp.Seq{7, 8, 11, 12}, 2},
+		{"a late one", []rtp.Seq{7, 9, 8, 10}, 0},
+		{"across the wrap", []rtp.Seq{65534, 65535, 0, 1}, 0},
+		{"a hole at the wrap", []rtp.Seq{65534, 1, 2}, 2},
+		{"a late one at the wrap", []rtp.Seq{65534, 0, 65535, 1}, 0},
+	} {
+		g := &generator{phase: Measuring}
+		tr := &transport{person: &person{}, group: proto.GroupVideo}
+		for _, seq := range c.seqs {
+			g.media(tr, rtp.AppendHeader(nil, rtp.Fields{PT: proto.PTVP8, Seq: seq, SSRC: 9}, nil))
+		}
+		if g.lost != c.lost || g.res.Packets != uint64(len(c.seqs)) {
+			t.Errorf("%s: lost %d of %d, want %d of %d", c.name, g.lost, g.res.Packets, c.lost, len(c.seqs))
+		}
+		expected := uint32(c.seqs[len(c.seqs)-1]-c.seqs[0]) + 1
+		if b := tr.streams[0].block(0); int64(b.Lost) != c.lost || tr.streams[0].prior.expected != expected {
+			t.Errorf("%s: report says lost %d, expected %d; want %d, %d", c.name, b.Lost, tr.streams[0].prior.expected, c.lost, expected)
+		}
+	}
+}
+
+func TestTransportSeqInBothForms(t *testing.T) {
+	number := rtp.Ext{ID: proto.ExtTransportSeq, Data: []byte{0x12, 0x34}}
+	for _, c := range []struct {
+		name string
+		exts []rtp.Ext
+		want bool
+	}{
+		{"none", nil, false},
+		{"alone", []rtp.Ext{number}, true},
+		{"behind another", []rtp.Ext{{ID: proto.ExtMID, Data: []byte("v0")}, number}, true},
+		{"two-byte form", []rtp.Ext{{ID: proto.ExtAllocation, Data: make([]byte, 20)}, number}, true},
+		{"another alone", []rtp.Ext{{ID: proto.ExtMID, Data: []byte("v0")}}, false},
+	} {
+		b := rtp.AppendHeader(nil, rtp.Fields{CSRC: 5}, c.exts)
+		got, ok := transportSeq(append(b, 1, 2, 3))
+		if ok != c.want || ok && got != 0x1234 {
+			t.Errorf("%s: %#x %v", c.name, got, ok)
+		}
+		for i := range len(b) {
+			if i >= rtp.MinHeaderLen {
+				transportSeq(b[:i])
+			}
+		}
+	}
+}
+
+func TestFramesAreSplitAsLibwebrtcDoes(t *testing.T) {
+	for range 1000 {
+		x := &pub{kind: proto.Video, layer: OneLayer()[0], period: 1}
+		x.begin(0)
+		if x.count != 6 || x.left != 6 || x.small >= x.count || x.size < 900 || x.size > 1150 {
+			t.Fatalf("frame of %d, %d of them small, size %d", x.count, x.small, x.size)
+		}
+		x.key = true
+		x.begin(0)
+		if x.count != 6*keyFactor || !x.isKey {
+			t.Fatalf("key frame of %d packets", x.count)
+		}
+		a := &pub{kind: proto.Audio, period: 1}
+		if a.begin(0); a.left != 1 || a.size < audioLeast || a.size >= audioLeast+audioRange {
+			t.Fatalf("audio packet of %d bytes", a.size)
+		}
+	}
+}
+
+func TestLayouts(t *testing.T) {
+	people := []Seat{{0, 8}, {1, 16}, {2, 0}, {3, 24}}
+	tiles := OneLarge(0, people)
+	if len(tiles) != 2 || tiles[0] != (proto.Tile{Source: 16, Height: 720}) || tiles[1].Height != 180 {
+		t.Errorf("one large: %v", tiles)
+	}
+	for self, want := range map[int]int{3: 720, 4: 360, 5: 180} {
+		if tiles := ByThirds(self, people[:1]); len(tiles) != 1 || tiles[0].Height != want {
+			t.Errorf("by thirds, %d: %v, want %d", self, tiles, want)
+		}
+	}
+}
+
+func TestTransportsFindTheirAddress(t *testing.T) {
+	var k socket
+	for i := range 300 {
+		tr := &transport{sample: uint8(i)}
+		k.port = append(k.port, tr)
+	}
+	for i := range 300 {
+		var a [4]byte
+		binary.BigEndian.PutUint32(a[:], loopback0+uint32(i))
+		if k.find(&link.Message{Local: addr4(a)}) != k.port[i] {
+			t.Fatalf("transport %d is not found", i)
+		}
+	}
+	if k.find(&link.Message{Local: addr4([4]byte{127, 0, 0, 1})}) != nil || k.find(&link.Message{}) != nil {
+		t.Error("a stranger's address is somebody's")
+	}
+}
