@@ -28,18 +28,32 @@ func HTTPClient(h Host, tlsConf *tls.Config) *http.Client {
 }
 
 // HTTPServer is a server with the house's limits against slow clients: 10 s for the headers, 16 KiB of
-// them, two idle minutes. Its own complaints (they name addresses) are discarded unless errs is set.
-// Handlers that read a body or write an answer for long set their own deadlines.
+// them, 30 s for the body, two idle minutes. Its own complaints (they name addresses) are discarded unless
+// errs is set. Handlers that read a body or write an answer for long set their own deadlines.
 func HTTPServer(handler http.Handler, errs *slog.Logger) *http.Server {
 	complaints := log.New(io.Discard, "", 0)
 	if errs != nil {
 		complaints = slog.NewLogLogger(errs.Handler(), slog.LevelDebug)
 	}
 	return &http.Server{
-		Handler:           handler,
+		Handler:           limitBody(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          complaints,
 	}
+}
+
+// bodyTimeout is how long a request's body may take: the largest has 64 KiB.
+const bodyTimeout = 30 * time.Second
+
+// limitBody gives a request that has a body a deadline for it. A connection that is to become a WebSocket
+// has none, and the server lifts the deadline with the next request.
+func limitBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // not every test's writer can
+		}
+		next.ServeHTTP(w, r)
+	})
 }
