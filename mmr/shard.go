@@ -3,6 +3,7 @@ package mmr
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/core/forward"
@@ -51,7 +52,8 @@ type shard struct {
 	// The way out, see outbox.go.
 	ripe                 []ripeBox
 	heldVideo, heldAudio holdQueue
-	holding              bool // enough goes out for holds to pay
+	holding              bool        // enough goes out for holds to pay
+	busy                 atomic.Bool // the same, for readers
 	judgeAt              time.Time
 	judged               uint64
 	largest              []keySize
