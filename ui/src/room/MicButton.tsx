@@ -4,6 +4,7 @@ import { useT } from "../i18n/useT.ts";
 import { BarButton } from "./BarButton.tsx";
 import { DeviceChoice } from "./DeviceChoice.tsx";
 import { DeviceMenu } from "./DeviceMenu.tsx";
+import { MicFill } from "./MicFill.tsx";
 import { ProblemMark } from "./ProblemMark.tsx";
 
 /** Mutes and unmutes, shows how loud one is, and chooses microphone and speaker. */
@@ -18,7 +19,7 @@ export function MicButton() {
 	return (
 		<div className="flex items-center">
 			<BarButton
-				inside={open && <Level />}
+				inside={open && <MicFill />}
 				caption={t(open ? "room.mic.mute.short" : "room.mic.unmute.short")}
 				icon={open ? "mic" : "mic-off"}
 				label={label}
@@ -36,18 +37,5 @@ export function MicButton() {
 				</MenuItem>
 			</DeviceMenu>
 		</div>
-	);
-}
-
-/** Fills the microphone with one's voice. Drawn apart: it changes ten times a second. */
-function Level() {
-	const level = useCall(s => Math.min(1, Math.round((s.mine.audio.level ?? 0) * 20) / 20));
-	return (
-		<span aria-hidden="true" className="absolute top-[15%] left-[37.5%] h-[46%] w-[25%] overflow-hidden rounded-full">
-			<span
-				className="block size-full origin-bottom bg-speak transition-transform duration-100"
-				style={{ transform: `scaleY(${level})` }}
-			/>
-		</span>
 	);
 }

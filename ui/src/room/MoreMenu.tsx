@@ -6,7 +6,8 @@ import { Menu, MenuChoice, MenuItem, MenuSeparator } from "../components/Menu.ts
 import { useLanguage } from "../i18n/Language.tsx";
 import { locales } from "../i18n/locales.ts";
 import { useT } from "../i18n/useT.ts";
-import { BarButton, CountMark } from "./BarButton.tsx";
+import { BarButton } from "./BarButton.tsx";
+import { CountMark } from "./CountMark.tsx";
 import { usePhone } from "./useMedia.ts";
 
 /** All the rest; on a phone also what has no room in the bar. */

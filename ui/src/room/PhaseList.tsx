@@ -1,8 +1,7 @@
 import type { PhaseView } from "../call/state.ts";
 import { cx } from "../components/cx.ts";
-import { Icon } from "../components/Icon.tsx";
-import { Spinner } from "../components/Spinner.tsx";
 import { useT } from "../i18n/useT.ts";
+import { PhaseMark } from "./PhaseMark.tsx";
 
 /** The phases of the connection with how far each is and when it was done. */
 export function PhaseList({ phases }: { phases: readonly PhaseView[] }) {
@@ -11,7 +10,7 @@ export function PhaseList({ phases }: { phases: readonly PhaseView[] }) {
 		<ol className="grid gap-1 text-left">
 			{phases.map(p => (
 				<li className="flex min-h-8 items-center gap-3 text-sm" key={p.phase}>
-					<Mark state={p.state} />
+					<PhaseMark state={p.state} />
 					<span className={cx("grow", p.state === "todo" && "text-muted")}>
 						{t(`room.phase.${p.phase}`)}
 						{p.detail && <span className="wrap-anywhere block text-muted text-xs">{p.detail}</span>}
@@ -24,19 +23,4 @@ export function PhaseList({ phases }: { phases: readonly PhaseView[] }) {
 			))}
 		</ol>
 	);
-}
-
-function Mark({ state }: { state: PhaseView["state"] }) {
-	switch (state) {
-		case "done":
-			return <Icon className="text-accent" name="check" size={18} />;
-		case "failed":
-			return <Icon className="text-danger-ink" name="close" size={18} />;
-		case "running":
-			return <Spinner className="text-accent" size={18} />;
-		case "todo":
-			return <span aria-hidden="true" className="mx-1.25 size-2 shrink-0 rounded-full bg-line-strong" />;
-		default:
-			return state satisfies never;
-	}
 }

@@ -1,11 +1,12 @@
-import { useActions, useCall } from "../call/useCall.ts";
 import { useT } from "../i18n/useT.ts";
-import { BarButton, CountMark } from "./BarButton.tsx";
 import { CameraButton } from "./CameraButton.tsx";
+import { ChatButton } from "./ChatButton.tsx";
 import { LeaveButton } from "./LeaveButton.tsx";
 import { MicButton } from "./MicButton.tsx";
 import { MoreMenu } from "./MoreMenu.tsx";
+import { PeopleButton } from "./PeopleButton.tsx";
 import { ReactButton } from "./ReactButton.tsx";
+import { ShareButton } from "./ShareButton.tsx";
 import { usePhone } from "./useMedia.ts";
 
 /** What one does most, always in reach. On a phone the rest is in the menu. */
@@ -26,59 +27,5 @@ export function Toolbar() {
 			<MoreMenu />
 			<LeaveButton />
 		</section>
-	);
-}
-
-function ShareButton() {
-	const t = useT();
-	const { share, stopShare } = useActions();
-	return (
-		<BarButton
-			caption={t(stopShare ? "room.share.stop.short" : "room.share.short")}
-			icon={stopShare ? "share-stop" : "share"}
-			label={t(stopShare ? "room.share.stop" : "room.share")}
-			onClick={stopShare ?? share}
-			shortcut="S"
-			tone={stopShare ? "on" : "plain"}
-		/>
-	);
-}
-
-function PeopleButton() {
-	const t = useT();
-	const n = useCall(s => s.people.size);
-	const waiting = useCall(s => s.waiting.length);
-	const open = useCall(s => s.view.panel === "people");
-	const { openPanel } = useActions();
-	return (
-		<BarButton
-			aria-expanded={open}
-			caption={t("room.people.short")}
-			icon="people"
-			label={t("room.people.open", { n, waiting })}
-			mark={<CountMark n={waiting || n} urgent={waiting > 0} />}
-			onClick={() => openPanel(open ? "none" : "people")}
-			shortcut="P"
-			tone={open ? "on" : "plain"}
-		/>
-	);
-}
-
-function ChatButton() {
-	const t = useT();
-	const unread = useCall(s => s.chat.unread);
-	const open = useCall(s => s.view.panel === "chat");
-	const { openPanel } = useActions();
-	return (
-		<BarButton
-			aria-expanded={open}
-			caption={t("room.chat.short")}
-			icon="chat"
-			label={t("room.chat.open", { n: unread })}
-			mark={<CountMark n={unread} urgent />}
-			onClick={() => openPanel(open ? "none" : "chat")}
-			shortcut="C"
-			tone={open ? "on" : "plain"}
-		/>
 	);
 }
