@@ -28,7 +28,7 @@ func HTTPClient(h Host, tlsConf *tls.Config) *http.Client {
 }
 
 // HTTPServer is a server with the house's limits against slow clients: 10 s for the headers, 16 KiB of
-// them, 30 s for the body, two idle minutes. Its own complaints (they name addresses) are discarded unless
+// them, two minutes for the body, two idle minutes. Its own complaints (they name addresses) are discarded unless
 // errs is set. Handlers that read a body or write an answer for long set their own deadlines.
 func HTTPServer(handler http.Handler, errs *slog.Logger) *http.Server {
 	complaints := log.New(io.Discard, "", 0)
@@ -44,8 +44,8 @@ func HTTPServer(handler http.Handler, errs *slog.Logger) *http.Server {
 	}
 }
 
-// bodyTimeout is how long a request's body may take: the largest has 64 KiB.
-const bodyTimeout = 30 * time.Second
+// bodyTimeout is how long a request's body may take: the largest of ours has 64 KiB, 4.4 kbit/s.
+const bodyTimeout = 2 * time.Minute
 
 // limitBody gives a request that has a body a deadline for it. A connection that is to become a WebSocket
 // has none, and the server lifts the deadline with the next request.
