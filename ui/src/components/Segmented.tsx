@@ -27,7 +27,7 @@ export function Segmented<T extends string>({ label, value, options, onChange }:
 					key={o.value}
 					value={o.value}
 				>
-					{o.icon && <Icon name={o.icon} size={18} />}
+					{o.icon && <Icon className="max-[22rem]:hidden" name={o.icon} size={18} />}
 					{o.label}
 				</Toggle>
 			))}

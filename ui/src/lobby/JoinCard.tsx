@@ -1,6 +1,7 @@
 import { type FormEvent, useId, useState } from "react";
 import { useActions, useCall } from "../call/useCall.ts";
 import { Button } from "../components/Button.tsx";
+import { focusField } from "../components/focusField.ts";
 import { TextField } from "../components/TextField.tsx";
 import { useT } from "../i18n/useT.ts";
 import { keepSecret } from "../site/invitation.ts";
@@ -24,10 +25,12 @@ export function JoinCard({ number, name, onName, signedIn }: JoinCardProps) {
 	const silent = !mine.audio.on || mine.audio.muted;
 	const unseen = !mine.video.on;
 
-	const submit = (e: FormEvent) => {
+	const submit = (e: FormEvent<HTMLFormElement>) => {
 		e.preventDefault();
 		setTried(true);
-		if (missing.name || missing.passcode || !join) return;
+		if (missing.name) return focusField(e.currentTarget, "name");
+		if (missing.passcode) return focusField(e.currentTarget, "passcode");
+		if (!join) return;
 		keepWishes({ audio: mine.audio.wanted, video: mine.video.wanted, muted: mine.audio.muted });
 		const typed = passcode.trim();
 		if (asksPasscode && typed) keepSecret(number, { passcode: typed });
@@ -49,6 +52,7 @@ export function JoinCard({ number, name, onName, signedIn }: JoinCardProps) {
 				autoComplete="name"
 				error={tried && missing.name ? t("lobby.nameFault") : undefined}
 				label={t("lobby.name")}
+				name="name"
 				maxLength={64}
 				onChange={onName}
 				value={name}
@@ -59,6 +63,7 @@ export function JoinCard({ number, name, onName, signedIn }: JoinCardProps) {
 					autoComplete="off"
 					error={tried && missing.passcode ? t("lobby.passcodeFault") : undefined}
 					label={t("lobby.passcode")}
+					name="passcode"
 					maxLength={64}
 					onChange={setPasscode}
 					spellCheck={false}

@@ -65,6 +65,7 @@ test("a name is asked for, and one joins under it", async () => {
 	join();
 	expect(started()).toBeUndefined();
 	expect(screen.getByText("Tell the others who you are.")).toBeTruthy();
+	expect(document.activeElement).toBe(screen.getByLabelText("Your name"));
 	type("Your name", "  Ada ");
 	join();
 	expect(started()).toEqual({ do: "start", target: { number, pwd: "x" }, name: "Ada" });

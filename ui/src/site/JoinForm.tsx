@@ -2,6 +2,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { Banner } from "../components/Banner.tsx";
 import { Button } from "../components/Button.tsx";
+import { focusField } from "../components/focusField.ts";
 import { TextField } from "../components/TextField.tsx";
 import { useT } from "../i18n/useT.ts";
 import { keepSecret } from "./invitation.ts";
@@ -25,10 +26,10 @@ export function JoinForm({ number: given = "", fault, autoFocus = false, onGo }:
 	const [tried, setTried] = useState(false);
 	const named = readNumber(text);
 
-	const submit = (e: FormEvent) => {
+	const submit = (e: FormEvent<HTMLFormElement>) => {
 		e.preventDefault();
 		setTried(true);
-		if (!named) return;
+		if (!named) return focusField(e.currentTarget, "number");
 		if (named.pwd && passcode === "") keepSecret(named.number, { pwd: named.pwd });
 		else keepSecret(named.number, { passcode: passcode.trim() });
 		if (onGo) onGo(named.number);
@@ -46,6 +47,7 @@ export function JoinForm({ number: given = "", fault, autoFocus = false, onGo }:
 				inputMode="text"
 				inputClassName="tabular-nums"
 				label={t("site.join.number")}
+				name="number"
 				onBlur={() => named && !named.pwd && setText(showNumber(named.number))}
 				onChange={setText}
 				placeholder="123 4567 8901"

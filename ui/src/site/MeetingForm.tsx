@@ -1,6 +1,7 @@
 import { type FormEvent, useState } from "react";
 import { Banner } from "../components/Banner.tsx";
 import { Button } from "../components/Button.tsx";
+import { focusField } from "../components/focusField.ts";
 import { Segmented } from "../components/Segmented.tsx";
 import { Select } from "../components/Select.tsx";
 import { Switch } from "../components/Switch.tsx";
@@ -44,8 +45,7 @@ export function MeetingForm({ initial, isNew, busy, faults: refused, problem, on
 		setTried(true);
 		const wrong = Object.keys(faultsOf(v, isNew))[0];
 		if (!wrong) return onSubmit(v);
-		const field = e.currentTarget.elements.namedItem(wrong);
-		if (field instanceof HTMLElement) field.focus();
+		focusField(e.currentTarget, wrong);
 	};
 
 	return (

@@ -2,6 +2,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { Banner } from "../components/Banner.tsx";
 import { Button } from "../components/Button.tsx";
+import { focusField } from "../components/focusField.ts";
 import { PasswordField } from "../components/PasswordField.tsx";
 import { TextField } from "../components/TextField.tsx";
 import { useT } from "../i18n/useT.ts";
@@ -20,10 +21,11 @@ export function SignInPage({ to }: { to: string }) {
 	const [tried, setTried] = useState(false);
 	const missing = { email: !email.includes("@"), password: password === "" };
 
-	const submit = (e: FormEvent) => {
+	const submit = (e: FormEvent<HTMLFormElement>) => {
 		e.preventDefault();
 		setTried(true);
-		if (missing.email || missing.password) return;
+		if (missing.email) return focusField(e.currentTarget, "email");
+		if (missing.password) return focusField(e.currentTarget, "password");
 		signIn.mutate({ email: email.trim(), password }, { onSuccess: () => void navigate({ href: to, replace: true }) });
 	};
 
@@ -39,6 +41,7 @@ export function SignInPage({ to }: { to: string }) {
 					error={tried && missing.email ? t("site.signIn.emailFault") : undefined}
 					label={t("site.signIn.email")}
 					onChange={setEmail}
+					name="email"
 					type="email"
 					value={email}
 				/>
@@ -46,6 +49,7 @@ export function SignInPage({ to }: { to: string }) {
 					autoComplete="current-password"
 					error={tried && missing.password ? t("site.signIn.passwordFault") : undefined}
 					label={t("site.signIn.password")}
+					name="password"
 					onChange={setPassword}
 					value={password}
 				/>

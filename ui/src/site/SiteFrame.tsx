@@ -1,6 +1,7 @@
 import { Link, useRouterState } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useRef } from "react";
 import { buttonStyle } from "../components/Button.tsx";
+import { cx } from "../components/cx.ts";
 import { Logo } from "../components/Logo.tsx";
 import { useT } from "../i18n/useT.ts";
 import { AccountMenu } from "./AccountMenu.tsx";
@@ -8,7 +9,7 @@ import { PreferencesMenu } from "./PreferencesMenu.tsx";
 import { useSession } from "./queries.ts";
 
 const navLink =
-	"inline-flex min-h-10 items-center rounded-md px-3 font-medium text-muted text-sm hover:bg-hover hover:text-ink aria-[current=page]:text-accent-ink";
+	"inline-flex min-h-10 items-center rounded-md px-2 font-medium sm:px-3 text-muted text-sm hover:bg-hover hover:text-ink aria-[current=page]:text-accent-ink";
 
 /** What stands around every page but a call: the head with the ways to go. */
 export function SiteFrame({ children }: { children: ReactNode }) {
@@ -41,7 +42,7 @@ export function SiteFrame({ children }: { children: ReactNode }) {
 						</Link>
 					)}
 					{(user || (path !== "/" && path !== "/join")) && (
-						<Link className={navLink} to="/join">
+						<Link className={cx(navLink, !user && path !== "/signin" && "max-sm:hidden")} to="/join">
 							{t("site.nav.join")}
 						</Link>
 					)}
