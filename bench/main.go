@@ -204,6 +204,8 @@ type one struct {
 	CPU         float64            `json:"cpu"` // of one processor, 0 to 1
 	NS          float64            `json:"ns_packet"`
 	Calibration float64            `json:"calibration_ns"`
+	Target      float64            `json:"target_rel,omitempty"` // to hold ourselves to
+	Peer        string             `json:"peer_rel,omitempty"`   // the best other server, as measured in the performance notes
 	Rel         float64            `json:"rel"`
 	Floor       float64            `json:"floor_ns"`
 	Ratio       float64            `json:"ratio"`
@@ -220,7 +222,10 @@ type one struct {
 
 // benchOne runs a scenario once.
 func benchOne(ctx context.Context, o options, s scenario, merge bool) (one, error) {
-	r := one{Scenario: s.name, GRO: merge}
+	r := one{Scenario: s.name, GRO: merge, Peer: s.peer, Target: s.target[0]}
+	if merge {
+		r.Target = s.target[1]
+	}
 	srv, err := startServer(ctx, o.binary, o.serverCPU, s.loudest, strings.Fields(o.serverArgs))
 	if err != nil {
 		return r, err

@@ -23,7 +23,7 @@ func table(rows []one, o options) string {
 	return b.String()
 }
 
-const header = `| scenario | GRO | packets/s | CPU | µs/packet | rel | floor µs | ratio | segments/message | p50 / p99 ms | loss | MiB/part. | mallocs/packet (net) | join p50 / in p50 ms | CPU ms/transport | idle CPU | wakes (preempted)/s |
+const header = `| scenario | GRO | packets/s | CPU | µs/packet | rel (target; best peer) | floor µs | ratio | segments/message | p50 / p99 ms | loss | MiB/part. | mallocs/packet (net) | join p50 / in p50 ms | CPU ms/transport | idle CPU | wakes (preempted)/s |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 `
 
@@ -31,6 +31,17 @@ func row(r one) string {
 	gro := "–"
 	if r.GRO {
 		gro = "yes"
+	}
+	against := ""
+	if r.Target > 0 || r.Peer != "" {
+		against = " (–"
+		if r.Target > 0 {
+			against = fmt.Sprintf(" (≤ %.2f", r.Target)
+		}
+		if r.Peer != "" {
+			against += "; " + r.Peer
+		}
+		against += ")"
 	}
 	merged := "–"
 	if r.GRO && r.Load.Sends > 0 {
@@ -43,8 +54,8 @@ func row(r one) string {
 	if r.Load.Overflow > 0 {
 		loss += fmt.Sprintf(" (void: %d lost here)", r.Load.Overflow)
 	}
-	return fmt.Sprintf("| %s | %s | %.0f | %.0f %% | %.2f | %.2f | %.2f | %.2f | %s | %.2f / %.2f | %s | %.3f | %.4f (%.4f) | %.1f / %.0f | %.2f | %.1f %% | %.0f (%.0f) |",
-		r.Scenario, gro, r.PerSecond, 100*r.CPU, r.NS/1000, r.Rel, r.Floor/1000, r.Ratio, merged, r.Load.P50, r.Load.P99, loss,
+	return fmt.Sprintf("| %s | %s | %.0f | %.0f %% | %.2f | %.2f%s | %.2f | %.2f | %s | %.2f / %.2f | %s | %.3f | %.4f (%.4f) | %.1f / %.0f | %.2f | %.1f %% | %.0f (%.0f) |",
+		r.Scenario, gro, r.PerSecond, 100*r.CPU, r.NS/1000, r.Rel, against, r.Floor/1000, r.Ratio, merged, r.Load.P50, r.Load.P99, loss,
 		r.MiB, r.Mallocs, r.MediaAllocs, r.Load.JoinP50, r.Load.InP50, r.JoinCPU, 100*r.Idle, r.Wakes, r.Preempted)
 }
 

@@ -45,7 +45,6 @@ type person struct {
 	twcc       arrivals
 	sentSeq    uint16
 	nacks      bool
-	joinedAt   time.Time
 }
 
 // transport is one media transport of a person. Owned by the loop.
@@ -57,13 +56,11 @@ type transport struct {
 	remote  netip.AddrPort
 	bare    *rtc.Bare
 	in, out *srtp.Context
-	early   [][]byte
 	answers int
 	checkAt int64 // of the next check while none was answered
 	streams []stream
 	last    int // index in streams of the latest packet
 	sample  uint8
-	rtxSeen uint64
 }
 
 // meetings makes the rooms.
@@ -275,7 +272,6 @@ func (p *person) joinTimed() error {
 	}
 	in := time.Since(start)
 	p.g.post(func() {
-		p.joinedAt = time.Now()
 		p.g.joinMS = append(p.g.joinMS, float64(keyed)/1e6)
 		p.g.inMS = append(p.g.inMS, float64(in)/1e6)
 		p.room.people[p.index] = p
@@ -300,9 +296,24 @@ func (p *person) lookup(ctx context.Context) error {
 		Name: fmt.Sprintf("Load %d", p.number), Key: p.identity.Key(), Fingerprint: rtc.Fingerprint(p.g.cert), Client: "native",
 	}
 	var answer proto.LookupAnswer
-	if err := p.g.call(ctx, "/lookup", "", req, &answer); err != nil {
-		return fmt.Errorf("lookup: %w", err)
+	for {
+		if err := p.g.call(ctx, "/lookup", "", req, &answer); err != nil {
+			return fmt.Errorf("lookup: %w", err)
+		}
+		// A site that has just started may not know its routers yet.
+		if err = p.take(ctx, answer); !hasCode(err, proto.CodeNoRouter) || !pause(ctx, 200*time.Millisecond) {
+			return err
+		}
 	}
+}
+
+func hasCode(err error, code proto.Code) bool {
+	var pe *proto.Error
+	return errors.As(err, &pe) && pe.Code == code
+}
+
+// take reads the grant of an answer, or asks for one.
+func (p *person) take(ctx context.Context, answer proto.LookupAnswer) (err error) {
 	p.token, p.id, p.skew = answer.Token, answer.Participant, answer.ServerTime-time.Now().UnixMilli()
 	if len(answer.Grants) > 0 {
 		p.grant, err = trust.ReadGrant(answer.Grants[0])

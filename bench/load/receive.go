@@ -75,7 +75,6 @@ func (g *generator) media(t *transport, b []byte) {
 		}
 	}
 	if proto.OriginalOf(pt) != 0 {
-		t.rtxSeen++
 		if measuring {
 			g.res.Repaired++
 		}
