@@ -27,7 +27,7 @@ func (n *Node) serve(fail context.CancelCauseFunc) *front {
 		if l == nil {
 			return
 		}
-		srv := link.HTTPServer(h, n.log)
+		srv := link.HTTPServer(link.LimitBody(h), n.log)
 		srv.TLSConfig = conf
 		f.servers = append(f.servers, srv)
 		f.wg.Go(func() {

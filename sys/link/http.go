@@ -28,15 +28,15 @@ func HTTPClient(h Host, tlsConf *tls.Config) *http.Client {
 }
 
 // HTTPServer is a server with the house's limits against slow clients: 10 s for the headers, 16 KiB of
-// them, two minutes for the body, two idle minutes. Its own complaints (they name addresses) are discarded unless
-// errs is set. Handlers that read a body or write an answer for long set their own deadlines.
+// them, two idle minutes. Its own complaints (they name addresses) are discarded unless errs is set.
+// LimitBody bounds bodies too; handlers that write an answer for long set their own deadlines.
 func HTTPServer(handler http.Handler, errs *slog.Logger) *http.Server {
 	complaints := log.New(io.Discard, "", 0)
 	if errs != nil {
 		complaints = slog.NewLogLogger(errs.Handler(), slog.LevelDebug)
 	}
 	return &http.Server{
-		Handler:           limitBody(handler),
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
@@ -44,12 +44,13 @@ func HTTPServer(handler http.Handler, errs *slog.Logger) *http.Server {
 	}
 }
 
-// bodyTimeout is how long a request's body may take: the largest of ours has 64 KiB, 4.4 kbit/s.
-const bodyTimeout = 2 * time.Minute
+// bodyTimeout is how long a request's body may take: the largest of ours has 64 KiB, 17 kbit/s.
+const bodyTimeout = 30 * time.Second
 
-// limitBody gives a request that has a body a deadline for it. A connection that is to become a WebSocket
-// has none, and the server lifts the deadline with the next request.
-func limitBody(next http.Handler) http.Handler {
+// LimitBody gives each request that has a body 30 s for it, so that nobody keeps a connection and a
+// goroutine by sending a byte now and then. The server lifts the deadline with the next request, and what
+// becomes a WebSocket has no body.
+func LimitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // not every test's writer can

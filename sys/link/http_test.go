@@ -26,10 +26,10 @@ func (l pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 func TestABodyThatNeverEndsIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		read := make(chan error, 1)
-		srv := HTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		srv := HTTPServer(LimitBody(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, err := io.ReadAll(r.Body)
 			read <- err
-		}), nil)
+		})), nil)
 		l := make(pipeListener, 1)
 		go srv.Serve(l)
 		here, there := net.Pipe()
@@ -59,7 +59,7 @@ func TestABodyThatNeverEndsIsCutOff(t *testing.T) {
 // A connection goes on after a request with a body, for as long as it is used.
 func TestTheBodysDeadlineEndsWithTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := HTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }), nil)
+		srv := HTTPServer(LimitBody(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })), nil)
 		l := make(pipeListener, 1)
 		go srv.Serve(l)
 		here, there := net.Pipe()
@@ -74,7 +74,7 @@ func TestTheBodysDeadlineEndsWithTheRequest(t *testing.T) {
 				t.Errorf("answer %q, %v", b, err)
 			}
 			resp.Body.Close()
-			time.Sleep(bodyTimeout * 3 / 4) // under the idle limit; twice is over the body's
+			time.Sleep(bodyTimeout * 3 / 2)
 		}
 		c.CloseIdleConnections()
 		srv.Close()
