@@ -9,8 +9,8 @@ function painted(width: number, height: number, paint: (c: CanvasRenderingContex
 	const c = canvas.getContext("2d");
 	if (!c) throw new Error("no canvas");
 	paint(c);
-	setInterval(() => paint(c), 500);
-	return canvas.captureStream(4);
+	setInterval(() => paint(c), 2000);
+	return canvas.captureStream(1);
 }
 
 /** Somebody before a wall. */

@@ -3,6 +3,7 @@ import { type CallState, initialState, type Notice, type NoticeKind, type OverCo
 import { source } from "../../proto/ids.ts";
 import { type Chat, Kind } from "../../proto/messages.gen.ts";
 import { connection, phases } from "./connection.ts";
+import type { StoryName } from "./names.ts";
 import { meeting, nameOf, person } from "./people.ts";
 import { screen } from "./pictures.ts";
 
@@ -70,7 +71,7 @@ const reactions = ["👍", "👏", "❤️", "😂", "😮", "🎉"].map((emoji,
 
 const guest = (change: Partial<CallState>): CallState => ({ ...meeting(3, change), role: "participant" });
 
-export const stories: Record<string, () => CallState> = {
+export const stories: Record<StoryName, () => CallState> = {
 	one: () => meeting(1),
 	two: () => meeting(2),
 	three: () => meeting(3),
