@@ -176,7 +176,7 @@ export class Joining {
 		const home = this.mind.grant && (this.zones.get(this.mind.grant.zone) ?? this.mind.grant.zone);
 		if (this.zone && home && home !== this.zone.name) out.push({ key: "home_zone", values: { zone: home } });
 		const udp = attempts.filter(x => x.phase === "media" && x.what.endsWith(Rung.UDP8801));
-		if (udp.some(x => x.outcome === "lost") && !udp.some(x => x.outcome === "won")) {
+		if (state !== "lobby" && udp.some(x => x.outcome === "lost") && !udp.some(x => x.outcome === "won")) {
 			out.push({ key: "udp_blocked", values: {} });
 		}
 		for (const g of this.oneGroup ? ([Group.Audio] as const) : groups) {

@@ -214,6 +214,7 @@ export class Session {
 				return;
 			case "waiting":
 				this.tell({ is: "waiting_room", attempt, topic: m.topic });
+				this.plane?.bar();
 				return;
 			case "bye":
 				this.refused(attempt, m.code, m.text, m.grant);

@@ -30,6 +30,7 @@ export class Lanes {
 	private readonly oneGroup: boolean;
 	private readonly on: LaneEvents;
 	private slots: readonly Slot[] | undefined;
+	private barred = false;
 	private sets: (readonly Credentials[])[] = [];
 	private readonly attempts = new Map<number, Attempt>();
 	private readonly peers = new Set<Peer>();
@@ -49,11 +50,27 @@ export class Lanes {
 	/** Another control channel is opened: attempts wait for its table. */
 	hold(): void {
 		this.slots = undefined;
+		this.barred = false;
+	}
+
+	/**
+	 * The waiting room: there is no table until a host opens the door. Attempts that merely aged meanwhile would
+	 * give up just when it does, so they fail at once, and the welcome starts fresh ones.
+	 */
+	bar(): void {
+		this.barred = true;
+		for (const a of [...this.attempts.values()]) if (!a.peer) this.refuse(a.attempt);
+	}
+
+	private refuse(attempt: number): void {
+		this.attempts.delete(attempt);
+		this.on.failed(attempt, "waiting for a host");
 	}
 
 	/** The slot table of a welcome. */
 	welcome(slots: readonly Slot[]): void {
 		this.slots = slots;
+		this.barred = false;
 		for (const a of this.attempts.values()) if (!a.peer) this.place(a);
 	}
 
@@ -61,6 +78,7 @@ export class Lanes {
 		const attempt = { ...a, isUp: false };
 		this.attempts.set(a.attempt, attempt);
 		if (this.slots) this.place(attempt);
+		else if (this.barred) this.refuse(a.attempt);
 	}
 
 	private place(a: Attempt): void {

@@ -58,6 +58,11 @@ export class Plane {
 		this.lanes.hold();
 	}
 
+	/** The waiting room. */
+	bar(): void {
+		this.lanes.bar();
+	}
+
 	welcome(slots: readonly Slot[]): void {
 		this.slots.table(slots);
 		this.lanes.welcome(slots);
