@@ -34,7 +34,7 @@ func (s *Server) secure(next http.Handler) http.Handler {
 // permissions is what a page of ours may ask a person for; everything else stays off.
 const permissions = "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self), " +
 	"autoplay=(self), fullscreen=(self), clipboard-write=(self), picture-in-picture=(self), screen-wake-lock=(self), " +
-	"geolocation=(), payment=(), usb=(), serial=(), hid=(), bluetooth=(), midi=(), gyroscope=(), accelerometer=(), magnetometer=()"
+	"geolocation=(), payment=(), usb=(), serial=(), hid=(), midi=(), gyroscope=(), accelerometer=(), magnetometer=()"
 
 // policy is the content security policy of a page: code and style come from the site alone, nothing is
 // inline, and it connects to the site and to the controllers and routers that are announced just now,
