@@ -11,8 +11,8 @@ import (
 // Guessing a passcode of six digits takes half a million tries on average. What makes that hopeless is
 // time: after a few free failures each further one doubles the wait, per address and meeting, per
 // address over all meetings, and per meeting over all addresses. The last counts only against
-// addresses that never got into the meeting, and never against links, whose pwd can't be guessed: so
-// nobody can lock out the others by guessing wrong.
+// addresses that never got into the meeting. Links, whose pwd can't be guessed, never wait and never
+// count, also behind the address of a guesser: so nobody can lock out the others by guessing wrong.
 //
 // A refused try is not looked at and does not count. The counters do not ask whether a meeting exists.
 
@@ -68,8 +68,8 @@ func newGuesses(l limits) *guesses { return &guesses{limits: l, byKey: map[strin
 
 // try runs check unless the address has to wait, and says how long it has to: 0 means check has run
 // and ok is its result. check must be quick: it runs under the lock, so that many tries at once count
-// one by one. strong says that the secret tried can't be guessed, so that other people's failures do
-// not count against it.
+// one by one. strong says that the secret tried can't be guessed: nobody's failures count against it, nor
+// does its own against anybody.
 func (g *guesses) try(now time.Time, addr netip.Addr, target string, strong bool, check func() bool) (ok bool, wait time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -81,7 +81,7 @@ func (g *guesses) try(now time.Time, addr netip.Addr, target string, strong bool
 		known = c.gotIn
 	}
 	for i, key := range keys {
-		if i == 1 && known || i == 2 && (known || strong) {
+		if strong || known && i > 0 {
 			continue
 		}
 		if c := g.find(key); c != nil {
@@ -94,11 +94,14 @@ func (g *guesses) try(now time.Time, addr netip.Addr, target string, strong bool
 	ok = check()
 	if ok {
 		c := g.touch(keys[0])
-		c.failures, c.gotIn = 0, true
+		c.gotIn = true
+		if !strong { // a guesser's neighbour must not give them free tries
+			c.failures = 0
+		}
 		return true, 0
 	}
 	for i, key := range keys {
-		if i == 2 && (known || strong) {
+		if strong || known && i == 2 {
 			continue
 		}
 		c := g.touch(key)

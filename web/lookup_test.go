@@ -639,6 +639,20 @@ func TestGuessing(t *testing.T) {
 	}
 	want("unknown number, slowed", from("192.0.2.3", unknown), 429)
 
+	// Who shares an address with a guesser and has the link is not kept out, nor helps them guess.
+	for range free {
+		want("a guesser", from("192.0.2.4", wrong), 404)
+	}
+	want("a guesser, slowed", from("192.0.2.4", wrong), 429)
+	want("a neighbour with the link", from("192.0.2.4", byLink), 200)
+	want("a guesser, still slowed", from("192.0.2.4", wrong), 429)
+	staleLink := byLink
+	staleLink.Pwd = "AAAAAAAAAAAAAAAAAAAAAAAA"
+	for range free + 1 {
+		want("a link of before", from("192.0.2.5", staleLink), 404)
+	}
+	want("a neighbour with the passcode", from("192.0.2.5", right), 200)
+
 	// Many addresses together: strangers wait, who was in before and who has the link do not.
 	later(2 * forgetAfter)
 	for i := range lookupLimits.target.free {
