@@ -63,7 +63,7 @@ func run() error {
 	flag.StringVar(&o.serverCPU, "server-cpu", "0", "processor of the server")
 	flag.StringVar(&o.clientCPU, "client-cpu", "1", "processor of the participants")
 	flag.StringVar(&o.gro, "gro", "both", "receive with UDP_GRO: on, off or both")
-	flag.BoolVar(&o.each, "each", false, "a socket for each transport instead of a shared few")
+	flag.BoolVar(&o.each, "each", false, "a socket for each transport in every scenario, instead of only in those compared with other servers")
 	flag.StringVar(&o.serverArgs, "server-args", "", "further arguments of parley up")
 	flag.BoolVar(&o.list, "list", false, "name the scenarios and stop")
 	flag.BoolVar(&o.noFloor, "no-floor", false, "do not measure the floor")
@@ -249,7 +249,7 @@ func benchOne(ctx context.Context, o options, s scenario, merge bool) (one, erro
 		return n
 	}
 	cfg := load.Config{
-		Site: srv.site, Token: srv.token, TLS: tls, Count: s.count, Members: s.members, Merge: merge, Each: o.each, Spread: s.spread,
+		Site: srv.site, Token: srv.token, TLS: tls, Count: s.count, Members: s.members, Merge: merge, Each: o.each || s.quick, Spread: s.spread,
 		Warm: o.warm, Measure: o.measure, Settle: 2 * time.Second,
 		At: func(p load.Phase) {
 			switch p {

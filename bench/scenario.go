@@ -11,7 +11,7 @@ import (
 // scenario is one line of the table.
 type scenario struct {
 	name    string
-	quick   bool // part of the quick mode
+	quick   bool // part of the quick mode, and compared with other servers: a socket for each transport, as there
 	count   int  // meetings
 	members []load.Member
 	loudest int // speakers the server forwards; 0: its default

@@ -297,11 +297,13 @@ func (p *person) lookup(ctx context.Context) error {
 	}
 	var answer proto.LookupAnswer
 	for {
-		if err := p.g.call(ctx, "/lookup", "", req, &answer); err != nil {
-			return fmt.Errorf("lookup: %w", err)
-		}
 		// A site that has just started may not know its routers yet.
-		if err = p.take(ctx, answer); !hasCode(err, proto.CodeNoRouter) || !pause(ctx, 200*time.Millisecond) {
+		if err = p.g.call(ctx, "/lookup", "", req, &answer); err != nil {
+			err = fmt.Errorf("lookup: %w", err)
+		} else {
+			err = p.take(ctx, answer)
+		}
+		if !hasCode(err, proto.CodeNoRouter) || !pause(ctx, 200*time.Millisecond) {
 			return err
 		}
 	}
