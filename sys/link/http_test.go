@@ -1,6 +1,7 @@
 package link
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -64,7 +65,7 @@ func TestTheBodysDeadlineEndsWithTheRequest(t *testing.T) {
 		go srv.Serve(l)
 		here, there := net.Pipe()
 		l <- there
-		c := &http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return here, nil }, MaxConnsPerHost: 1}}
+		c := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return here, nil }, MaxConnsPerHost: 1}}
 		for range 3 {
 			resp, err := c.Post("http://x/", "text/plain", strings.NewReader("hello"))
 			if err != nil {
