@@ -446,7 +446,7 @@ func (p *person) listen(ctx context.Context) {
 	for {
 		b, err := p.ws.Read(ctx)
 		if err != nil {
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && !p.gone.Load() {
 				p.g.fault(fmt.Errorf("control channel %d: %w", p.number, err))
 			} else if p.g.ctx.Err() == nil {
 				p.gone.Store(true)
