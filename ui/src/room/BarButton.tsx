@@ -46,7 +46,7 @@ export function BarButton({
 			disabled={!rest.onClick}
 			{...rest}
 			className={cx(
-				"relative flex h-12 min-w-12 shrink-0 select-none flex-col items-center justify-center rounded-lg transition-colors duration-150 lg:h-14 lg:min-w-18 lg:px-2",
+				"relative flex h-12 min-w-12 shrink-0 select-none flex-col items-center justify-center rounded-lg transition-colors duration-150 xl:h-14 xl:min-w-18 xl:px-2",
 				"data-disabled:pointer-events-none data-disabled:opacity-45",
 				tones[tone],
 				className,
@@ -56,7 +56,7 @@ export function BarButton({
 				{inside}
 				<Icon className="relative" name={icon} size={23} />
 			</span>
-			<span className="mt-0.5 hidden max-w-24 truncate font-medium text-xs lg:block">{caption}</span>
+			<span className="mt-0.5 hidden max-w-24 truncate font-medium text-xs xl:block">{caption}</span>
 			{mark}
 		</Base>
 	);

@@ -11,17 +11,17 @@ import { SidePanel } from "./SidePanel.tsx";
 import { Stage } from "./Stage.tsx";
 import { Toolbar } from "./Toolbar.tsx";
 import { TopBar } from "./TopBar.tsx";
-import { usePhone } from "./useMedia.ts";
+import { useNarrow } from "./useMedia.ts";
 import { useShortcuts } from "./useShortcuts.ts";
 
 /** The call itself: the stage, what is around it, and what opens over it. */
 export function CallScreen() {
 	useShortcuts();
-	const phone = usePhone();
+	const narrow = useNarrow();
 	const panel = useCall(s => s.view.panel);
 	const beside = panel === "chat" || panel === "people";
-	// On a phone a panel covers the stage: what is behind it is out of reach.
-	const covered = phone && beside;
+	// Where a panel lies over the stage, what is behind it is out of reach.
+	const covered = narrow && beside;
 	return (
 		<div className="relative flex h-dvh min-h-0 overflow-hidden bg-stage">
 			<div className="relative flex min-w-0 grow flex-col" inert={covered}>

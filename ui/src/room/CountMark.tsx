@@ -7,7 +7,7 @@ export function CountMark({ n, urgent }: { n: number; urgent?: boolean }) {
 		<span
 			aria-hidden="true"
 			className={cx(
-				"before:content-[attr(data-count)] absolute top-0.5 right-0.5 min-w-4.5 rounded-full px-1 text-center font-semibold text-[0.6875rem] leading-4.5 lg:right-2.5",
+				"before:content-[attr(data-count)] absolute top-0.5 right-0.5 min-w-4.5 rounded-full px-1 text-center font-semibold text-[0.6875rem] leading-4.5 xl:right-2.5",
 				urgent ? "bg-danger text-on-danger" : "bg-sunken text-ink ring-1 ring-line",
 			)}
 			data-count={n > 99 ? "99+" : n}

@@ -13,7 +13,7 @@ export function DeviceMenu({ label, children }: { label: string; children: React
 				side="top"
 				trigger={
 					<IconButton
-						className="h-12! w-6! lg:h-14!"
+						className="h-12! w-6! xl:h-14!"
 						icon="chevron-up"
 						label={label}
 						noTooltip

@@ -11,10 +11,10 @@ export function LeaveButton() {
 	const { leave, act } = useActions();
 	const [ending, setEnding] = useState(false);
 	const words = { caption: t("room.leave.short"), icon: "leave", label: t("room.leave"), tone: "leave" } as const;
-	if (!act.end) return <BarButton {...words} className="lg:ml-3" onClick={leave} />;
+	if (!act.end) return <BarButton {...words} className="xl:ml-3" onClick={leave} />;
 	return (
 		<>
-			<Menu side="top" trigger={<BarButton {...words} className="lg:ml-3" noTooltip onClick={() => undefined} />}>
+			<Menu side="top" trigger={<BarButton {...words} className="xl:ml-3" noTooltip onClick={() => undefined} />}>
 				<MenuItem icon="leave" onClick={leave}>
 					{t("room.leave.only")}
 				</MenuItem>

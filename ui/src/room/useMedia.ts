@@ -13,5 +13,8 @@ export function useMedia(query: string): boolean {
 	return useSyncExternalStore(subscribe, () => matchMedia(query).matches);
 }
 
-/** Too narrow for a panel beside the stage. */
+/** Too narrow for a panel beside the stage: it lies over it. */
+export const useNarrow = () => useMedia("(max-width: 1023px)");
+
+/** Too narrow for all the buttons of the bar. */
 export const usePhone = () => useMedia("(max-width: 767px)");

@@ -4,6 +4,7 @@ import { useActions, useCall } from "../call/useCall.ts";
 import type { ParticipantID } from "../proto/messages.gen.ts";
 import { arrange, type Scene, type SceneState, spotlight, wishes } from "./scene.ts";
 import { useHidden } from "./useHidden.ts";
+import { usePhone } from "./useMedia.ts";
 
 /** How long the picture must rest before the router hears of it: paging and dragging make many. */
 const restMS = 150;
@@ -30,7 +31,9 @@ export function useScene(size: Size): Scene {
 
 function useWishes(scene: Scene, state: SceneState, size: Size): void {
 	const { setLayout } = useActions();
-	const hidden = useHidden();
+	const { panel } = state.view;
+	const covered = usePhone() && (panel === "chat" || panel === "people");
+	const hidden = useHidden() || covered;
 	const sent = useRef({ to: setLayout, wish: "" });
 	const wish = JSON.stringify(wishes(scene, state, window.devicePixelRatio, hidden));
 	const ready = size.width > 0 && size.height > 0;
