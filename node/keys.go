@@ -60,7 +60,7 @@ func (k *keyring) ask(ctx context.Context, b *bus.Bus, zones []string) error {
 	for _, z := range zones {
 		var ans proto.KeysAnswer
 		tctx, cancel := context.WithTimeout(ctx, keysTry)
-		err := b.Request(tctx, proto.SubjectKeys, proto.KeysRequest{Zone: z}, &ans)
+		err := b.Request(tctx, fmt.Sprintf(proto.SubjectKeys, z), proto.KeysRequest{Zone: z}, &ans)
 		cancel()
 		if err != nil {
 			return err

@@ -225,7 +225,7 @@ func (n *Node) openBus(context.Context) (err error) {
 		n.bus = n.deps.Bus
 		return nil
 	}
-	bc := bus.Config{URL: n.cfg.Bus.URL, Name: "parley", Log: n.log}
+	bc := bus.Config{URL: n.cfg.Bus.URL, Permit: permit, Name: "parley", Log: n.log}
 	if n.cfg.Bus.Listen != "" {
 		if bc.Listen, err = bindAddr(n.cfg.Bus.Listen); err != nil {
 			return fmt.Errorf("bus.listen: %w", err)

@@ -22,6 +22,7 @@ import (
 
 	"parley/sys/link"
 	"parley/sys/trust"
+	"parley/wire/proto"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -188,7 +189,7 @@ func enrol(t *testing.T, ca *trust.CA, id string) Bus {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, err := ca.Sign(csr, id, nil, []netip.Addr{netip.MustParseAddr("127.0.0.1")}, time.Now())
+	cert, err := ca.Sign(csr, id, "zone", "par", nil, []netip.Addr{netip.MustParseAddr("127.0.0.1")}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,6 +241,31 @@ func TestPartsInTwoProcessesMeetOverMutualTLS(t *testing.T) {
 	https, _, _ := zoneNode.Addrs()
 	if status, _ := get(t, "https://"+https.String()+"/zone/ping", link.ClientTLS(site.CA().Pool())); status != 200 {
 		t.Errorf("ping of a controller with the enrolled certificate: %d", status)
+	}
+
+	// The bus lets it ask for its own zone's key alone, and speak for its own zone alone.
+	var stolen proto.KeysAnswer
+	if err := zoneNode.bus.Request(t.Context(), "parley.web.keys.tpe", proto.KeysRequest{Zone: "tpe"}, &stolen); err == nil {
+		t.Error("a zone's server got another zone's key")
+	}
+	heard := make(chan string, 16)
+	stop, err := webNode.bus.Subscribe("parley.zone.*.router.*", func(subject string, _ []byte) {
+		select {
+		case heard <- subject:
+		default:
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if err := zoneNode.bus.Publish("parley.zone.tpe.router.tpe-m1", proto.RouterAnnounce{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second comes a second after the first, the forged one would have come before
+		if got := <-heard; got != "parley.zone.par.router.par-m1" {
+			t.Errorf("heard %s", got)
+		}
 	}
 
 	// A certificate of another site opens nothing.

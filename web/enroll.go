@@ -42,6 +42,9 @@ func (s *Server) createEnrolToken(r *http.Request, c caller) (int, any, error) {
 	} else if !o.has("server") {
 		o.fault("server", "Is required: the id of the server, such as par-1.")
 	}
+	if ofZone := e.Role == "zone" || e.Role == "mmr"; ofZone && (e.Zone == "" || !isServerID(e.Zone)) {
+		o.fault("zone", "Is required for this role: the id of the zone, lower-case letters, digits and dashes.")
+	}
 	var names []string
 	if o.has("names") && json.Unmarshal(o.fields["names"], &names) != nil {
 		o.fault("names", "Must be a list of DNS names and addresses.")
@@ -137,7 +140,7 @@ func (s *Server) enrollServer(r *http.Request) (any, error) {
 	case err != nil:
 		return nil, err
 	}
-	te := trust.Enrolment{TokenHash: e.Hash, Expires: e.ExpiresAt, ServerID: e.Server}
+	te := trust.Enrolment{TokenHash: e.Hash, Expires: e.ExpiresAt, ServerID: e.Server, Role: e.Role, Zone: e.Zone}
 	for n := range strings.FieldsSeq(e.Names) {
 		if a, err := netip.ParseAddr(n); err == nil {
 			te.IPs = append(te.IPs, a)

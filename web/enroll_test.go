@@ -97,12 +97,14 @@ func TestEnrolTokensAreTheAdministrators(t *testing.T) {
 	w.ask("", "POST", "/api/v1/enroll/tokens", `{"server":"x"}`).want(t, 401)
 	w.ask(member, "POST", "/api/v1/enroll/tokens", `{"server":"x"}`).want(t, 403)
 	for _, tc := range []struct{ body, field string }{
-		{`{}`, "server"},
-		{`{"server":"Par 1"}`, "server"},
-		{`{"server":"par-1","role":"king"}`, "role"},
-		{`{"server":"par-1","names":"x"}`, "names"},
-		{`{"server":"par-1","names":["a b"]}`, "names"},
-		{`{"server":"par-1","names":["-x.example.org"]}`, "names"},
+		{`{"zone":"par"}`, "server"},
+		{`{"zone":"par","server":"Par 1"}`, "server"},
+		{`{"server":"par-1"}`, "zone"},
+		{`{"server":"par-1","role":"mmr","zone":"P A"}`, "zone"},
+		{`{"zone":"par","server":"par-1","role":"king"}`, "role"},
+		{`{"zone":"par","server":"par-1","names":"x"}`, "names"},
+		{`{"zone":"par","server":"par-1","names":["a b"]}`, "names"},
+		{`{"zone":"par","server":"par-1","names":["-x.example.org"]}`, "names"},
 	} {
 		e := refused(t, w.ask(testToken, "POST", "/api/v1/enroll/tokens", tc.body).want(t, 400))
 		if len(e.Errors) != 1 || e.Errors[0].Field != tc.field {

@@ -42,7 +42,7 @@ func (s *Server) listen() error {
 	}{
 		{proto.SubjectClaim, s.claim},
 		{proto.SubjectHome, s.home},
-		{proto.SubjectKeys, s.keys},
+		{fmt.Sprintf(proto.SubjectKeys, "*"), s.keys},
 	} {
 		stop, err := s.cfg.Bus.Serve(srv.subject, queue, srv.h)
 		if err != nil {
@@ -132,10 +132,11 @@ func answerHome(h store.Home, err error) (any, error) {
 	return proto.ClaimAnswer{Router: h.Router, Zone: h.Zone, Epoch: h.Epoch}, nil
 }
 
-// keys answers what a zone's servers verify and grant with.
-func (s *Server) keys(_ context.Context, data []byte) (any, error) {
+// keys answers what a zone's servers verify and grant with. The bus lets a server ask on its own zone's
+// subject only.
+func (s *Server) keys(ctx context.Context, data []byte) (any, error) {
 	var q proto.KeysRequest
-	if err := json.Unmarshal(data, &q); err != nil || !bus.ValidID(q.Zone) {
+	if err := json.Unmarshal(data, &q); err != nil || !bus.ValidID(q.Zone) || bus.Subject(ctx) != fmt.Sprintf(proto.SubjectKeys, q.Zone) {
 		return nil, proto.NewError(proto.CodeBadRequest, "malformed keys request")
 	}
 	key := s.cfg.Site.ZoneKey(q.Zone)

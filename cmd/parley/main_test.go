@@ -215,7 +215,7 @@ func TestEnroll(t *testing.T) {
 	}{}
 	f := apiFlags{siteFlags: siteFlags{Site: s.Site, trustFlags: trustFlags{CA: s.flags[3]}}, Token: s.Token}
 	e := &env{ctx: t.Context(), stdout: io.Discard, stderr: io.Discard}
-	if err := f.call(e, "POST", "/api/v1/enroll/tokens", map[string]any{"server": "par-1", "names": []string{"par-1.example.org"}}, &tok); err != nil {
+	if err := f.call(e, "POST", "/api/v1/enroll/tokens", map[string]any{"server": "par-1", "zone": "par", "names": []string{"par-1.example.org"}}, &tok); err != nil {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "new")

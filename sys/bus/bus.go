@@ -7,6 +7,7 @@ package bus
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,10 +34,20 @@ type Config struct {
 	// TLS is the client's with URL (Certificates and RootCAs), the server's with Listen (Certificates
 	// and ClientCAs, ClientAuth RequireAndVerifyClientCert).
 	TLS *tls.Config
+	// Permit says what the holder of a certificate may do on a bus with Listen and TLS; false turns it away.
+	// nil: everything.
+	Permit func(*x509.Certificate) (Permissions, bool)
 	// Name says who this is, in logs of the other end; empty: "parley".
 	Name string
 	// Log gets connections lost and made, and slow subscribers; nil: nothing.
 	Log *slog.Logger
+}
+
+// Permissions are the subjects a server may use; "*" stands for one part, ">" for the rest. Answering
+// requests it was sent, and receiving answers to its own, is always allowed.
+type Permissions struct {
+	Publish   []string // requests are published too
+	Subscribe []string
 }
 
 const (

@@ -81,12 +81,22 @@ func (b *Bus) Serve(subject, queue string, h func(ctx context.Context, data []by
 	})
 }
 
+// subjectKey is the context key of Subject.
+type subjectKey struct{}
+
+// Subject is what a request that Serve hands on was asked on, "" outside of one. Who may ask on which
+// subject is the bus's to check, so a handler may trust it where it may not trust the body.
+func Subject(ctx context.Context) string {
+	s, _ := ctx.Value(subjectKey{}).(string)
+	return s
+}
+
 func (b *Bus) answer(m *nats.Msg, h func(ctx context.Context, data []byte) (any, error)) {
 	timeout := serveTimeout
 	if ms, err := strconv.Atoi(m.Header.Get(headerTimeout)); err == nil && ms > 0 && ms < 60_000 {
 		timeout = time.Duration(ms) * time.Millisecond
 	}
-	ctx, cancel := context.WithTimeout(b.ctx, timeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(b.ctx, subjectKey{}, m.Subject), timeout)
 	defer cancel()
 	out, err := h(ctx, m.Data)
 	if m.Reply == "" || err != nil && ctx.Err() != nil {

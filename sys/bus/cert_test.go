@@ -24,7 +24,7 @@ func enrol(t *testing.T, site *trust.Site) tls.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := site.CA().Sign(csr, "zc1", nil, nil, time.Now())
+	out, err := site.CA().Sign(csr, "zc1", "zone", "par", nil, nil, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,6 +35,9 @@ func (b *Bus) embed(cfg Config) error {
 			// The handshake first: nobody without a certificate of ours reaches the parser.
 			o.TLS, o.TLSVerify, o.TLSConfig, o.TLSHandshakeFirst = true, true, cfg.TLS, true
 			o.TLSTimeout = 3 // seconds
+			if cfg.Permit != nil {
+				o.CustomClientAuthentication = gate{cfg.Permit}
+			}
 		}
 	}
 	srv, err := server.NewServer(o)
@@ -52,6 +56,41 @@ func (b *Bus) embed(cfg Config) error {
 		b.addr = netip.AddrPortFrom(b.addr.Addr().Unmap(), b.addr.Port())
 	}
 	return nil
+}
+
+// gate gives each connection the permissions of its certificate. Only this process's own connection has
+// none: every other one has been through the TLS handshake.
+type gate struct {
+	permit func(*x509.Certificate) (Permissions, bool)
+}
+
+// answersFor is how long a server may take to answer a request it was sent.
+const answersFor = time.Minute
+
+// Check is server.Authentication.
+func (g gate) Check(c server.ClientAuthentication) bool {
+	state := c.GetTLSConnectionState()
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return c.RemoteAddress() == nil || c.RemoteAddress().Network() == "pipe"
+	}
+	may, ok := g.permit(state.PeerCertificates[0])
+	if !ok {
+		return false
+	}
+	c.RegisterUser(&server.User{Username: state.PeerCertificates[0].Subject.CommonName, Permissions: &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: allow(may.Publish)},
+		Subscribe: &server.SubjectPermission{Allow: allow(append([]string{"_INBOX.>"}, may.Subscribe...))},
+		Response:  &server.ResponsePermission{MaxMsgs: 1, Expires: answersFor},
+	}})
+	return true
+}
+
+// allow is a list the engine takes for a list: an empty one it takes for everything.
+func allow(subjects []string) []string {
+	if len(subjects) == 0 {
+		return []string{"parley.nothing"}
+	}
+	return subjects
 }
 
 func (b *Bus) stopServer() {

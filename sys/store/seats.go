@@ -22,9 +22,13 @@ type Seat struct {
 	EjectedAt   time.Time `bun:",nullzero"` // not zero: a host has removed this person
 }
 
+// ejectedFor is how long an ejection holds: as long as a meeting token at most does. The instance of a
+// standing meeting may live for years.
+const ejectedFor = 24 * time.Hour
+
 // TakeSeat returns the seat of a key, which it makes the first time with an id of pick's that nobody
 // in the meeting has. Name, user and time of an existing seat are brought up to date. ErrEjected: a
-// host has removed this key, or this user under any key, from the instance.
+// host has removed this key, or this user under any key, from the instance within the last 24 hours.
 func (s *Store) TakeSeat(ctx context.Context, seat Seat, pick func() proto.ParticipantID, now time.Time) (Seat, error) {
 	at := stamp(now)
 	err := s.update(ctx, func(tx bun.Tx) error {
@@ -33,12 +37,13 @@ func (s *Store) TakeSeat(ctx context.Context, seat Seat, pick func() proto.Parti
 		if err != nil && !notFound(err) {
 			return err
 		}
-		if !was.EjectedAt.IsZero() {
+		since := at.Add(-ejectedFor)
+		if was.EjectedAt.After(since) {
 			return ErrEjected
 		}
 		if seat.UserID != "" {
 			out, err := tx.NewSelect().Model((*Seat)(nil)).Where("meeting = ?", seat.Meeting).
-				Where("user_id = ?", seat.UserID).Where("ejected_at IS NOT NULL").Exists(ctx)
+				Where("user_id = ?", seat.UserID).Where("ejected_at > ?", since).Exists(ctx)
 			if err != nil {
 				return err
 			}

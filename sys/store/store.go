@@ -53,6 +53,7 @@ type Store struct {
 	// database's own lock it would cost busy retries with back-off.
 	write *bun.DB
 	read  *bun.DB
+	lock  *os.File // held while the database is open; nil in memory
 }
 
 // Open opens the database, brings its schema up to date and returns the store.
@@ -61,21 +62,29 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if readers <= 0 {
 		readers = 4
 	}
+	s := &Store{}
 	if cfg.Path != "" {
+		var err error
+		if s.lock, err = lock(cfg.Path + ".lock"); err != nil {
+			return nil, fmt.Errorf("opening database %s: %w", cfg.Path, err)
+		}
 		// SQLite would make it readable for everybody; its side files get the same mode as the database.
 		f, err := os.OpenFile(cfg.Path, os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
+			s.Close()
 			return nil, fmt.Errorf("opening database: %w", err)
 		}
 		if err := f.Close(); err != nil {
+			s.Close()
 			return nil, fmt.Errorf("opening database: %w", err)
 		}
 	}
 	write, err := openPool(cfg.Path, 1, true)
 	if err != nil {
+		s.Close()
 		return nil, err
 	}
-	s := &Store{write: write, read: write}
+	s.write, s.read = write, write
 	if err := migrate(ctx, write.DB); err != nil {
 		s.Close()
 		return nil, err
@@ -129,12 +138,22 @@ func migrate(ctx context.Context, db *sql.DB) error {
 
 // Close ends all work with the database.
 func (s *Store) Close() error {
-	var err error
-	if s.read != s.write {
-		err = s.read.Close()
+	var errs []error
+	if s.read != nil && s.read != s.write {
+		errs = append(errs, s.read.Close())
 	}
-	return errors.Join(err, s.write.Close())
+	if s.write != nil {
+		errs = append(errs, s.write.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
 }
+
+// ErrInUse says that another process has the database open. Two processes over one file would each have a
+// bus of their own, and split every meeting between them without a word.
+var ErrInUse = errors.New("another process uses it")
 
 // Ping reports whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {

@@ -734,3 +734,51 @@ func TestOpenFailsWithAReason(t *testing.T) {
 		t.Error("a database in a missing directory opened")
 	}
 }
+
+func TestOneProcessOpensADatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "site.db")
+	first, err := Open(t.Context(), Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := Open(t.Context(), Config{Path: path}); !errors.Is(err, ErrInUse) {
+		if err == nil {
+			second.Close()
+		}
+		t.Errorf("a second time: %v, want ErrInUse", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(t.Context(), Config{Path: path})
+	if err != nil {
+		t.Fatalf("after closing: %v", err)
+	}
+	again.Close()
+}
+
+func TestAnEjectionLastsADay(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		must(t, s.CreateUser(t.Context(), ann()))
+		must(t, s.CreateMeeting(t.Context(), weekly()))
+		next := proto.ParticipantID(0)
+		take := func(key string, at time.Time) error {
+			_, err := s.TakeSeat(t.Context(), Seat{Meeting: weekly().ID, KeyHash: key, UserID: "bob"},
+				func() proto.ParticipantID { next++; return next }, at)
+			return err
+		}
+		must(t, take("k1", t0))
+		must(t, s.EjectSeat(t.Context(), weekly().ID, 1, t0))
+		keys := []string{"k1", "k2"} // any device of the account
+		for _, key := range keys {
+			if err := take(key, t0.Add(23*time.Hour)); !errors.Is(err, ErrEjected) {
+				t.Errorf("%s the same day: %v, want ErrEjected", key, err)
+			}
+		}
+		for _, key := range keys {
+			if err := take(key, t0.Add(25*time.Hour)); err != nil {
+				t.Errorf("%s a day later: %v", key, err)
+			}
+		}
+	})
+}

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -24,7 +25,7 @@ import (
 const (
 	rootLife   = 10 * 365 * 24 * time.Hour
 	leafLife   = 90 * 24 * time.Hour // of what serves browsers and native clients; renewed at start
-	serverLife = 30 * 24 * time.Hour // of an enrolled server; renewed by itself
+	serverLife = 30 * 24 * time.Hour // of an enrolled server
 	backdate   = 24 * time.Hour
 )
 
@@ -101,7 +102,7 @@ func (a *CA) Issue(names []string, ips []netip.Addr, now time.Time) (tls.Certifi
 	if len(names) > 0 {
 		cn = names[0]
 	}
-	der, err := a.sign(cn, names, ips, key.Public(), leafLife, now,
+	der, err := a.sign(cn, nil, names, ips, key.Public(), leafLife, now,
 		[]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth})
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("issuing a certificate: %w", err)
@@ -162,13 +163,18 @@ func NeedsRenewal(c *x509.Certificate, now time.Time) bool {
 
 // Sign answers a PKCS #10 request (PEM or DER) with a certificate in PEM for the server id, good for
 // 30 days, as server and as client of other servers. Only the request's key is used: id, names and
-// addresses are what the caller says, never what the request asks for.
-func (a *CA) Sign(csr []byte, id string, names []string, ips []netip.Addr, now time.Time) ([]byte, error) {
+// addresses are what the caller says, never what the request asks for. role and zone are what the server
+// is enrolled as, for ServerOf.
+func (a *CA) Sign(csr []byte, id, role, zone string, names []string, ips []netip.Addr, now time.Time) ([]byte, error) {
 	r, err := parseRequest(csr)
 	if err != nil {
 		return nil, fmt.Errorf("reading a certificate request: %w", err)
 	}
-	der, err := a.sign(id, names, ips, r.PublicKey, serverLife, now,
+	var units []string
+	if role != "" {
+		units = []string{unitRole + role, unitZone + zone}
+	}
+	der, err := a.sign(id, units, names, ips, r.PublicKey, serverLife, now,
 		[]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth})
 	if err != nil {
 		return nil, fmt.Errorf("signing a certificate: %w", err)
@@ -194,11 +200,31 @@ func parseRequest(csr []byte) (*x509.CertificateRequest, error) {
 	return r, nil
 }
 
-func (a *CA) sign(cn string, names []string, ips []netip.Addr, pub crypto.PublicKey, life time.Duration,
+// How an enrolled server's role and zone stand in its certificate, as organisational units.
+const (
+	unitRole = "role:"
+	unitZone = "zone:"
+)
+
+// ServerOf is what the server with this certificate was enrolled as; empty for a certificate without it.
+// The certificate must have been verified.
+func ServerOf(c *x509.Certificate) (role, zone string) {
+	for _, u := range c.Subject.OrganizationalUnit {
+		if r, ok := strings.CutPrefix(u, unitRole); ok {
+			role = r
+		}
+		if z, ok := strings.CutPrefix(u, unitZone); ok {
+			zone = z
+		}
+	}
+	return role, zone
+}
+
+func (a *CA) sign(cn string, units, names []string, ips []netip.Addr, pub crypto.PublicKey, life time.Duration,
 	now time.Time, usage []x509.ExtKeyUsage) ([]byte, error) {
 	t := &x509.Certificate{
 		SerialNumber:          serial(),
-		Subject:               pkix.Name{CommonName: cn, Organization: []string{"Parley"}},
+		Subject:               pkix.Name{CommonName: cn, Organization: []string{"Parley"}, OrganizationalUnit: units},
 		NotBefore:             now.Add(-backdate),
 		NotAfter:              now.Add(life),
 		KeyUsage:              x509.KeyUsageDigitalSignature,

@@ -14,6 +14,8 @@ type Enrolment struct {
 	TokenHash string       // HashToken of the token
 	Expires   time.Time    // 24 h after it was made, by convention
 	ServerID  string       // the certificate's common name
+	Role      string       // what the server may be on the bus, see ServerOf
+	Zone      string       // the zone it belongs to
 	Names     []string     // DNS names the server may bear
 	IPs       []netip.Addr // and addresses
 }
@@ -49,5 +51,5 @@ func (s *Site) Enrol(e Enrolment, token string, csr []byte, now time.Time) ([]by
 	if now.After(e.Expires) {
 		return nil, ErrEnrolExpired
 	}
-	return s.ca.Sign(csr, e.ServerID, e.Names, e.IPs, now)
+	return s.ca.Sign(csr, e.ServerID, e.Role, e.Zone, e.Names, e.IPs, now)
 }

@@ -11,7 +11,7 @@ const (
 	SubjectEnded      = "parley.web.ended"             // MeetingReport when a meeting on a router ends
 	SubjectCommand    = "parley.router.%s.command"     // MMR: request Command, answer CommandAnswer
 	SubjectPingRouter = "parley.router.%s.ping"        // MMR: request, answered by RouterAnnounce
-	SubjectKeys       = "parley.web.keys"              // request KeysRequest, answer KeysAnswer
+	SubjectKeys       = "parley.web.keys.%s"           // zone: request KeysRequest, answer KeysAnswer; a server may ask for its own zone only
 )
 
 // RouterAnnounce is an MMR's load and the *full* list of meetings it hosts: soft state that heals
