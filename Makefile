@@ -19,12 +19,13 @@ run: build
 build: modules
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.build=$(VERSION)" -o bin/parley ./cmd/parley
 
-## test: all tests with the race detector, then another's client against the binary; skips are printed,
-## those in tests/required fail
+## test: all tests with the race detector, then another's client against the binary, then meetings in
+## browsers (see scripts/browsers.sh); skips are printed, those in tests/required fail
 test: setup build bin/testlog
 	@set -o pipefail; \
 	{ status=0; $(GO) test -race -timeout 9m -json ./... || status=1; \
-	  PARLEY_BINARY=$(CURDIR)/bin/parley $(GO) -C lab/interop test -timeout 5m -json ./... || status=1; exit $$status; } \
+	  PARLEY_BINARY=$(CURDIR)/bin/parley $(GO) -C lab/interop test -timeout 5m -json ./... || status=1; \
+	  scripts/browsers.sh || status=1; exit $$status; } \
 	| bin/testlog -required tests/required
 
 ## race: the tests again and again, where order and luck hide faults
@@ -74,7 +75,7 @@ clean:
 NODE := $(shell command -v node)
 UI_FILES := $(shell find ui/src ui/public ui/index.html ui/vite.config.ts -type f ! -name '*.test.*' 2>/dev/null)
 
-.PHONY: ui ui-check dev screenshots
+.PHONY: ui ui-check ui-e2e ui-test-all dev screenshots
 
 ifdef NODE
 ## ui: the web client, into ui/dist/app, which the binary embeds
@@ -96,6 +97,16 @@ ui-check: ui/node_modules/.package-lock.json
 	npm --prefix ui run --silent test
 check: ui-check
 
+## ui-e2e: meetings in Chromium and Firefox, as make test has them
+ui-e2e: setup build bin/testlog
+	@set -o pipefail; scripts/browsers.sh | bin/testlog
+
+## ui-test-all: the long ones too: bad networks, crowds, and every screen in each language
+ui-test-all: setup build bin/testlog
+	$(GO) build -o bin/ ./lab/testsite ./lab/crowd
+	@set -o pipefail; BROWSERS=all scripts/browsers.sh | bin/testlog
+	npm --prefix ui run --silent screens
+
 ## dev: the web client with hot reload, beside a `make run`
 dev: ui/node_modules/.package-lock.json
 	npm --prefix ui run dev
@@ -104,6 +115,6 @@ dev: ui/node_modules/.package-lock.json
 screenshots: ui
 	npm --prefix ui run --silent screens
 else
-ui ui-check:
-	@echo "no Node here: the web client is left out"
+ui ui-check ui-e2e:
+	@echo "!!! no Node here: the web client is left out"
 endif

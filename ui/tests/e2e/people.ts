@@ -1,5 +1,5 @@
 // People in pages without screens: opening one, joining, and what they see.
-import { type Browser, chromium, expect, type Page } from "@playwright/test";
+import { type Browser, type BrowserContext, chromium, expect, type Page } from "@playwright/test";
 import type { Meeting, Server } from "./server.ts";
 
 export function launchChromium(): Promise<Browser> {
@@ -31,16 +31,16 @@ export async function enter(page: Driven, m: Meeting, name: string, wishes: Wish
 	await expect.poll(() => stage(page), { message: `${name} gets in` }).toBe("in");
 }
 
-/** A person in a Chromium of their own profile. */
+/** A person in a Chromium, with a profile of their own. */
 export async function person(
-	browser: Browser,
+	browser: Browser | BrowserContext,
 	server: Server,
 	m: Meeting,
 	name: string,
 	query: Record<string, string> = {},
 	wishes: Wishes = {},
 ): Promise<Page> {
-	const page = await (await browser.newContext()).newPage();
+	const page = await ("newContext" in browser ? await browser.newContext() : browser).newPage();
 	page.on("pageerror", err => console.log(`${name}: ${err.message}`));
 	const more = Object.entries(query).map(([k, v]) => `&${k}=${encodeURIComponent(v)}`);
 	await page.goto(await server.page(more.join("")));
@@ -57,7 +57,7 @@ export const screen = async (page: Driven): Promise<number> => (await idOf(page)
 /** The tile of a source as this person sees it. */
 export const tile = (page: Driven, source: number) =>
 	page.evaluate(
-		s => window.tiles()[s] ?? { frames: 0, live: false, color: "none", width: 0, height: 0, seen: {} },
+		s => window.tiles()[s] ?? { frames: 0, live: false, color: "none", width: 0, height: 0, gap: 0, seen: {} },
 		source,
 	);
 

@@ -1,14 +1,14 @@
 // A fresh server for one test file: `parley up` on ports of its own, and the pages beside it.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer as createTCP } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createServer, type ViteDevServer } from "vite";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const binary = process.env["PARLEY"] ?? resolve(root, "../bin/parley");
+export const binary = process.env["PARLEY"] ?? resolve(root, "../bin/parley");
+const testsite = resolve(root, "../bin/testsite");
 
 export type Ready = {
 	site: string;
@@ -17,7 +17,7 @@ export type Ready = {
 	token: string;
 	admin: { email: string; password?: string };
 };
-export type Meeting = { number: string; passcode: string; pwd: string };
+export type Meeting = { number: string; passcode: string; pwd: string; link: string };
 
 export class Server {
 	readonly ready: Ready;
@@ -33,11 +33,18 @@ export class Server {
 
 	static async start(...more: string[]): Promise<Server> {
 		const data = mkdtempSync(join(tmpdir(), "parley-e2e-"));
-		const [https, http, media] = [await freePort(), await freePort(), await freePort()];
-		const args = ["up", "--json", "--data", data, "--https", `127.0.0.1:${https}`, "--http", `localhost:${http}`];
-		const child = spawn(binary, [...args, "--media", `:${media}`, ...more], {
-			stdio: ["ignore", "pipe", "inherit"],
-		});
+		const ports = ["--https", "127.0.0.1:0", "--http", "localhost:0", "--media", ":0"];
+		return Server.run(binary, ["up", "--json", "--data", data, ...ports, ...more], data);
+	}
+
+	/** A site whose router loses part of what arrives, the same part for the same seed: lab/testsite. */
+	static async lossy(loss: number, seed: number): Promise<Server> {
+		const data = mkdtempSync(join(tmpdir(), "parley-e2e-"));
+		return Server.run(testsite, ["-data", data, "-loss", String(loss), "-seed", String(seed)], data);
+	}
+
+	private static async run(program: string, args: string[], data: string): Promise<Server> {
+		const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
 		const line = await new Promise<string>((done, fail) => {
 			let text = "";
 			child.stdout?.on("data", (chunk: Buffer) => {
@@ -45,7 +52,7 @@ export class Server {
 				const end = text.indexOf("\n");
 				if (end >= 0) done(text.slice(0, end));
 			});
-			child.on("exit", code => fail(new Error(`parley up ended with ${code}`)));
+			child.on("exit", code => fail(new Error(`${program} ended with ${code}`)));
 			child.on("error", fail);
 		});
 		return new Server(JSON.parse(line) as Ready, data, child);
@@ -59,7 +66,8 @@ export class Server {
 			{ encoding: "utf8" },
 		);
 		const m = JSON.parse(out) as { id: number; password: string; join_url: string };
-		return { number: String(m.id), passcode: m.password, pwd: new URL(m.join_url).searchParams.get("pwd") ?? "" };
+		const pwd = new URL(m.join_url).searchParams.get("pwd") ?? "";
+		return { number: String(m.id), passcode: m.password, pwd, link: `${this.ready.http}/j/${m.id}?pwd=${pwd}` };
 	}
 
 	/** The page without screens (tests/e2e/page), from sources. */
@@ -86,15 +94,4 @@ export class Server {
 		clearTimeout(hard);
 		rmSync(this.data, { recursive: true, force: true });
 	}
-}
-
-async function freePort(): Promise<number> {
-	return new Promise((done, fail) => {
-		const s = createTCP();
-		s.on("error", fail);
-		s.listen(0, "127.0.0.1", () => {
-			const address = s.address();
-			s.close(() => (address && typeof address === "object" ? done(address.port) : fail(new Error("no port"))));
-		});
-	});
 }

@@ -1,5 +1,6 @@
 // The way a person goes: sign in, plan a meeting, start it; a guest follows the link.
-import { type Browser, chromium, expect, test } from "@playwright/test";
+import { type Browser, chromium, expect, type Page, test } from "@playwright/test";
+import { violations } from "../screens/checks.ts";
 import { Server } from "./server.ts";
 
 let server: Server;
@@ -24,11 +25,19 @@ const context = {
 	permissions: ["camera", "microphone", "clipboard-read", "clipboard-write"],
 };
 
+/** The screen holds still and axe finds nothing. */
+async function clean(page: Page): Promise<void> {
+	await page.evaluate(() => Promise.allSettled(document.getAnimations().map(a => a.finished)));
+	expect(await violations(page)).toEqual([]);
+}
+
 test("from signing in to two people in a meeting", async () => {
+	test.setTimeout(150_000);
 	const { site, admin } = server.ready;
 	const host = await (await browser.newContext({ ...context, ignoreHTTPSErrors: true })).newPage();
 	await host.goto(`${site}/meetings`);
 	await host.getByLabel("Email address").fill(admin.email);
+	await clean(host);
 	await host.getByLabel("Password", { exact: true }).fill("wrong, to begin with");
 	await host.getByRole("button", { name: "Sign in" }).click();
 	await expect(host.getByRole("alert").first()).toContainText("is wrong");
@@ -37,6 +46,7 @@ test("from signing in to two people in a meeting", async () => {
 	await expect(host.getByRole("heading", { name: /^Hello/ })).toBeVisible();
 	await expect(host.getByRole("heading", { name: "Nothing planned" })).toBeVisible();
 
+	await clean(host);
 	await host.getByRole("link", { name: "Schedule" }).first().click();
 	await host.getByLabel("Topic").fill("Tea");
 	await host.getByLabel("Passcode").fill("secret-7");
@@ -48,6 +58,7 @@ test("from signing in to two people in a meeting", async () => {
 	const link = await host.evaluate(() => navigator.clipboard.readText());
 	expect(text).toContain(link);
 
+	await clean(host);
 	await host.getByRole("button", { name: "Options for Tea" }).click();
 	await host.getByRole("menuitem", { name: "Edit" }).click();
 	await host.getByLabel("Topic").fill("Tea and biscuits");
@@ -67,11 +78,17 @@ test("from signing in to two people in a meeting", async () => {
 	const pwd = new URL(link).searchParams.get("pwd") ?? "";
 	await expect(guest.getByRole("heading", { name: "Ready to join?" })).toBeVisible();
 	expect(guest.url()).not.toContain(pwd);
+	await clean(guest);
 	await guest.getByLabel("Your name").fill("Gaston");
 	await guest.getByRole("button", { name: "Join now" }).click();
 	await expect(guest.getByRole("button", { name: /Leave/ })).toBeVisible();
 	await expect(guest.getByText("Hanna").first()).toBeVisible();
 	await expect(host.getByText("Gaston").first()).toBeVisible();
+	await guest.keyboard.press("c");
+	await clean(guest);
+	await guest.keyboard.press("Escape");
+	await guest.keyboard.press("p");
+	await clean(guest);
 	expect(asked.filter(a => a.includes(pwd))).toEqual([link]); // the first request, by nature, and none after
 
 	// A reload is back in its seat, without a lobby.

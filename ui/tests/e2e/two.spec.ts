@@ -1,7 +1,7 @@
 // The media of a meeting in real browsers: they see and hear each other, it is the right person in each
 // tile, and what breaks is repaired.
 import { type Browser, expect, test } from "@playwright/test";
-import { camera, enter, idOf, launchChromium, microphone, person, screen, sees, stage, tile } from "./people.ts";
+import { camera, idOf, launchChromium, microphone, person, screen, sees, stage, tile } from "./people.ts";
 import { Server } from "./server.ts";
 
 let server: Server;
@@ -122,30 +122,6 @@ test("a reload comes back to the same seat", async () => {
 	console.log(`back with pictures after ${Date.now() - began} ms`);
 	expect(await bo.evaluate(() => window.call.store.get().mine.audio.muted)).toBe(true);
 	expect(await ada.evaluate(() => window.call.store.get().people.size)).toBe(2);
-});
-
-test("a second tab is a second person", async () => {
-	const m = server.meeting();
-	const ada = await person(browser, server, m, "Ada", { color: "red" });
-	const second = await ada.context().newPage();
-	await second.goto(await server.page());
-	await enter(second, m, "Ada too");
-	expect(await idOf(second)).not.toBe(await idOf(ada));
-	expect(await stage(ada)).toBe("in");
-});
-
-test("a control channel that breaks is opened again, and media goes on", async () => {
-	const m = server.meeting();
-	const ada = await person(browser, server, m, "Ada", { color: "red" });
-	const bo = await person(browser, server, m, "Bo");
-	const source = await camera(ada);
-	await sees(bo, source);
-	const before = (await tile(bo, source)).frames;
-	await bo.evaluate(() => window.call.session()?.reopen("cut by the test"));
-	await expect.poll(() => stage(bo)).toBe("in");
-	expect((await tile(bo, source)).live).toBe(true);
-	await sees(bo, source);
-	expect((await tile(bo, source)).frames).toBeGreaterThan(before);
 });
 
 test("a changed network makes fresh transports for the same seat", async () => {

@@ -1,6 +1,6 @@
 // The call without screens, for tests of media: one <video> per source, and the call on window.
 // ?site= where the server is, ?one=1 one transport, ?slots= cameras at once, ?color= a camera of one colour
-// (and of moving noise, so that it costs bits as a real one does).
+// (and of moving noise, so that it costs bits as a real one does), ?via= the port media goes to instead of its own.
 import { createCall, type RunningCall } from "../../../src/call/runner.ts";
 
 export type TileReport = {
@@ -10,6 +10,8 @@ export type TileReport = {
 	width: number;
 	height: number;
 	color: string;
+	/** The longest time between two pictures, ms, since it was last set to 0. */
+	gap: number;
 	/** Whether it may be seen now. */
 	live: boolean;
 	/** Colours seen while it was live, with how often. */
@@ -30,6 +32,8 @@ const site = query.get("site");
 const slots = query.get("slots");
 const color = query.get("color");
 if (color) paintCamera(color);
+const via = query.get("via");
+if (via) sendVia(via);
 
 const call = createCall({
 	...(site ? { site } : {}),
@@ -69,9 +73,12 @@ function newTile(): { video: HTMLVideoElement; report: TileReport } {
 	video.playsInline = true;
 	video.width = 320;
 	box?.append(video);
-	const report: TileReport = { frames: 0, width: 0, height: 0, color: "", live: false, seen: {} };
-	const shown = () => {
+	const report: TileReport = { frames: 0, width: 0, height: 0, color: "", gap: 0, live: false, seen: {} };
+	let last = 0;
+	const shown: VideoFrameRequestCallback = now => {
 		if (!video.isConnected) return;
+		if (report.frames > 0) report.gap = Math.max(report.gap, now - last);
+		last = now;
 		report.frames++;
 		report.width = video.videoWidth;
 		report.height = video.videoHeight;
@@ -102,6 +109,16 @@ function colorOf(video: HTMLVideoElement): string {
 	if (Math.max(r, g, b) < 60) return "black";
 	if (r > 120 && g > 120 && b < 100) return "yellow";
 	return r > g && r > b ? "red" : g > b ? "green" : "blue";
+}
+
+/** Sends media to another port than the candidates say. */
+function sendVia(port: string): void {
+	const proto = RTCPeerConnection.prototype;
+	const add: (this: RTCPeerConnection, c?: RTCIceCandidateInit) => Promise<void> = proto.addIceCandidate;
+	proto.addIceCandidate = function (this: RTCPeerConnection, c?: RTCIceCandidateInit | null) {
+		const candidate = c?.candidate?.replace(/\d+ typ host$/, `${port} typ host`);
+		return add.call(this, candidate ? { ...c, candidate } : (c ?? undefined));
+	};
 }
 
 /** Replaces the camera by a canvas. */
