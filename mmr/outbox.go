@@ -415,6 +415,5 @@ func (s *shard) judgeLoad(now time.Time) {
 	}
 	s.judgeAt = now.Add(time.Second)
 	s.holding = s.plane.cfg.HoldFrom <= int(s.sent.packets-s.judged)
-	s.busy.Store(s.holding)
 	s.judged = s.sent.packets
 }

@@ -35,7 +35,7 @@ type PlaneConfig struct {
 	// HoldVideo and HoldAudio bound how long a packet waits for others to the same receiver while the
 	// shard is busy: 1 ms and 5 ms by default, negative: never.
 	HoldVideo, HoldAudio time.Duration
-	// Gather is how long a reader lets datagrams collect while the shard is busy: 1 ms by default,
+	// Gather is how long a busy shard lets datagrams collect before it reads again: 1 ms by default,
 	// negative: not at all.
 	Gather time.Duration
 	// HoldFrom is how many packets a second the shard must send for it to hold any: 10,000 by default,
@@ -165,8 +165,20 @@ func (p *Plane) swapTenants(change func(map[uint32]*tenant)) {
 	p.tenants.Store(&next)
 }
 
-// Run serves media until ctx ends, then closes every transport.
+// Run serves media until ctx ends, then closes every transport. On sockets of this kernel the shard
+// reads them itself, on a thread of its own; elsewhere each socket has a reader.
 func (p *Plane) Run(ctx context.Context) error {
+	poller, err := link.NewPoller(p.conns)
+	if err != nil {
+		return fmt.Errorf("media plane: %w", err)
+	}
+	if poller != nil {
+		p.shard.runPolled(ctx, poller)
+		for _, c := range p.conns {
+			c.Close()
+		}
+		return poller.Close()
+	}
 	var readers sync.WaitGroup
 	for _, c := range p.conns {
 		readers.Go(func() { p.read(ctx, c) })
@@ -199,9 +211,9 @@ const (
 	// 20 November 2026; where the kernel does not merge, 64 lets a key frame arrive in one.
 	batchLen       = 64
 	mergedBatchLen = 16
-	// gather is a millisecond: a wake-up of reader and shard costs 15 to 25 µs, and a hundred receivers
-	// report a thousand times a second (bench "video 1→100", 20 November 2026: 4,600 wake-ups a second
-	// cost more than sending 18,000 packets).
+	// gather is a millisecond: a change from idle to busy costs up to 50 µs, and a hundred receivers report
+	// a thousand times a second (bench "video 1→100", 20 November 2026: 4,600 wake-ups a second cost more
+	// than sending 18,000 packets).
 	gather = time.Millisecond
 	// maxDatagram is the largest datagram taken; larger ones are cut by the kernel and fail to decrypt.
 	maxDatagram = 2048
@@ -214,7 +226,12 @@ type batch struct {
 	n   int
 }
 
-func newBatch(via link.PacketConn, n, room int) *batch {
+// newBatch makes a batch fit for a socket: where the kernel merges, each message needs a datagram's room.
+func newBatch(via link.PacketConn) *batch {
+	n, room := batchLen, maxDatagram
+	if link.Merge(via) {
+		n, room = mergedBatchLen, link.MergeBufLen
+	}
 	b := &batch{via: via, ms: make([]link.Message, n)}
 	arena := make([]byte, n*room)
 	for i := range b.ms {
@@ -226,13 +243,9 @@ func newBatch(via link.PacketConn, n, room int) *batch {
 // read moves datagrams from one socket to the shard. Four batches go round, so the kernel's buffer, and
 // not ours, is what fills when the shard is busy: the oldest wait is bounded.
 func (p *Plane) read(ctx context.Context, c link.PacketConn) {
-	n, room := batchLen, maxDatagram
-	if link.Merge(c) {
-		n, room = mergedBatchLen, link.MergeBufLen
-	}
 	free := make(chan *batch, 4)
 	for range cap(free) {
-		free <- newBatch(c, n, room)
+		free <- newBatch(c)
 	}
 	for {
 		var b *batch
@@ -253,11 +266,6 @@ func (p *Plane) read(ctx context.Context, c link.PacketConn) {
 		case p.shard.in <- arrival{b, free}:
 		case <-ctx.Done():
 			return
-		}
-		// A busy shard is not woken for each of its receivers' reports: what arrives meanwhile is read
-		// together, frames whole. A full batch says that there is more already.
-		if n < len(b.ms) && p.shard.busy.Load() {
-			time.Sleep(p.cfg.Gather)
 		}
 	}
 }

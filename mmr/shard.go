@@ -2,8 +2,8 @@ package mmr
 
 import (
 	"context"
+	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"parley/core/forward"
@@ -36,6 +36,7 @@ type shard struct {
 	topos  map[*room]*topology
 	dirty  []*topology // with changes not yet published
 
+	nextTick time.Time
 	nextTopo uint32
 	owners   map[forward.StreamID]*peer // who sends a stream, for audio levels
 
@@ -52,8 +53,7 @@ type shard struct {
 	// The way out, see outbox.go.
 	ripe                 []ripeBox
 	heldVideo, heldAudio holdQueue
-	holding              bool        // enough goes out for holds to pay
-	busy                 atomic.Bool // the same, for readers
+	holding              bool // enough goes out for holds to pay
 	judgeAt              time.Time
 	judged               uint64
 	largest              []keySize
@@ -64,9 +64,10 @@ type shard struct {
 
 	cmds struct {
 		sync.Mutex
-		queue []func(now time.Time)
-		wake  chan struct{} // holds one token while queue is not empty
-		ended bool
+		queue  []func(now time.Time)
+		wake   chan struct{} // holds one token while queue is not empty
+		poller *link.Poller  // woken instead, where the shard reads its sockets itself
+		ended  bool
 	}
 }
 
@@ -107,6 +108,12 @@ func (s *shard) do(f func(now time.Time)) {
 		return
 	}
 	s.cmds.queue = append(s.cmds.queue, f)
+	if s.cmds.poller != nil {
+		if len(s.cmds.queue) == 1 {
+			s.cmds.poller.Wake()
+		}
+		return
+	}
 	select {
 	case s.cmds.wake <- struct{}{}:
 	default:
@@ -123,16 +130,17 @@ func (s *shard) runCommands(now time.Time) {
 	}
 }
 
-// run is the shard's loop: take what is there, decide, send, sleep until the next thing is due.
+// run is the shard's loop where readers hand it what arrives: take what is there, decide, send, sleep
+// until the next thing is due.
 func (s *shard) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	nextTick := time.Now().Add(s.plane.cfg.Tick)
+	s.nextTick = time.Now().Add(s.plane.cfg.Tick)
 	for {
-		timer.Reset(time.Until(s.wake(nextTick)))
+		timer.Reset(time.Until(s.wake(time.Now())))
 		select {
 		case a := <-s.in:
-			s.receive(time.Now(), a)
+			s.receive(time.Now(), a.via, a.ms[:a.n])
 			a.home <- a.batch
 		case <-s.cmds.wake:
 			s.runCommands(time.Now())
@@ -141,23 +149,76 @@ func (s *shard) run(ctx context.Context) {
 			s.close()
 			return
 		}
-		now := time.Now()
-		if w := s.mux.Wake(); !w.IsZero() && !now.Before(w) {
-			s.mux.Tick(now)
-		}
-		if !now.Before(nextTick) {
-			nextTick = now.Add(s.plane.cfg.Tick)
-			s.tick(now)
-		}
-		s.publishTables(now)
-		s.judgeLoad(now)
-		s.release(now)
-		s.publish.store(s)
+		s.turn(time.Now())
 	}
 }
 
+// readsPerTurn bounds what one socket may bring before the shard looks at everything else.
+const readsPerTurn = 16
+
+// runPolled is the shard's loop on sockets of this kernel: it reads them itself. Idle it waits in the
+// kernel, and on nothing else; busy it lets what arrives collect for a moment and reads it together, so
+// that neither a receiver's report nor a packet of a frame wakes it on its own.
+func (s *shard) runPolled(ctx context.Context, poller *link.Poller) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	s.cmds.Lock()
+	s.cmds.poller = poller
+	s.cmds.Unlock()
+	defer context.AfterFunc(ctx, poller.Wake)()
+	batches := make([]*batch, len(s.plane.conns))
+	for i, c := range s.plane.conns {
+		batches[i] = newBatch(c)
+	}
+	s.nextTick = time.Now().Add(s.plane.cfg.Tick)
+	for ctx.Err() == nil {
+		got := 0
+		for _, b := range batches {
+			for range readsPerTurn {
+				n, _, err := link.TryRead(b.via, b.ms)
+				if err != nil {
+					s.plane.cfg.Log.Error("media socket failed", "err", err)
+					return
+				}
+				if n > 0 {
+					s.receive(time.Now(), b.via, b.ms[:n])
+					got += n
+				}
+				if n < len(b.ms) {
+					break
+				}
+			}
+		}
+		now := time.Now()
+		s.runCommands(now)
+		s.turn(now)
+		switch {
+		case got == 0:
+			poller.Wait(max(time.Until(s.wake(now)), 0))
+		case s.holding && s.plane.cfg.Gather > 0:
+			poller.Pause(min(s.plane.cfg.Gather, max(time.Until(s.wake(now)), 0)))
+		}
+	}
+	s.close()
+}
+
+// turn does what is due by time, and sends what this turn of the loop has made.
+func (s *shard) turn(now time.Time) {
+	if w := s.mux.Wake(); !w.IsZero() && !now.Before(w) {
+		s.mux.Tick(now)
+	}
+	if !now.Before(s.nextTick) {
+		s.nextTick = now.Add(s.plane.cfg.Tick)
+		s.tick(now)
+	}
+	s.publishTables(now)
+	s.judgeLoad(now)
+	s.release(now)
+	s.publish.store(s)
+}
+
 // wake is when the loop must turn even if nothing arrives. An empty shard sleeps on its mux alone.
-func (s *shard) wake(nextTick time.Time) time.Time {
+func (s *shard) wake(now time.Time) time.Time {
 	w := s.mux.Wake()
 	earlier := func(t time.Time) {
 		if w.IsZero() || t.Before(w) {
@@ -165,7 +226,7 @@ func (s *shard) wake(nextTick time.Time) time.Time {
 		}
 	}
 	if len(s.peers) > 0 {
-		earlier(nextTick)
+		earlier(s.nextTick)
 	}
 	for _, t := range s.dirty {
 		earlier(t.due)
@@ -174,7 +235,7 @@ func (s *shard) wake(nextTick time.Time) time.Time {
 		earlier(at)
 	}
 	if w.IsZero() {
-		return time.Now().Add(time.Hour)
+		return now.Add(time.Hour)
 	}
 	return w
 }
@@ -190,13 +251,13 @@ func (s *shard) close() {
 }
 
 // receive takes one batch of datagrams through to descriptors.
-func (s *shard) receive(now time.Time, a arrival) {
+func (s *shard) receive(now time.Time, via link.PacketConn, ms []link.Message) {
 	s.inbound, s.unwrap = s.inbound[:0], s.unwrap[:0]
-	for i := range a.ms[:a.n] {
+	for i := range ms {
 		if s.plane.cfg.ReceiveLoss != nil && s.plane.cfg.ReceiveLoss() {
 			continue
 		}
-		s.inbound = s.mux.Receive(now, a.via, &a.ms[i], s.inbound)
+		s.inbound = s.mux.Receive(now, via, &ms[i], s.inbound)
 	}
 	s.packets = s.packets[:0]
 	for i := range s.inbound {

@@ -18,7 +18,7 @@ func (c *udpConn) tryRead(ms []Message) (int, error) {
 		r.ring.want(i, ms[i].Buf)
 	}
 	r.n = n
-	if err := c.raw.Read(c.readNow); err != nil {
+	if err := c.sock.Read(c.readNow); err != nil {
 		return 0, plain(err)
 	}
 	if r.errno != 0 {

@@ -28,8 +28,7 @@ const (
 
 // udpConn is a UDP socket moved by recvmmsg and sendmmsg.
 type udpConn struct {
-	conn   *net.UDPConn
-	raw    syscall.RawConn
+	sock   socket
 	local  netip.AddrPort
 	v6     bool // the socket's family; true for a dual-stack one
 	any    bool // bound to a wildcard: addresses come and go by packet-info
@@ -72,7 +71,7 @@ func listenUDP(addr netip.AddrPort) (PacketConn, error) {
 		conn.Close()
 		return nil, err
 	}
-	c := &udpConn{conn: conn, raw: raw, any: addr.Addr().IsUnspecified()}
+	c := &udpConn{sock: netSocket{conn, raw}, any: addr.Addr().IsUnspecified()}
 	c.local = conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	if !isWildcard6(c.local) {
 		c.local = unmap(c.local)
@@ -147,7 +146,7 @@ func (c *udpConn) ReadBatch(ms []Message) (int, error) {
 	}
 	for {
 		r.n = n
-		if err := c.raw.Read(r.call); err != nil {
+		if err := c.sock.Read(r.call); err != nil {
 			return 0, plain(err)
 		}
 		switch {
@@ -190,7 +189,11 @@ func (c *udpConn) WriteBatch(ms []Message) (int, error) {
 	for at := (cursor{}); at.i < len(ms); {
 		n := c.fill(ms, at, single)
 		w.n, w.done, w.errno = n, 0, 0
-		if err := c.raw.Write(w.call); err != nil {
+		switch err := c.sock.Write(w.call); {
+		case err == errFull:
+			skipped += uint64(len(ms) - at.i)
+			return len(ms), nil
+		case err != nil:
 			return at.i, plain(err)
 		}
 		for k := range w.done {
@@ -304,7 +307,7 @@ func (c *udpConn) fill(ms []Message, at cursor, single int) int {
 // merge asks for UDP_GRO.
 func (c *udpConn) merge() bool {
 	var err error
-	if ctl := c.raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) }); ctl != nil {
+	if ctl := c.sock.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) }); ctl != nil {
 		return false
 	}
 	c.gro.Store(err == nil)
@@ -313,9 +316,9 @@ func (c *udpConn) merge() bool {
 
 func (c *udpConn) LocalAddr() netip.AddrPort { return c.local }
 
-func (c *udpConn) SetReadDeadline(t time.Time) error { return plain(c.conn.SetReadDeadline(t)) }
+func (c *udpConn) SetReadDeadline(t time.Time) error { return plain(c.sock.SetReadDeadline(t)) }
 
-func (c *udpConn) Close() error { return plain(c.conn.Close()) }
+func (c *udpConn) Close() error { return plain(c.sock.Close()) }
 
 func (c *udpConn) features() Features {
 	return Features{GSO: c.gso.Load(), GRO: c.gro.Load(), Batch: true, GrantedRecv: c.recv, GrantedSend: c.send}

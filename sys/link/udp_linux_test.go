@@ -121,7 +121,7 @@ func TestRefusedSegmentationIsRemembered(t *testing.T) {
 			}
 			// The kernel answers EIO to segments of a socket without checksums.
 			var err error
-			client.(*udpConn).raw.Control(func(fd uintptr) {
+			client.(*udpConn).sock.Control(func(fd uintptr) {
 				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1)
 			})
 			if err != nil {
