@@ -7,13 +7,14 @@ import { binary, type Meeting } from "./server.ts";
 
 const clips = resolve(import.meta.dirname, "../../../tests/out/clips");
 
-/** A file of one colour and a tone, four seconds long. */
-export function clip(color: string, size = "640x360", rate = 15): string {
-	const file = join(clips, `${color}-${size}-${rate}.webm`);
+/** A file of one colour, or of another source ffmpeg has, and a tone, four seconds long. */
+export function clip(what: string, size = "640x360", rate = 15): string {
+	const source = what.includes("=") ? what : `color=${what}:s=${size}:r=${rate}`;
+	const file = join(clips, `${source.replaceAll(/\W/g, "-")}.webm`);
 	if (existsSync(file)) return file;
 	mkdirSync(clips, { recursive: true });
 	const making = join(clips, `making-${process.pid}.webm`);
-	const picture = ["-f", "lavfi", "-i", `color=${color}:s=${size}:r=${rate}`];
+	const picture = ["-f", "lavfi", "-i", source];
 	const sound = ["-f", "lavfi", "-i", "sine=440"];
 	const codecs = ["-t", "4", "-c:v", "libvpx", "-g", "30", "-b:v", "150k", "-c:a", "libopus", "-b:a", "24k"];
 	execFileSync("ffmpeg", ["-loglevel", "error", "-y", ...picture, ...sound, ...codecs, making]);
