@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -173,6 +174,10 @@ func (p *Plane) Run(ctx context.Context) error {
 		return fmt.Errorf("media plane: %w", err)
 	}
 	if poller != nil {
+		// A busy shard keeps its P while it waits for a millisecond: everything else needs one of its own.
+		if n := runtime.NumCPU() + 1; runtime.GOMAXPROCS(0) < n {
+			runtime.GOMAXPROCS(n)
+		}
 		p.shard.runPolled(ctx, poller)
 		for _, c := range p.conns {
 			c.Close()

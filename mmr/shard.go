@@ -193,10 +193,11 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) {
 		s.runCommands(now)
 		s.turn(now)
 		switch {
+		case s.holding && s.plane.cfg.Gather > 0:
+			// Busy also means: no longer than the next look. What came meanwhile is read then.
+			poller.Pause(min(s.plane.cfg.Gather, max(time.Until(s.wake(now)), 0)))
 		case got == 0:
 			poller.Wait(max(time.Until(s.wake(now)), 0))
-		case s.holding && s.plane.cfg.Gather > 0:
-			poller.Pause(min(s.plane.cfg.Gather, max(time.Until(s.wake(now)), 0)))
 		}
 	}
 	s.close()

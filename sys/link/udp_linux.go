@@ -49,6 +49,8 @@ type transfer struct {
 	done  int
 	errno syscall.Errno
 	call  func(fd uintptr) bool
+	// direct is set once the socket has left the runtime's poller.
+	direct bool
 }
 
 // writer is the sending direction: where each entry of the ring begins in the caller's messages.
@@ -118,9 +120,14 @@ func setBuffer(fd, opt, force int) int {
 	return n / 2 // socket(7): the kernel doubles what it grants, for its own bookkeeping
 }
 
-// move does one system call; false asks the runtime to wait until the socket is ready.
+// move does one system call; false asks to wait until the socket is ready. A direct one is not told to the
+// runtime: it does not block.
 func (t *transfer) move(trap, fd uintptr) bool {
-	n, _, errno := unix.Syscall6(trap, fd, uintptr(unsafe.Pointer(&t.ring.hdrs[0])), uintptr(t.n),
+	call := unix.Syscall6
+	if t.direct {
+		call = unix.RawSyscall6
+	}
+	n, _, errno := call(trap, fd, uintptr(unsafe.Pointer(&t.ring.hdrs[0])), uintptr(t.n),
 		unix.MSG_DONTWAIT, 0, 0)
 	if errno == unix.EAGAIN {
 		return false
