@@ -143,7 +143,7 @@ export function actionsFor(dispatch: (e: UserEvent) => void): (s: CallState) => 
 			chooseDevice: all.chooseDevice,
 			refreshDevices: all.refreshDevices,
 			setLayout: when(here, all.setLayout),
-			answerAsk: when(here, all.answerAsk),
+			answerAsk: when(around, all.answerAsk), // nobody is held in front of a question that cannot be answered
 			dismiss: all.dismiss,
 			setName: all.setName,
 			act: {

@@ -1,5 +1,5 @@
 // What the router's messages make of the state.
-import { type Chat, type Message, Role, type Roster, type Welcome } from "../proto/messages.gen.ts";
+import { type Chat, Kind, type Message, Role, type Roster, type Welcome } from "../proto/messages.gen.ts";
 import type { Effect } from "./event.ts";
 import { layout, mute, note, publish, type Step, send, want, withMine } from "./mine.ts";
 import { mapPeople, withRoster } from "./roster.ts";
@@ -65,6 +65,7 @@ function onWelcome(s: CallState, w: { t: "welcome" } & Welcome): Step {
 		people: new Map(),
 		order: was === "reconnecting" || was === "in" ? s.order : [],
 		switches: w.state,
+		cameras: w.slots.filter(x => x.kind === Kind.Video).length,
 		waiting: [],
 		chat: { ...s.chat, lines: w.chat ? [...w.chat] : [] },
 		asks: [],

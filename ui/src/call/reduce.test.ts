@@ -97,6 +97,14 @@ describe("lobby", () => {
 });
 
 describe("joining", () => {
+	test("the router says how many cameras it sends at once", () => {
+		const slot = (id: number, kind: Kind) => ({ id, mid: `s${id}`, kind, ssrc: id + 1, rtx: 0, msid: "s" });
+		const w = welcome() as Extract<CallEvent, { is: "message" }>;
+		if (w.message.t !== "welcome") throw new Error("no welcome");
+		const slots = [slot(0, Kind.Audio), slot(1, Kind.Video), slot(2, Kind.Video), slot(3, Kind.Content)];
+		expect(play([...lobby, { is: "join", name: "Ada" }, msg({ ...w.message, slots })]).s.cameras).toBe(2);
+	});
+
 	test("phases follow one another", () => {
 		const { s } = play([
 			...lobby,
@@ -154,6 +162,31 @@ describe("in the meeting", () => {
 		expect(s.mine.video).toEqual({ wanted: false, on: false, muted: false, byHost: false });
 		expect(last).toContainEqual({ do: "release", kind: "video" });
 		expect(sent(last)).toEqual([{ t: "publish", kind: Kind.Video, active: false }]);
+	});
+
+	test("where another camera does not open, the one before is closed too", () => {
+		const { s, last } = play(
+			[
+				{ is: "choose_device", kind: "videoIn", id: "other" },
+				{ is: "capture_failed", kind: "video", problem: "busy" },
+			],
+			inside,
+		);
+		expect(s.mine.video).toMatchObject({ wanted: false, on: false, problem: "busy" });
+		expect(last).toContainEqual({ do: "release", kind: "video" });
+		expect(sent(last)).toEqual([{ t: "publish", kind: Kind.Video, active: false }]);
+	});
+
+	test("choosing a view lets go of a pin, turning pages does not", () => {
+		const pinned = play([{ is: "pin", source: 73 }], inside).s;
+		expect(play([{ is: "view", change: { page: 1 } }], pinned).s.view.pinned).toBe(73);
+		const chosen = play([{ is: "view", change: { mode: "speaker", page: 0 } }], pinned).s.view;
+		expect(chosen).toEqual({ mode: "speaker", page: 0, panel: "none" });
+	});
+
+	test("a long message is cut between characters", () => {
+		const { last } = play([{ is: "say", text: "🎉".repeat(4001) }], inside);
+		expect(sent(last)).toEqual([{ t: "say", text: "🎉".repeat(4000) }]);
 	});
 
 	test("people come, are heard of, and go", () => {
@@ -245,6 +278,7 @@ describe("coming back", () => {
 		const may = actionsFor(() => {})(s);
 		expect(may.say).toBeUndefined();
 		expect(may.leave).toBeDefined();
+		expect(may.answerAsk).toBeDefined(); // a question must not stand in the way
 		expect(play([{ is: "leave" }], s).s).toMatchObject({ stage: "over", over: { code: "left" } });
 	});
 });

@@ -23,6 +23,9 @@ import {
 import { onProcess, over } from "./process.ts";
 import { type CallState, initialState, type SourceMine } from "./state.ts";
 
+/** Characters of one message; the router refuses more. */
+const maxChatRunes = 4000;
+
 export function reduce(s: CallState, e: CallEvent, now: number): Step {
 	switch (e.is) {
 		case "message":
@@ -51,7 +54,9 @@ export function reduce(s: CallState, e: CallEvent, now: number): Step {
 		}
 		case "capture_failed": {
 			const mine = { ...gone(s.mine[e.kind]), wanted: false, problem: e.problem };
-			return closed(withMine(s, e.kind, mine), e.kind);
+			const [next, effects] = closed(withMine(s, e.kind, mine), e.kind);
+			// Where another device was to take over, the one before goes too: what is said to be off is off.
+			return [next, s.mine[e.kind].on ? [...effects, { do: "release", kind: e.kind }] : effects];
 		}
 		case "capture_ended": {
 			const [next, effects] = closed(withMine(s, e.kind, { ...gone(s.mine[e.kind]), wanted: false }), e.kind);
@@ -147,7 +152,7 @@ function onUser(s: CallState, e: UserEvent, now: number): Step {
 		case "want":
 			return want(s, e.kind, e.wanted);
 		case "say": {
-			const text = e.text.trim().slice(0, 4000);
+			const text = [...e.text.trim()].slice(0, maxChatRunes).join("");
 			if (!text) return [s, []];
 			return [s, [send({ t: "say", text, ...(e.to ? { to: e.to } : {}) })]];
 		}
@@ -157,6 +162,7 @@ function onUser(s: CallState, e: UserEvent, now: number): Step {
 			return [s, [send({ t: "react", emoji: e.emoji })]];
 		case "view": {
 			const view = { ...s.view, ...e.change };
+			if (e.change.mode) delete view.pinned; // who chooses a view wants to see it
 			const isOpen = view.panel === "chat";
 			const chat = { ...s.chat, open: isOpen, unread: isOpen ? 0 : s.chat.unread };
 			return [{ ...s, view, chat }, []];

@@ -94,6 +94,7 @@ export class Session {
 			},
 		);
 		this.tell({ is: "start" });
+		if (this.done) return;
 		this.timers = [
 			setInterval(() => void this.measure(false), measureEvery),
 			setInterval(() => void this.measure(true), reportEvery),

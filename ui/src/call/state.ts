@@ -1,5 +1,6 @@
 // The whole state of a call as plain values: what the screens are drawn from. Nothing here acts;
 // reduce.ts makes the next state, runner.ts does what has to be done.
+import type { Fact } from "../join/explain.ts";
 import type {
 	Chat,
 	Code,
@@ -141,7 +142,7 @@ export type AttemptView = {
 
 /** A sentence about the connection, to be worded by the catalogue. */
 export type SummaryLine = {
-	key: "best_zone" | "home_zone" | "udp_blocked" | "path" | "no_path" | "no_controller";
+	key: Fact["key"];
 	values: Record<string, string | number>;
 };
 
@@ -183,6 +184,8 @@ export type CallState = {
 	/** Topic shown in the waiting room. */
 	topic?: string;
 	slots: ReadonlyMap<SourceID, SlotView>;
+	/** How many cameras of others the router sends at once; 0 before it said so. */
+	cameras: number;
 	share?: { by: ParticipantID; source: SourceID; mine: boolean };
 	speakers: { active?: ParticipantID; loudest: ParticipantID[] };
 	chat: ChatView;
@@ -218,6 +221,7 @@ export function initialState(): CallState {
 		switches: { started_at: 0 },
 		waiting: [],
 		slots: new Map(),
+		cameras: 0,
 		speakers: { loudest: [] },
 		chat: { lines: [], unread: 0, open: false },
 		reactions: [],

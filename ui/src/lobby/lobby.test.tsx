@@ -1,6 +1,6 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { createMemoryHistory, createRootRoute, createRouter, RouterProvider } from "@tanstack/react-router";
-import { fireEvent, render, screen } from "@testing-library/react";
+import { act, fireEvent, render, screen } from "@testing-library/react";
 import { beforeEach, expect, test } from "vitest";
 import { Providers } from "../app/Providers.tsx";
 import { actionsFor } from "../call/actions.ts";
@@ -49,7 +49,7 @@ async function open(secret: { pwd?: string }, { signedIn = false, name = "" } = 
 	await screen.findByRole("heading", { name: "Ready to join?" });
 	const fail = (kind: MineKind, problem: Problem) => store.dispatch({ is: "capture_failed", kind, problem });
 	const started = () => done.find(e => e.do === "start");
-	return { store, done, fail, started };
+	return { store, done, fail, started, client };
 }
 
 const type = (label: string, value: string) => fireEvent.change(screen.getByLabelText(label), { target: { value } });
@@ -74,6 +74,14 @@ test("a name is asked for, and one joins under it", async () => {
 test("the name is the remembered one, else the account's", async () => {
 	await open({ pwd: "x" }, { name: "Ada", signedIn: true });
 	expect((screen.getByLabelText("Your name") as HTMLInputElement).value).toBe("Ada");
+});
+
+test("who has begun to type keeps what was typed, whatever is learnt of the account later", async () => {
+	const { client } = await open({ pwd: "x" });
+	type("Your name", "Z");
+	type("Your name", "");
+	act(() => client.setQueryData<User | null>(sessionQuery.queryKey, mia));
+	expect((screen.getByLabelText("Your name") as HTMLInputElement).value).toBe("");
 });
 
 test("without a link the passcode is asked for, and kept for a reload", async () => {

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { keepWishes, readWishes } from "./wishes.ts";
 
 test("wishes are remembered; without any, all is on", () => {
@@ -7,4 +7,13 @@ test("wishes are remembered; without any, all is on", () => {
 	expect(readWishes()).toEqual({ audio: true, video: false, muted: true });
 	localStorage.setItem("parley.wishes", "not JSON");
 	expect(readWishes()).toEqual({ audio: true, video: true, muted: false });
+});
+
+test("where the browser keeps nothing, one joins all the same", () => {
+	const set = vi.spyOn(Storage.prototype, "setItem").mockImplementation(() => {
+		throw new DOMException("", "SecurityError");
+	});
+	expect(() => keepWishes({ audio: true, video: true, muted: false })).not.toThrow();
+	expect(set).toHaveBeenCalled();
+	set.mockRestore();
 });

@@ -14,5 +14,9 @@ export function readWishes(): Wishes {
 }
 
 export function keepWishes(w: Wishes): void {
-	localStorage.setItem(key, JSON.stringify(w));
+	try {
+		localStorage.setItem(key, JSON.stringify(w));
+	} catch {
+		// Full or forbidden: nothing is remembered, and one joins all the same.
+	}
 }

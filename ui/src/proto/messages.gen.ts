@@ -523,7 +523,10 @@ export interface Failed {
 	re?: string | undefined;
 }
 
-/** Ping is the heartbeat, from both sides, at most every two seconds; Pong answers with the same N. */
+/**
+ * Ping is the heartbeat: from a client at most every two seconds, from a router to a client it has not
+ * heard for as long. Pong answers with the same N.
+ */
 export interface Ping {
 	n: number;
 }

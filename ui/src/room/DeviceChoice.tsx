@@ -2,6 +2,7 @@ import type { DeviceKind } from "../call/state.ts";
 import { useActions, useCall } from "../call/useCall.ts";
 import { MenuChoice } from "../components/Menu.tsx";
 import { useT } from "../i18n/useT.ts";
+import { presentOf } from "./presentOf.ts";
 
 /** The devices of a kind in a menu; nothing where there is no choice. */
 export function DeviceChoice({ kind }: { kind: DeviceKind }) {
@@ -16,7 +17,7 @@ export function DeviceChoice({ kind }: { kind: DeviceKind }) {
 			label={t(`room.device.${kind}`)}
 			onChange={id => chooseDevice(kind, id)}
 			options={list.map((d, i) => ({ value: d.id, label: d.label || t("room.device.unnamed", { n: i + 1 }) }))}
-			value={chosen ?? list[0]?.id ?? ""}
+			value={presentOf(list, chosen)}
 		/>
 	);
 }

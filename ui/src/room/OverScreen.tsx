@@ -4,6 +4,7 @@ import { Button } from "../components/Button.tsx";
 import { cx } from "../components/cx.ts";
 import { Icon } from "../components/Icon.tsx";
 import { useT } from "../i18n/useT.ts";
+import { readWishes } from "../lobby/wishes.ts";
 import { overWords } from "./overText.ts";
 import { Plate } from "./Plate.tsx";
 
@@ -54,7 +55,7 @@ export function OverScreen({ onHome }: { onHome: () => void }) {
 			)}
 			<div className="mt-8 flex flex-wrap justify-center gap-2">
 				{ways.includes("again") && target && (
-					<Button icon="refresh" onClick={() => openLobby(target)} tone="primary">
+					<Button icon="refresh" onClick={() => openLobby(target, readWishes())} tone="primary">
 						{t(over.code === "left" ? "room.over.rejoin" : "room.over.again")}
 					</Button>
 				)}

@@ -3,7 +3,10 @@ import { cx } from "../components/cx.ts";
 import { useT } from "../i18n/useT.ts";
 import { PhaseMark } from "./PhaseMark.tsx";
 
-/** The phases of the connection with how far each is and when it was done. */
+/**
+ * The phases of the connection with how far each is and when it was done. Of the details only the zone's has no
+ * words in it; the others are those of the record, in English.
+ */
 export function PhaseList({ phases }: { phases: readonly PhaseView[] }) {
 	const t = useT();
 	return (
@@ -13,7 +16,9 @@ export function PhaseList({ phases }: { phases: readonly PhaseView[] }) {
 					<PhaseMark state={p.state} />
 					<span className={cx("grow", p.state === "todo" && "text-muted")}>
 						{t(`room.phase.${p.phase}`)}
-						{p.detail && <span className="wrap-anywhere block text-muted text-xs">{p.detail}</span>}
+						{p.phase === "zone" && p.detail && (
+							<span className="wrap-anywhere block text-muted text-xs">{p.detail}</span>
+						)}
 						<span className="sr-only">{t(`room.phase.state.${p.state}`)}</span>
 					</span>
 					{p.ms !== undefined && (

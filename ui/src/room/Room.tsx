@@ -1,4 +1,5 @@
 import { useCall } from "../call/useCall.ts";
+import { useTitle } from "../site/useTitle.ts";
 import { CallScreen } from "./CallScreen.tsx";
 import { JoiningScreen } from "./JoiningScreen.tsx";
 import { OverScreen } from "./OverScreen.tsx";
@@ -7,6 +8,7 @@ import { WaitingScreen } from "./WaitingScreen.tsx";
 /** Everything from pressing Join until it is over. Before that there is the lobby. */
 export function Room({ onHome }: { onHome: () => void }) {
 	const stage = useCall(s => s.stage);
+	useTitle(useCall(s => s.meeting?.topic || s.topic || ""));
 	switch (stage) {
 		case "idle":
 		case "lobby":

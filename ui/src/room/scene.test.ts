@@ -42,6 +42,21 @@ test("beyond one page there are pages, and a page that is gone shows the last", 
 	expect(arrange(meeting(30), phone, undefined).pages).toBeGreaterThan(2);
 });
 
+test("a page shows no more of others than the router sends at once, and nobody is left out", () => {
+	const side = { width: 1000, height: 330 };
+	const of = (page: number, change: Partial<SceneState["view"]> = {}) =>
+		arrange(meeting(25, { cameras: 9, view: view({ page, ...change }) }), side, 2);
+	const all = of(0);
+	expect(all.tiles.filter(t => t.person !== 1)).toHaveLength(9);
+	expect(all.tiles.map(t => t.person)).toContain(1);
+	const seen = Array.from({ length: all.pages }, (_, i) => of(i).tiles);
+	expect(seen.slice(1).every(tiles => tiles.length <= 9)).toBe(true);
+	expect(seen.flat().map(t => t.person)).toEqual(meeting(25).order);
+	const beside = of(1, { mode: "speaker" });
+	expect(beside.tiles.length).toBeLessThanOrEqual(9);
+	expect(arrange(meeting(25), { width: 1600, height: 900 }, 2).pages).toBe(1);
+});
+
 test("speaker view shows who speaks, and the others beside", () => {
 	expect(keys(arrange(meeting(3, { view: view({ mode: "speaker" }) }), laptop, 3))).toBe(
 		"[camera-3] camera-1 camera-2",

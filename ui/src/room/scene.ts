@@ -1,5 +1,5 @@
 // Who is shown where: from the state of the call and the size of the stage to tiles with boxes. Pure.
-import { type Box, gallery, galleryPage, type Size, speaker, stripPage } from "../call/layout.ts";
+import { type Box, gallery, galleryPage, maxTiles, type Size, speaker, stripPage } from "../call/layout.ts";
 import type { CallState, PersonView } from "../call/state.ts";
 import { kindOf, participantOf, source } from "../proto/ids.ts";
 import { Kind, type ParticipantID, type SourceID } from "../proto/messages.gen.ts";
@@ -9,7 +9,7 @@ export type Tile = { key: string; person: ParticipantID; source: SourceID; conte
 
 export type Scene = { tiles: Tile[]; page: number; pages: number; speaker: boolean };
 
-export type SceneState = Pick<CallState, "people" | "order" | "share" | "view" | "speakers" | "self">;
+export type SceneState = Pick<CallState, "people" | "order" | "share" | "view" | "speakers" | "self" | "cameras">;
 
 type Subject = Omit<Tile, "box" | "large">;
 
@@ -44,10 +44,32 @@ function mainOf(s: SceneState, lit: ParticipantID | undefined): Subject | undefi
 	return s.view.mode === "speaker" && lit !== undefined ? camera(lit) : undefined;
 }
 
-function pageOf<T>(all: T[], size: number, wanted: number): { shown: T[]; page: number; pages: number } {
-	const pages = Math.max(1, Math.ceil(all.length / size));
-	const page = Math.min(Math.max(0, wanted), pages - 1);
-	return { shown: all.slice(page * size, (page + 1) * size), page, pages };
+/**
+ * One page of tiles: as many as there is room for, and no more of others than the router sends at once (a
+ * phone asks for few), or some would stay without a picture.
+ */
+function pageOf(
+	all: Subject[],
+	size: number,
+	s: SceneState,
+	main?: Subject,
+): { shown: Subject[]; page: number; pages: number } {
+	const isOther = (t: Subject) => t.person !== s.self;
+	const taken = main && !main.content && isOther(main) ? 1 : 0;
+	const most = Math.max(1, (s.cameras || maxTiles) - taken);
+	const cut: Subject[][] = [];
+	let last: Subject[] = [];
+	for (const t of all) {
+		const full = last.length >= size || (isOther(t) && last.filter(isOther).length >= most);
+		if (full || cut.length === 0) {
+			last = [];
+			cut.push(last);
+		}
+		last.push(t);
+	}
+	const pages = Math.max(1, cut.length);
+	const page = Math.min(Math.max(0, s.view.page), pages - 1);
+	return { shown: cut[page] ?? [], page, pages };
 }
 
 /** Arranges the tiles of this moment. */
@@ -55,12 +77,12 @@ export function arrange(s: SceneState, size: Size, lit: ParticipantID | undefine
 	const cameras = s.order.filter(id => s.people.has(id)).map(camera);
 	const main = mainOf(s, lit);
 	if (!main) {
-		const { shown, page, pages } = pageOf(cameras, galleryPage(size), s.view.page);
+		const { shown, page, pages } = pageOf(cameras, galleryPage(size), s);
 		const boxes = gallery(shown.length, size);
 		return { tiles: place(shown, boxes), page, pages, speaker: false };
 	}
 	const others = cameras.filter(t => t.key !== main.key);
-	const { shown, page, pages } = pageOf(others, stripPage(size), s.view.page);
+	const { shown, page, pages } = pageOf(others, stripPage(size), s, main);
 	const speaking = others.find(t => t.person === s.speakers.active);
 	// Beside a shared screen, who speaks is always in sight.
 	if (main.content && speaking && !shown.includes(speaking) && shown.length > 0) shown[shown.length - 1] = speaking;

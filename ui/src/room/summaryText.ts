@@ -4,14 +4,17 @@ import { Rung } from "../proto/messages.gen.ts";
 
 /** A sentence of the report, as `parley join --explain` says it. */
 export function summaryText(t: T, line: SummaryLine): string {
-	const { zone = "", ms = 0, group = "", rung = "" } = line.values;
+	const { zone = "", ms = 0, group = "", rung = "", url = "" } = line.values;
 	switch (line.key) {
 		case "best_zone":
+			return t("room.summary.best_zone", { zone, ms: Math.round(Number(ms)) });
 		case "home_zone":
+		case "tunnel":
 		case "udp_blocked":
+		case "small_datagrams":
 		case "no_path":
 		case "no_controller":
-			return t(`room.summary.${line.key}`, { zone, ms, group });
+			return t(`room.summary.${line.key}`, { zone, group, url });
 		case "path":
 			return t("room.summary.path", { group, rung: isRung(rung) ? t(`room.rung.${rung}`) : rung });
 		default:

@@ -17,14 +17,26 @@ export function useScene(size: Size): Scene {
 	const view = useCall(s => s.view);
 	const speakers = useCall(s => s.speakers);
 	const self = useCall(s => s.self);
+	const cameras = useCall(s => s.cameras);
 
 	const [last, setLast] = useState<ParticipantID>();
-	const state: SceneState = { people, order, speakers, view, ...(share ? { share } : {}), ...(self ? { self } : {}) };
+	const state: SceneState = {
+		people,
+		order,
+		speakers,
+		view,
+		cameras,
+		...(share ? { share } : {}),
+		...(self ? { self } : {}),
+	};
 	const lit = spotlight(state, last);
 	if (lit !== last) setLast(lit);
 
 	// biome-ignore lint/correctness/useExhaustiveDependencies: state is made of these
-	const scene = useMemo(() => arrange(state, size, lit), [people, order, speakers, view, share, self, size, lit]);
+	const scene = useMemo(
+		() => arrange(state, size, lit),
+		[people, order, speakers, view, share, self, cameras, size, lit],
+	);
 	useWishes(scene, state, size);
 	return scene;
 }

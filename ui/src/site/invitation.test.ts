@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { forgetSecret, keepSecret, numberOfLink, takeLink, targetOf } from "./invitation.ts";
 
 beforeEach(() => history.replaceState(null, "", "/"));
@@ -41,4 +41,17 @@ test("a reload without pwd keeps what is known", () => {
 test("one's own link is followed inside the site", () => {
 	expect(numberOfLink("https://meet.example/j/12345678901?pwd=a%2Bb")).toBe("12345678901");
 	expect(targetOf("12345678901")).toEqual({ number: "12345678901", pwd: "a+b" });
+});
+
+test("where the browser forbids storage, a link works until the page is left", () => {
+	const set = vi.spyOn(Storage.prototype, "setItem").mockImplementation(() => {
+		throw new DOMException("", "SecurityError");
+	});
+	history.replaceState(null, "", "/j/987654321?pwd=s3cret");
+	takeLink(location, history);
+	set.mockRestore();
+	expect(location.href).not.toContain("s3cret");
+	expect(targetOf("987654321")).toEqual({ number: "987654321", pwd: "s3cret" });
+	forgetSecret("987654321");
+	expect(targetOf("987654321")).toEqual({ number: "987654321" });
 });

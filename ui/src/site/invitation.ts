@@ -6,22 +6,39 @@ export type Secret = { pwd?: string; passcode?: string };
 
 const keyOf = (number: string) => `parley.invitation.${number}`;
 
+/** Of this page alone, where the browser forbids storage. */
+const unstored = new Map<string, Secret>();
+
 export function keepSecret(number: string, secret: Secret): void {
-	sessionStorage.setItem(keyOf(number), JSON.stringify(secret));
+	unstored.delete(number);
+	try {
+		sessionStorage.setItem(keyOf(number), JSON.stringify(secret));
+	} catch {
+		unstored.set(number, secret);
+	}
 }
 
 export function forgetSecret(number: string): void {
-	sessionStorage.removeItem(keyOf(number));
+	unstored.delete(number);
+	try {
+		sessionStorage.removeItem(keyOf(number));
+	} catch {
+		// there is nothing in it
+	}
 }
 
 /** How to join a meeting by number, with what this tab knows of it. */
 export function targetOf(number: string): Target {
 	try {
-		const { pwd, passcode } = JSON.parse(sessionStorage.getItem(keyOf(number)) ?? "{}") as Secret;
-		return { number, ...(pwd ? { pwd } : {}), ...(passcode ? { passcode } : {}) };
+		const stored = JSON.parse(sessionStorage.getItem(keyOf(number)) ?? "{}") as Secret;
+		return withSecret(number, unstored.get(number) ?? stored);
 	} catch {
-		return { number };
+		return withSecret(number, unstored.get(number) ?? {});
 	}
+}
+
+function withSecret(number: string, { pwd, passcode }: Secret): Target {
+	return { number, ...(pwd ? { pwd } : {}), ...(passcode ? { passcode } : {}) };
 }
 
 /** Takes the pwd of a link out of the address bar, once, before anything else can see it. */
