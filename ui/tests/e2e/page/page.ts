@@ -1,7 +1,9 @@
 // The call without screens, for tests of media: one <video> per source, and the call on window.
 // ?site= where the server is, ?one=1 one transport, ?slots= cameras at once, ?color= a camera of one colour
-// (and of moving noise, so that it costs bits as a real one does), ?via= the port media goes to instead of its own.
+// (and of moving noise, so that it costs bits as a real one does), ?clap=1 a flash and a beep once a second,
+// ?via= the port media goes to instead of its own.
 import { createCall, type RunningCall } from "../../../src/call/runner.ts";
+import { playClapper, watchClapper } from "./clapper.ts";
 
 export type TileReport = {
 	/** Pictures shown since the tile was made. */
@@ -22,6 +24,8 @@ declare global {
 	interface Window {
 		call: RunningCall;
 		tiles(): Record<number, TileReport>;
+		/** How much later than its flash each beep of a person comes, ms. */
+		clapper(person: number, ms: number): Promise<number[]>;
 		/** What the sender's encoders made, by rid. */
 		layers(): Promise<Record<string, { width: number; height: number; frames: number; active: boolean }>>;
 	}
@@ -32,6 +36,7 @@ const site = query.get("site");
 const slots = query.get("slots");
 const color = query.get("color");
 if (color) paintCamera(color);
+if (query.get("clap") === "1") playClapper();
 const via = query.get("via");
 if (via) sendVia(via);
 
@@ -148,6 +153,12 @@ function paintCamera(color: string): void {
 
 window.call = call;
 window.tiles = () => Object.fromEntries([...tiles].map(([s, t]) => [s, t.report]));
+window.clapper = async (person, ms) => {
+	const picture = tiles.get(person * 8 + 1)?.video;
+	const sound = call.store.get().slots.get(person * 8)?.stream;
+	if (!picture || !sound) throw new Error("nobody to see and hear");
+	return watchClapper(picture, sound, ms);
+};
 window.layers = async () => {
 	const out: Awaited<ReturnType<Window["layers"]>> = {};
 	for (const peer of call.session()?.plane?.peers() ?? []) {
