@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/sys/link"
@@ -34,6 +35,8 @@ type channel struct {
 	out    chan []byte
 	said   chan struct{} // holds a token for each message that waits in the room's queue
 	cancel context.CancelFunc
+
+	heardAt atomic.Int64 // when the client last said something, nanoseconds since 1970
 
 	mu  sync.Mutex
 	bye []byte // last message; the writer closes after it
@@ -185,14 +188,17 @@ func (s *Server) serve(c *channel, rm *room) {
 
 // read posts the client's messages to the room until the channel ends, and says why it ended.
 func (s *Server) read(ctx context.Context, c *channel, rm *room) proto.Code {
+	// One timer for the channel's life, where a context for each message would cost more than the message.
 	silence := 3 * s.cfg.Heartbeat
+	silent := time.AfterFunc(silence, c.cancel)
+	defer silent.Stop()
 	for {
-		rctx, cancel := context.WithTimeout(ctx, silence)
-		data, err := c.ws.Read(rctx)
-		cancel()
+		data, err := c.ws.Read(ctx)
 		if err != nil {
 			return proto.CodeLost
 		}
+		silent.Reset(silence)
+		c.heardAt.Store(time.Now().UnixNano())
 		msg, err := proto.Decode(data)
 		if err != nil {
 			var pe *proto.Error
@@ -216,17 +222,24 @@ func (s *Server) read(ctx context.Context, c *channel, rm *room) proto.Code {
 	}
 }
 
-// write empties the queue, with a heartbeat of its own.
+// write empties the queue. It pings a client that has not been heard for a heartbeat; one that pings by
+// itself, as they all should, needs none of ours.
 func (s *Server) write(ctx context.Context, c *channel, rm *room) {
 	ended := rm.ended
 	beat := time.NewTicker(s.cfg.Heartbeat)
 	defer beat.Stop()
+	late := time.AfterFunc(writeTimeout, c.cancel)
+	defer late.Stop()
 	var n int64
 	for {
+		late.Stop()
 		var b []byte
 		select {
 		case b = <-c.out:
-		case <-beat.C:
+		case now := <-beat.C:
+			if now.UnixNano()-c.heardAt.Load() < int64(s.cfg.Heartbeat) {
+				continue
+			}
 			n++
 			b = proto.Encode(proto.Ping{N: n})
 		case <-ended:
@@ -243,10 +256,8 @@ func (s *Server) write(ctx context.Context, c *channel, rm *room) {
 			b = c.bye
 			c.mu.Unlock()
 		}
-		wctx, cancel := context.WithTimeout(ctx, writeTimeout)
-		err := c.ws.Write(wctx, b)
-		cancel()
-		if err != nil || last {
+		late.Reset(writeTimeout)
+		if err := c.ws.Write(ctx, b); err != nil || last {
 			if last && err == nil {
 				c.ws.Close(closeNormal, "")
 			}

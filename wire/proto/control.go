@@ -77,7 +77,8 @@ type Failed struct {
 	Re   string `json:"re,omitempty"` // type of the message it answers
 }
 
-// Ping is the heartbeat, from both sides, at most every two seconds; Pong answers with the same N.
+// Ping is the heartbeat: from a client at most every two seconds, from a router to a client it has not
+// heard for as long. Pong answers with the same N.
 type Ping struct {
 	N int64 `json:"n"`
 }
