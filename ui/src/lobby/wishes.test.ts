@@ -10,10 +10,11 @@ test("wishes are remembered; without any, all is on", () => {
 });
 
 test("where the browser keeps nothing, one joins all the same", () => {
-	const set = vi.spyOn(Storage.prototype, "setItem").mockImplementation(() => {
+	const setItem = vi.fn(() => {
 		throw new DOMException("", "SecurityError");
 	});
+	vi.stubGlobal("localStorage", { setItem });
 	expect(() => keepWishes({ audio: true, video: true, muted: false })).not.toThrow();
-	expect(set).toHaveBeenCalled();
-	set.mockRestore();
+	expect(setItem).toHaveBeenCalled();
+	vi.unstubAllGlobals();
 });
