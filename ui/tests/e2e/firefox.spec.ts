@@ -3,7 +3,8 @@ import type { Browser as Chromium } from "@playwright/test";
 import { expect, test } from "@playwright/test";
 import type { Browser as Firefox } from "puppeteer-core";
 import { launchFirefox } from "./firefox.ts";
-import { camera, type Driven, enter, launchChromium, microphone, person, sees, stage, tile } from "./people.ts";
+import { clip, Native } from "./native.ts";
+import { camera, type Driven, enter, idOf, launchChromium, microphone, person, sees, stage, tile } from "./people.ts";
 import { type Meeting, Server } from "./server.ts";
 
 let server: Server;
@@ -28,6 +29,8 @@ test.afterAll(async () => {
 	await second?.close();
 	await server?.stop();
 });
+
+type Reloads = { reload(): Promise<unknown> };
 
 async function fox(m: Meeting, name: string, color: string, browser = firefox): Promise<Driven> {
 	const page = await browser.newPage();
@@ -86,4 +89,29 @@ test("Firefox gets fresh transports after its network changed", async () => {
 	await expect.poll(() => stage(bo)).toBe("in");
 	await sees(bo, await camera(ada));
 	await sees(ada, await camera(bo));
+});
+
+test("Firefox and a native client decode each other, and a reload of Firefox keeps the seat", async () => {
+	const m = server.meeting();
+	const native = new Native(m, "Nat", "--publish", clip("lime"), "--loop");
+	try {
+		const bo = await fox(m, "Bo", "blue");
+		await expect.poll(() => native.id).toBeGreaterThan(0);
+		const green = native.id * 8 + 1;
+		await sees(bo, green);
+		expect((await tile(bo, green)).color).toBe("green");
+		await bo.evaluate(() => window.call.actions(window.call.store.get()).say?.("hello"));
+		await expect.poll(() => native.events("chat").map(e => e["text"])).toEqual(["hello"]);
+
+		const id = await idOf(bo);
+		await (bo as unknown as Reloads).reload();
+		expect(await bo.evaluate(() => window.call.resume())).toBe(true);
+		await expect.poll(() => stage(bo)).toBe("in");
+		expect(await idOf(bo)).toBe(id);
+		await sees(bo, green);
+		await native.leave();
+		expect(native.colors()).toEqual({ [id]: "blue" });
+	} finally {
+		await native.end();
+	}
 });
