@@ -47,9 +47,10 @@ const (
 // outbox is what waits for one receiver on one group.
 type outbox struct {
 	descs []forward.Desc
-	turn  uint32 // rises with every release: a hold that belongs to an earlier turn is void
-	held  bool   // has an entry in a hold queue
-	ripe  bool   // has an entry in shard.ripe
+	turn  uint32    // rises with every release: a hold that belongs to an earlier turn is void
+	held  bool      // has an entry in a hold queue
+	ripe  bool      // has an entry in shard.ripe
+	until time.Time // while held: when the earliest such entry is due
 }
 
 // hold is an entry of a hold queue. All entries of a queue wait equally long, so the queue is in order.
@@ -113,7 +114,7 @@ func (s *shard) enqueue(now time.Time, d *forward.Desc) {
 		s.ripen(p, g)
 		return
 	}
-	if box.held || box.ripe {
+	if box.ripe {
 		return
 	}
 	q, wait := &s.heldVideo, s.plane.cfg.HoldVideo
@@ -124,8 +125,13 @@ func (s *shard) enqueue(now time.Time, d *forward.Desc) {
 		s.ripen(p, g)
 		return
 	}
-	box.held = true
-	q.push(hold{now.Add(wait), p, g, box.turn})
+	// With one group for everything a picture may come to a box that waits for sound, which may wait longer.
+	at := now.Add(wait)
+	if box.held && !at.Before(box.until) {
+		return
+	}
+	box.held, box.until = true, at
+	q.push(hold{at, p, g, box.turn})
 }
 
 // ripen marks an outbox for release at the end of the turn.

@@ -299,8 +299,9 @@ func (p *peer) setSlots(slots []proto.Slot) {
 	}
 }
 
-// needLeg makes the leg of a slot that has none yet. The first numbers are random: a sequence that
-// starts near its wrap must work like any other.
+// needLeg makes the leg of a slot that has none yet. The first numbers are random, of the lower half: SRTP
+// does not say how often a number has wrapped, and a receiver that lost the packets before the first wrap
+// could decrypt nothing after it (RFC 3711 §3.3.1).
 func (s *shard) needLeg(p *peer, slot int) {
 	sl := &p.slots[slot]
 	if sl.leg != 0 {
@@ -309,7 +310,7 @@ func (s *shard) needLeg(p *peer, slot int) {
 	seed := randomSeed()
 	sl.leg = s.fwd.AddLeg(forward.LegConfig{
 		Receiver: p.recv, Slot: uint16(slot), Kind: sl.kind, SSRC: sl.slot.SSRC, RTX: sl.slot.RTX,
-		FirstSeq: rtp.Seq(seed), FirstRTXSeq: rtp.Seq(seed >> 16), FirstTime: rtp.Time(randomSeed()),
+		FirstSeq: rtp.Seq(seed & 0x7fff), FirstRTXSeq: rtp.Seq(seed >> 16 & 0x7fff), FirstTime: rtp.Time(randomSeed()),
 		TWCC: p.twcc[sl.kind.Group()],
 	})
 }
