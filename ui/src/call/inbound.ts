@@ -11,7 +11,7 @@ const maxChat = 2000;
 export function onMessage(s: CallState, m: Message, now: number): Step {
 	switch (m.t) {
 		case "welcome":
-			return onWelcome(s, m);
+			return onWelcome(s, m, now);
 		case "waiting":
 			return [{ ...s, stage: "waiting", topic: m.topic }, []];
 		case "roster":
@@ -54,7 +54,7 @@ function withoutType<M extends { t: string }>(m: M): Omit<M, "t"> {
 	return rest;
 }
 
-function onWelcome(s: CallState, w: { t: "welcome" } & Welcome): Step {
+function onWelcome(s: CallState, w: { t: "welcome" } & Welcome, now: number): Step {
 	const was = s.stage;
 	let next: CallState = {
 		...s,
@@ -73,7 +73,10 @@ function onWelcome(s: CallState, w: { t: "welcome" } & Welcome): Step {
 	};
 	if (was === "reconnecting") next.chat.unread += unreadSince(s, next);
 	next = withRoster(next, w.roster);
-	const effects: Effect[] = [];
+	// What a host did to the seat meanwhile holds before anything is announced.
+	let effects: Effect[];
+	[next, effects] = obey({ ...s, people: new Map() }, [next, []], now);
+	next.hand = s.hand;
 	for (const kind of ["audio", "video", "content"] as const) {
 		if (next.mine[kind].on) effects.push(...publish(next, kind));
 	}
@@ -136,7 +139,7 @@ function obey(before: CallState, [s, effects]: Step, now: number): Step {
 	for (const kind of ["video", "content"] as const) {
 		const seen = kind === "video" ? me.video : me.content;
 		const had = before.self === undefined ? undefined : before.people.get(before.self)?.[kind];
-		if (seen?.muted && seen.byHost && !had?.byHost && next.mine[kind].on) {
+		if (seen?.muted && seen.byHost && !had?.byHost && next.mine[kind].wanted) {
 			const [stopped, more] = want(next, kind, false);
 			next = withMine(stopped, kind, { ...stopped.mine[kind], byHost: true });
 			[next, out] = note(next, "muted_by_host", { kind }, now, [...out, ...more]);

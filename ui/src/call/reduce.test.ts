@@ -272,6 +272,34 @@ describe("coming back", () => {
 		expect(sent(last)[2]).toEqual({ t: "layout", version: 2, tiles });
 	});
 
+	test("what a host muted meanwhile stays muted, and the person is told", () => {
+		const byHost = (kind: Kind) => ({ kind, muted: true, by_host: true });
+		const back = welcome([{ ...me, sources: [byHost(Kind.Audio), byHost(Kind.Video)] }]);
+		const { s, last } = play([away, back], inside);
+		expect(s.mine.audio).toMatchObject({ on: true, muted: true, byHost: true });
+		expect(s.mine.video).toMatchObject({ wanted: false, on: false, byHost: true });
+		expect(s.notices.map(n => n.values)).toEqual([{ kind: "audio" }, { kind: "video" }]);
+		expect(last).toContainEqual({ do: "mute", muted: true });
+		expect(last).toContainEqual({ do: "release", kind: "video" });
+		expect(sent(last)).toEqual([
+			{ t: "publish", kind: Kind.Video, active: false },
+			{ t: "publish", kind: Kind.Audio, active: true, muted: true },
+		]);
+	});
+
+	test("after a reload too, though the devices open later", () => {
+		const seat = { ...me, sources: [{ kind: Kind.Audio, muted: true, by_host: true }] };
+		const { s, last } = play([
+			{ is: "open_lobby", target: { number: "1" }, wishes: { video: false } },
+			{ is: "join", name: "Ada" },
+			welcome([seat]),
+			{ is: "captured", kind: "audio", stream: stream(false, true) },
+		]);
+		expect(s.mine.audio).toMatchObject({ on: true, muted: true, byHost: true });
+		expect(last).toContainEqual({ do: "mute", muted: true });
+		expect(sent(last)).toEqual([{ t: "publish", kind: Kind.Audio, active: true, muted: true }]);
+	});
+
 	test("nothing may be sent meanwhile, and the person may still leave", () => {
 		const { s } = play([away], inside);
 		expect(s.stage).toBe("reconnecting");
