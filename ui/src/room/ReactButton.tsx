@@ -44,7 +44,7 @@ export function ReactButton() {
 							{Reactions.map(emoji => (
 								<button
 									aria-label={names[emoji]}
-									className="size-11 rounded-lg text-2xl leading-none hover:bg-hover disabled:opacity-45"
+									className="emoji size-11 rounded-lg text-2xl leading-none hover:bg-hover disabled:opacity-45"
 									disabled={!react}
 									key={emoji}
 									onClick={() => {

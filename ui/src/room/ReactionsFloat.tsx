@@ -21,7 +21,7 @@ export function ReactionsFloat() {
 					key={r.id}
 					style={{ left: `${2 + (lanes[r.id % lanes.length] ?? 0) * 16}%` }}
 				>
-					<span className="text-4xl leading-tight drop-shadow-md">{r.emoji}</span>
+					<span className="emoji text-4xl leading-tight drop-shadow-md">{r.emoji}</span>
 					<span className="max-w-full truncate rounded-full bg-black/65 px-2 text-white text-xs" dir="auto">
 						{people.get(r.from)?.name}
 					</span>
