@@ -29,6 +29,8 @@ export default class GoTestReporter implements Reporter {
 		for (const e of result.errors) {
 			const Output = `${plain(e.stack ?? e.message ?? "no reason")}\n`;
 			say({ Action: "output", Package, Test, Output });
+			// If it is right the next time nobody shows what was said the first time.
+			if (result.retry < test.retries) process.stderr.write(Output);
 		}
 		if (test.outcome() === "skipped") {
 			this.left.delete(test);

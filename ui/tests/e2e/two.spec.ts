@@ -46,6 +46,7 @@ for (const one of ["0", "1"]) {
 }
 
 test("a large tile gets 720 lines, a small one the lowest layer, and nobody's layers are not encoded", async () => {
+	test.setTimeout(150_000);
 	const m = server.meeting();
 	const ada = await person(browser, server, m, "Ada", { color: "red" });
 	// One camera alone: two cores encode no more.
@@ -57,7 +58,14 @@ test("a large tile gets 720 lines, a small one the lowest layer, and nobody's la
 			{ source, height },
 		);
 	await wish(720);
-	await expect.poll(async () => (await tile(bo, source)).height).toBe(720);
+	// A busy machine's encoder does with less for a while, and says so.
+	const large = async () => {
+		const { height } = await tile(bo, source);
+		if (height === 720) return "720";
+		const limits = Object.values(await ada.evaluate(() => window.layers())).map(l => l.limit);
+		return `${height}, limited by ${limits.join()}`;
+	};
+	await expect.poll(large, { timeout: 60_000 }).toBe("720");
 	await wish(160);
 	await expect.poll(async () => (await tile(bo, source)).height).toBe(180);
 	await expect

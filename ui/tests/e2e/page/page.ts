@@ -20,6 +20,8 @@ export type TileReport = {
 	seen: Record<string, number>;
 };
 
+export type Layer = { width: number; height: number; frames: number; active: boolean; limit: string };
+
 declare global {
 	interface Window {
 		call: RunningCall;
@@ -27,7 +29,7 @@ declare global {
 		/** How much later than its flash each beep of a person comes, ms. */
 		clapper(person: number, ms: number): Promise<number[]>;
 		/** What the sender's encoders made, by rid. */
-		layers(): Promise<Record<string, { width: number; height: number; frames: number; active: boolean }>>;
+		layers(): Promise<Record<string, Layer>>;
 	}
 }
 
@@ -169,6 +171,7 @@ window.layers = async () => {
 				height: s.frameHeight ?? 0,
 				frames: s.framesEncoded ?? 0,
 				active: s.active !== false,
+				limit: s.qualityLimitationReason ?? "none",
 			};
 		}
 	}
