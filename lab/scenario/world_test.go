@@ -98,6 +98,7 @@ func (w *world) open(places []place) {
 	w.ctx, w.stop = ctx, stop
 	w.Cleanup(w.close)
 	w.net.Default(lab.Link{Delay: 10 * time.Millisecond})
+	w.watchSealing()
 	var err error
 	if w.bus, err = bus.Start(bus.Config{}); err != nil {
 		w.Fatal(err)
