@@ -48,6 +48,8 @@ var seededBugs = []seededBug{
 		"		if d.TWCC {\n			c.sent++", "		if d.TWCC || bug() {\n			c.sent++"},
 	{"packets sorted by size", "mmr/outbox.go",
 		"as, ak := rank(&a)\n", "as, ak := rank(&a)\nif bug() && key(&a) == key(&b) { return b.Size - a.Size }\n"},
+	{"end of a frame without a marker not seen", "core/forward/admit.go",
+		"if d.End {", "if d.End && !bug() {"},
 	{"held packet forgotten", "mmr/outbox.go",
 		"	box.held, box.until = true, at\n	q.push(", "	box.held, box.until = true, at\n	if bug() { return }\n	q.push("},
 }

@@ -93,7 +93,7 @@ func (st *stage) picture(a *actor, c *actorStream, key, first, last bool, size i
 		size = 40 + st.rnd.IntN(1000)
 	}
 	p := &refPacket{
-		ext: c.ext, time: c.time, pt: proto.PTVP8, marker: last, end: last, key: key, video: true,
+		ext: c.ext, time: c.time, pt: proto.PTVP8, marker: last && st.rnd.IntN(5) > 0, end: last, key: key, video: true,
 		pic: c.pic, tl0: c.tl0, frame: c.dd, exts: map[uint8][]byte{proto.ExtDependency: dd},
 		payload: c.body(head, size),
 	}

@@ -43,6 +43,11 @@ func perform(t *testing.T, seed uint64, steps int) *stage {
 	if seed%4 == 3 {
 		cfg.HoldVideo = -1
 	}
+	return performWith(t, seed, steps, cfg)
+}
+
+func performWith(t *testing.T, seed uint64, steps int, cfg PlaneConfig) *stage {
+	t.Helper()
 	st := newStage(t, seed, cfg)
 	st.where = fmt.Sprintf("seed %d", seed)
 	st.wait(time.Second) // until the load was judged
