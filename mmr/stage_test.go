@@ -113,7 +113,6 @@ type actorStream struct {
 	tl0       uint8
 	wantKey   bool
 	n         uint32
-	size      int
 	kept      map[rtp.Seq]parcel // lately sent
 }
 
