@@ -35,7 +35,6 @@ type person struct {
 	skew     int64 // server time minus own, ms
 	id       proto.ParticipantID
 	ws       *link.WebSocket
-	out      chan []byte
 	leave    context.CancelFunc
 	gone     atomic.Bool
 
