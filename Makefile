@@ -43,8 +43,9 @@ check: modules
 ## soak: 200 people come and go, then ten minutes of media, in the laboratory and then on real sockets
 ## (there SOAK=1m for less): memory and goroutines flat
 soak: modules
-	PARLEY_SOAK=1 $(GO) test -count 1 -v -timeout 60m -run 'TestJoinsAndLeavesLeaveNothingBehind|TestMinutesOfMediaStayFlat' ./lab/scenario
+	PARLEY_SOAK=1 $(GO) test -count 1 -v -timeout 60m -run 'TestJoinsAndLeavesLeaveNothingBehind|TestMinutesOfMediaStayFlat|TestOneRouterServesTwoHundredParticipants' ./lab/scenario
 	PARLEY_SOAK=1 $(GO) test -count 1 -timeout 60m -run TestAnythingMayHappen ./core/meeting
+	PARLEY_SOAK=1 $(GO) test -count 1 -timeout 60m -run TestEveryPacketArrivesAsTheReferenceSays ./mmr
 	$(GO) test -tags soak -count 1 -v -run TestSoak -timeout 60m ./node
 
 ## fuzz: each fuzz target for FUZZTIME
