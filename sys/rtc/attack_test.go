@@ -177,6 +177,55 @@ func TestThePathFollowsAuthenticMediaOnly(t *testing.T) {
 	})
 }
 
+func TestAChangedPortOfTheSameHostIsFollowedByItsMedia(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWires(oneWay)
+		seen := w.tap()
+		r := startRouter(t, w, nil)
+		c := r.join(w.host("198.51.100.7"), "user1")
+		media(t, r, c)
+		w.filter(func(from, to netip.AddrPort, b []byte) bool { return from == c.LocalAddr() && b[0] >= 128 })
+		seal := func(ssrc uint32, seq uint16) []byte {
+			if err := c.WriteRTP(rtpPacket(ssrc, seq)); err != nil {
+				t.Fatal(err)
+			}
+			return bytes.Clone(seen.last(0x80))
+		}
+		to := func() (to netip.AddrPort) {
+			time.Sleep(oneWay + time.Millisecond)
+			r.do(func(time.Time) { _, to, _, _ = r.up[0].Path() })
+			return to
+		}
+		port := func(p uint16) netip.AddrPort { return netip.AddrPortFrom(c.LocalAddr().Addr(), p) }
+		late, next := seal(7, 200), seal(7, 201)
+		strange := seal(1234, 1)
+
+		forged := bytes.Clone(next)
+		forged[len(forged)-1] ^= 1
+		w.inject(port(4001), routerAddr, forged)
+		if got := to(); got != c.LocalAddr() {
+			t.Errorf("moved by a forgery: %v", got)
+		}
+		w.inject(port(4002), routerAddr, strange)
+		if got := to(); got != c.LocalAddr() {
+			t.Errorf("moved by an SSRC never seen: %v", got)
+		}
+		got := r.counters().Packets
+		w.inject(port(4003), routerAddr, next)
+		if got := to(); got != port(4003) {
+			t.Errorf("sends to %v, want the new port", got)
+		}
+		if n := r.counters().Packets - got; n != 1 {
+			t.Errorf("%d packets handed up, want the one that moved it", n)
+		}
+		w.inject(port(4004), routerAddr, next)
+		w.inject(port(4005), routerAddr, late)
+		if got := to(); got != port(4003) {
+			t.Errorf("moved by a repeated or late packet: %v", got)
+		}
+	})
+}
+
 // portHost always binds one port.
 type portHost struct {
 	*memHost

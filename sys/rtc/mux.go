@@ -3,9 +3,11 @@ package rtc
 import (
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,7 +67,8 @@ type Mux struct {
 	cfg        MuxConfig
 	transports map[string]*Transport // by local ufrag
 	paths      map[pathKey]*path
-	last       *path // of the previous datagram: bursts come from one address
+	hosts      map[hostKey][]*Transport // by where they send from, see rebound
+	last       *path                    // of the previous datagram: bursts come from one address
 	held       map[pathKey]*heldHello
 	probes     *limiter
 	counters   Counters
@@ -116,6 +119,7 @@ func NewMux(cfg MuxConfig) *Mux {
 		cfg:        cfg,
 		transports: make(map[string]*Transport),
 		paths:      make(map[pathKey]*path),
+		hosts:      make(map[hostKey][]*Transport),
 		held:       make(map[pathKey]*heldHello),
 		probes:     newLimiter(cfg.ProbesPerSecond),
 		scratch:    make([]byte, 0, 2048),
@@ -173,19 +177,21 @@ func (m *Mux) path(key pathKey) *path {
 
 func (m *Mux) handleSRTP(now time.Time, key pathKey, local netip.Addr, b []byte, in []Inbound) []Inbound {
 	p := m.path(key)
-	if p == nil {
+	var t *Transport
+	if p != nil {
+		t = p.t
+	} else if t = m.rebound(key, b); t == nil {
 		m.drop(ReasonUnknownAddr)
 		return in
 	}
-	t := p.t
 	if t.in == nil {
 		m.drop(ReasonNoKeys)
 		return in
 	}
+	rtcp := isRTCP(b)
 	var plain []byte
 	var newest bool
 	var err error
-	rtcp := isRTCP(b)
 	if rtcp {
 		plain, newest, err = t.in.OpenRTCP(b)
 	} else {
@@ -194,6 +200,15 @@ func (m *Mux) handleSRTP(now time.Time, key pathKey, local netip.Addr, b []byte,
 	if err != nil {
 		m.drop(reasonOf(err))
 		return in
+	}
+	if p == nil {
+		if !newest {
+			m.drop(ReasonUnknownAddr) // late, from a port that may be gone
+			return in
+		}
+		was := t.sendPath
+		p = t.addPath(now, key)
+		p.local, p.checkedAt, p.priority, p.nominated = local, was.checkedAt, was.priority, was.nominated
 	}
 	if p.local != local {
 		p.local = local
@@ -215,8 +230,59 @@ func (m *Mux) handleSRTP(now time.Time, key pathKey, local netip.Addr, b []byte,
 	return append(in, Inbound{t, rtcp, plain})
 }
 
+// rebound finds the transport of a peer whose NAT has changed its port, by the SSRC of its media: a check
+// would tell only seconds later. The host must be the one media came from so far, so that nobody is sent
+// what they did not ask for, and the packet must turn out authentic and new; media that moves to another
+// host waits for a check.
+func (m *Mux) rebound(key pathKey, b []byte) *Transport {
+	at := 8 // of the SSRC
+	if isRTCP(b) {
+		at = 4
+	}
+	if len(b) < at+4 {
+		return nil
+	}
+	ssrc := binary.BigEndian.Uint32(b[at:])
+	for _, t := range m.hosts[hostKey{key.via, key.addr.Addr()}] {
+		if t.released && t.in.Knows(ssrc) {
+			return t
+		}
+	}
+	return nil
+}
+
 // isRTCP tells RTCP from RTP on one port (RFC 5761 §4).
 func isRTCP(b []byte) bool { return b[1] >= 192 && b[1] <= 223 }
+
+// hostKey is a peer's host on one link.
+type hostKey struct {
+	via  link.PacketConn
+	addr netip.Addr
+}
+
+// settle keeps the index of who sends from where, when a transport's send path changes.
+func (m *Mux) settle(t *Transport, to *path) {
+	if from := t.sendPath; from != nil {
+		k := hostKey{from.key.via, from.key.addr.Addr()}
+		if to != nil && k == (hostKey{to.key.via, to.key.addr.Addr()}) {
+			t.sendPath = to
+			return
+		}
+		list := m.hosts[k]
+		if i := slices.Index(list, t); i >= 0 {
+			list = slices.Delete(list, i, i+1)
+		}
+		if len(list) == 0 {
+			delete(m.hosts, k)
+		} else {
+			m.hosts[k] = list
+		}
+	}
+	if t.sendPath = to; to != nil {
+		k := hostKey{to.key.via, to.key.addr.Addr()}
+		m.hosts[k] = append(m.hosts[k], t)
+	}
+}
 
 func reasonOf(err error) Reason {
 	switch {

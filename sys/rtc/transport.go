@@ -99,7 +99,7 @@ func (m *Mux) unbind(now time.Time, p *path) {
 		t.finPath = nil
 	}
 	if t.sendPath == p {
-		t.sendPath = t.best(now)
+		m.settle(t, t.best(now))
 	}
 }
 
@@ -113,7 +113,7 @@ func (t *Transport) proved(p *path) {
 	if t.sendPath != nil {
 		t.mux.counters.Moves++
 	}
-	t.sendPath = p
+	t.mux.settle(t, p)
 }
 
 // fresh reports whether consent for the path stands.

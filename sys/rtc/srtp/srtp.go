@@ -179,6 +179,9 @@ func derive(key, salt []byte, label byte, n int) []byte {
 }
 
 // stream finds the state of an SSRC, nil where there is none yet.
+// Knows reports whether a packet of this SSRC has been sealed or opened.
+func (c *Context) Knows(ssrc uint32) bool { return c.streams[ssrc] != nil }
+
 func (c *Context) stream(ssrc uint32) *stream {
 	if s := c.last; s != nil && s.ssrc == ssrc {
 		return s
