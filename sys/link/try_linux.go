@@ -27,19 +27,7 @@ func (c *udpConn) tryRead(ms []Message) (int, error) {
 		}
 		return 0, r.errno
 	}
-	var datagrams uint64
-	for i := range r.done {
-		m := &ms[i]
-		if lost := r.ring.got(i, m); lost != 0 {
-			c.meter.overflow.Store(uint64(lost))
-		}
-		if !c.any {
-			m.Local = c.local.Addr()
-		}
-		datagrams += entry{bytes: m.N, segment: m.Segment}.datagrams()
-	}
-	c.meter.received.Add(datagrams)
-	return r.done, nil
+	return c.take(ms), nil
 }
 
 // readNow is one pass of tryRead: what it would wait for is told as EAGAIN.

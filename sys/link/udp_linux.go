@@ -158,24 +158,31 @@ func (c *udpConn) ReadBatch(ms []Message) (int, error) {
 		}
 		switch {
 		case r.errno == 0:
-			var datagrams uint64
-			for i := range r.done {
-				m := &ms[i]
-				if lost := r.ring.got(i, m); lost != 0 {
-					c.meter.overflow.Store(uint64(lost))
-				}
-				if !c.any {
-					m.Local = c.local.Addr()
-				}
-				datagrams += entry{bytes: m.N, segment: m.Segment}.datagrams()
-			}
-			c.meter.received.Add(datagrams)
-			return r.done, nil
+			return c.take(ms), nil
 		case !isTransient(r.errno):
 			return 0, r.errno
 		}
 		// An ICMP error of some earlier datagram: reading it has cleared it.
 	}
+}
+
+// take reads what the last call received back into the caller's messages, and says how many. Called with
+// the reader's lock held.
+func (c *udpConn) take(ms []Message) int {
+	r := &c.reader
+	var datagrams uint64
+	for i := range r.done {
+		m := &ms[i]
+		if lost := r.ring.got(i, m); lost != 0 {
+			c.meter.overflow.Store(uint64(lost))
+		}
+		if !c.any {
+			m.Local = c.local.Addr()
+		}
+		datagrams += entry{bytes: m.N, segment: m.Segment}.datagrams()
+	}
+	c.meter.received.Add(datagrams)
+	return r.done
 }
 
 func (c *udpConn) WriteBatch(ms []Message) (int, error) {
