@@ -178,11 +178,11 @@ func (p *Plane) Run(ctx context.Context) error {
 		if n := runtime.NumCPU() + 1; runtime.GOMAXPROCS(0) < n {
 			runtime.GOMAXPROCS(n)
 		}
-		p.shard.runPolled(ctx, poller)
+		err := p.shard.runPolled(ctx, poller)
 		for _, c := range p.conns {
 			c.Close()
 		}
-		return poller.Close()
+		return errors.Join(err, poller.Close())
 	}
 	var readers sync.WaitGroup
 	for _, c := range p.conns {

@@ -2,6 +2,7 @@ package mmr
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync"
 	"time"
@@ -159,7 +160,7 @@ const readsPerTurn = 16
 // runPolled is the shard's loop on sockets of this kernel: it reads them itself. Idle it waits in the
 // kernel, and on nothing else; busy it lets what arrives collect for a moment and reads it together, so
 // that neither a receiver's report nor a packet of a frame wakes it on its own.
-func (s *shard) runPolled(ctx context.Context, poller *link.Poller) {
+func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	s.cmds.Lock()
@@ -177,8 +178,8 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) {
 			for range readsPerTurn {
 				n, _, err := link.TryRead(b.via, b.ms)
 				if err != nil {
-					s.plane.cfg.Log.Error("media socket failed", "err", err)
-					return
+					s.close()
+					return fmt.Errorf("reading media: %w", err)
 				}
 				if n > 0 {
 					s.receive(time.Now(), b.via, b.ms[:n])
@@ -201,6 +202,7 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) {
 		}
 	}
 	s.close()
+	return nil
 }
 
 // turn does what is due by time, and sends what this turn of the loop has made.
