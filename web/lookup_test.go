@@ -122,7 +122,7 @@ func TestLookupAnswer(t *testing.T) {
 		Name: ann.name, Role: proto.RoleParticipant, Permissions: []string{"audio", "video", "share", "chat"}, Hosting: "cloud",
 		Issued: w.now().Unix(), Expires: w.now().Add(time.Hour + tokenGrace).Unix(),
 		Confirm:  proto.Confirm{Key: trust.KeyHash(ann.id.Key()), Fingerprint: testFingerprint},
-		Settings: proto.Settings{WaitingRoom: true, MuteOnEntry: true}}
+		Settings: proto.Settings{WaitingRoom: true, MuteOnEntry: true, JoinBeforeHost: true}}
 	if diff := cmp.Diff(wantClaims, c); diff != "" {
 		t.Errorf("claims (-want +got)\n%s", diff)
 	}

@@ -150,6 +150,9 @@ func (s *Server) createMeeting(r *http.Request, c caller) (int, any, error) {
 	if o.has("password") && string(o.fields["password"]) == `""` {
 		delete(o.fields, "password") // "none" means "make one": every meeting has a passcode
 	}
+	// Who has the link or the passcode may begin, unless the host asks for more: a meeting made by a program
+	// often has no host who ever comes.
+	m.Settings.JoinBeforeHost = true
 	readMeeting(o, &m)
 	if err := o.err(); err != nil {
 		return 0, nil, err
