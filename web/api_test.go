@@ -304,17 +304,22 @@ func TestMeetings(t *testing.T) {
 	}
 }
 
-func TestMeetingDefaultsAndTypes(t *testing.T) {
+func TestAMeetingBeginsWithoutItsHostUnlessTheHostAsksForMore(t *testing.T) {
 	w := newTestSite(t, nil)
 	m := w.meeting(testToken, nil)
-	if m.Type != 2 || m.StartTime != "2026-11-20T10:00:00Z" || m.Duration != 60 || m.Topic != "Ada's meeting" {
-		t.Errorf("default: %+v", m)
-	}
 	if !m.Settings.JoinBeforeHost || m.Settings.WaitingRoom {
 		t.Errorf("a meeting made without settings keeps its guests waiting: %+v", m.Settings)
 	}
 	if m := w.meeting(testToken, map[string]any{"settings": map[string]any{"join_before_host": false}}); m.Settings.JoinBeforeHost {
 		t.Error("a host who wants to begin was not heard")
+	}
+}
+
+func TestMeetingDefaultsAndTypes(t *testing.T) {
+	w := newTestSite(t, nil)
+	m := w.meeting(testToken, nil)
+	if m.Type != 2 || m.StartTime != "2026-11-20T10:00:00Z" || m.Duration != 60 || m.Topic != "Ada's meeting" {
+		t.Errorf("default: %+v", m)
 	}
 	for kind, start := range map[int]string{1: "", 3: "", 8: "2026-12-01T09:30:00Z"} {
 		m := w.meeting(testToken, map[string]any{"type": kind, "start_time": "2026-12-01T09:30:00Z", "password": ""})
