@@ -45,6 +45,8 @@ type seat struct {
 	seed   uint32
 	rungs  [proto.NGroups]proto.Rung
 	stats  []proto.MediaStats // the client's own, as last reported (S40)
+
+	heardAt time.Time // the first sound of this seat that passed
 }
 
 // The events of a room.
@@ -183,7 +185,13 @@ func (r *room) handle(now time.Time, ev any) {
 			r.mind.Handle(now, meeting.Received{From: id, Msg: ev.msg})
 		}
 	case heard:
-		r.mind.Levels(now, r.levels.take())
+		levels := r.levels.take()
+		for _, l := range levels {
+			if s := r.seats[l.Source.Participant()]; s != nil && s.heardAt.IsZero() {
+				s.heardAt = now
+			}
+		}
+		r.mind.Levels(now, levels)
 	case mapped:
 		r.mind.Handle(now, meeting.Mapped{ID: ev.id, Slot: ev.slot, Source: ev.source, Time: ev.time})
 	case command:

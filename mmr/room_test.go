@@ -166,3 +166,17 @@ func TestTakingOverMayChangeTheGroups(t *testing.T) {
 		t.Errorf("video of a client with one group travels on %v", got)
 	}
 }
+
+// S40: the router's own record says when a seat was first heard, and keeps to it.
+func TestTheRecordSaysWhenASeatWasFirstHeard(t *testing.T) {
+	r := idleRoom(t)
+	r.mind, r.seats[7] = meeting.New(time.Now(), meeting.Config{}, proto.Settings{}), &seat{}
+	first := time.Unix(1000, 0)
+	for _, at := range []time.Time{first, first.Add(time.Second)} {
+		r.levels.put(meeting.Level{Source: proto.Source(7, proto.Audio), DBov: 30})
+		r.handle(at, heard{})
+	}
+	if got := r.inspect()[0].HeardAt; !got.Equal(first) {
+		t.Errorf("heard at %v, want %v", got, first)
+	}
+}

@@ -124,6 +124,8 @@ func (b *levelBox) untell() {
 type SeatInfo struct {
 	Participant proto.ParticipantID       `json:"participant"`
 	Rungs       [proto.NGroups]proto.Rung `json:"rungs"` // "" where the transport is not up
+	// HeardAt is when the first sound passed: how long joining really took. Zero before.
+	HeardAt time.Time `json:"heard_at,omitzero"`
 	// Stats are the client's own measurements, as last reported.
 	Stats []proto.MediaStats `json:"stats,omitempty"`
 }
@@ -132,7 +134,7 @@ type SeatInfo struct {
 func (r *room) inspect() []SeatInfo {
 	out := make([]SeatInfo, 0, len(r.seats))
 	for id, s := range r.seats {
-		out = append(out, SeatInfo{Participant: id, Rungs: s.rungs, Stats: s.stats})
+		out = append(out, SeatInfo{Participant: id, Rungs: s.rungs, HeardAt: s.heardAt, Stats: s.stats})
 	}
 	return out
 }

@@ -1,11 +1,14 @@
 package node
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 
+	"parley/mmr"
 	"parley/sys/monitor"
+	"parley/wire/proto"
 )
 
 // debugPages show what an administrator asks first: which routers host what, and why packets were dropped.
@@ -23,6 +26,7 @@ func (n *Node) debugPages() []monitor.Page {
 	return []monitor.Page{
 		{Path: "drops", Title: "dropped packets by reason", Write: n.writeDrops},
 		{Path: "routers", Title: "routers and their meetings", Write: n.writeRouters},
+		{Path: "seats", Title: "the same for programs: every seat's paths, in JSON", Write: n.writeSeats},
 	}
 }
 
@@ -50,6 +54,30 @@ func (n *Node) writeRouters(w io.Writer) {
 					s.Participant, orDash(s.Rungs[0]), orDash(s.Rungs[1]), orDash(s.Rungs[2]))
 			}
 		}
+	}
+}
+
+// seat is one line of the page for programs.
+type seat struct {
+	Router  string          `json:"router"`
+	Zone    string          `json:"zone"`
+	Meeting proto.MeetingID `json:"meeting"`
+	mmr.SeatInfo
+}
+
+// writeSeats is the routers' own record of paths, which laboratories compare with what clients say.
+func (n *Node) writeSeats(w io.Writer) {
+	seats := []seat{}
+	for _, r := range n.routers {
+		a := r.Announcement()
+		for _, m := range a.Meetings {
+			for _, s := range r.Seats(m.ID) {
+				seats = append(seats, seat{a.ID, a.Zone, m.ID, s})
+			}
+		}
+	}
+	if err := json.NewEncoder(w).Encode(seats); err != nil {
+		fmt.Fprintln(w, err)
 	}
 }
 

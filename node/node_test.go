@@ -171,7 +171,7 @@ func TestAdminListener(t *testing.T) {
 	}
 	defer run(t, n)()
 	base := "http://" + n.admin.Addr().String()
-	for path, want := range map[string]string{"/metrics": "parley_media_seats", "/debug/": "routers", "/debug/routers": "main-1"} {
+	for path, want := range map[string]string{"/metrics": "parley_media_seats", "/debug/": "routers", "/debug/routers": "main-1", "/debug/seats": "[]"} {
 		if status, body := get(t, base+path, nil); status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s: %d, %q not in\n%.500s", path, status, want, body)
 		}
