@@ -128,3 +128,42 @@ func TestMessagesThatAreNotForUs(t *testing.T) {
 	w.say(1, proto.Answer{}).say(1, proto.Stats{}).say(1, proto.Pong{}).want("actions", len(w.acts), 0)
 	w.say(99, proto.Said{Text: "boo"}).want("actions", len(w.acts), 0)
 }
+
+// What a host stopped while its person was away stays stopped when they come back; what they start
+// themselves after that is not stopped again.
+func TestStoppedWhileAwayIsStartedByOnePublish(t *testing.T) {
+	dark := []proto.SourceState{{Kind: proto.Video, Muted: true, ByHost: true}}
+	off := proto.Publish{Kind: proto.Video}
+	away := func(t *testing.T) *world {
+		w := open(t).join(1, host).join(2, part).cam(2).do(Gone{2, proto.CodeLost})
+		return w.say(1, proto.Act{Do: proto.ActMute, Target: 2, Kind: proto.Video}).join(2, part)
+	}
+	shown := []proto.SourceState{{Kind: proto.Video}}
+	for _, c := range []struct {
+		name string
+		back func(w *world)
+	}{
+		{"obeys, then starts", func(w *world) { w.say(2, off) }},
+		{"did not know, is told, obeys, then starts", func(w *world) {
+			w.cam(2).want("kept dark", w.client(1).roster[2].Sources, dark).say(2, off)
+		}},
+		{"obeys, is lost again, comes back, then starts", func(w *world) {
+			w.say(2, off).do(Gone{2, proto.CodeLost}).join(2, part)
+		}},
+		{"says nothing about its camera, then starts", func(w *world) { w.pass(confirmFor) }},
+		{"meanwhile on another router", func(w *world) { w.say(2, off).move().join(1, host).join(2, part) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := away(t)
+			w.want("told on return", w.client(2).roster[2].Sources, dark)
+			c.back(w)
+			w.cam(2).want("started", w.client(1).roster[2].Sources, shown)
+		})
+	}
+}
+
+func TestMutedOnEntryOnceOnly(t *testing.T) {
+	w := newWorld(t, Config{}, proto.Settings{JoinBeforeHost: true, MuteOnEntry: true}).join(1, host).join(2, part)
+	w.say(2, proto.Publish{Kind: proto.Audio}) // enters to listen
+	w.mic(2).want("opened later, by their own hand", w.client(1).roster[2].Sources, []proto.SourceState{{Kind: proto.Audio}})
+}

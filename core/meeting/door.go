@@ -288,8 +288,10 @@ func (m *Meeting) expireSeats(now time.Time) {
 		for k := range p.src {
 			if s := &p.src[k]; s.unconfirmed {
 				s.unconfirmed, s.active = false, false
+				s.byHost, s.forceMute = false, false // as where the person had said that it is stopped
 				m.refreshGate(now, p, proto.Kind(k))
 				m.touch(p)
+				m.persist(now)
 			}
 		}
 	}

@@ -14,7 +14,7 @@ type source struct {
 	byHost bool
 	open   bool // its gate is
 
-	forceMute   bool // the next Publish mutes, whatever it says: muted on entry, or by a host before a resume
+	forceMute   bool // the next active Publish mutes, whatever it says: muted on entry, or by a host before a resume
 	unconfirmed bool // of a resumed client that has not published it again yet
 
 	layers []layer  // of a camera, lowest first; empty: one encoding
@@ -31,6 +31,9 @@ type layer struct {
 	index  int8 // in proto.RIDs
 	height int  // pixels; 0: not said
 }
+
+// marked reports whether a host's mute is to outlive the router.
+func (s *source) marked() bool { return s.byHost || s.forceMute }
 
 func (s *source) used() bool { return s.uses[0]|s.uses[1]|s.uses[2] != 0 }
 
@@ -98,11 +101,13 @@ func (m *Meeting) publish(now time.Time, p *person, msg proto.Publish) {
 		m.fail(p, msg.Type(), proto.CodeForbidden, "You are not permitted to send "+permitted(k)+" in this meeting.")
 		return
 	}
-	muted, byHost := msg.Muted, s.byHost
+	muted, byHost, marked := msg.Muted, s.byHost, s.marked()
 	switch {
-	case msg.Active && s.forceMute:
+	case !msg.Active: // stopped: what is started after this is the person's own doing
+		byHost, s.forceMute = false, false
+	case s.forceMute:
 		muted, byHost, s.forceMute = true, true, false
-	case msg.Active && !msg.Muted:
+	case !msg.Muted:
 		byHost = false
 	}
 	if k == proto.Content && msg.Active && !muted && !s.open && m.sharePlace() < 0 {
@@ -112,9 +117,6 @@ func (m *Meeting) publish(now time.Time, p *person, msg proto.Publish) {
 	s.unconfirmed = false
 	if s.active != msg.Active || s.muted != muted || s.byHost != byHost {
 		m.touch(p)
-		if s.byHost != byHost {
-			m.persist(now)
-		}
 	}
 	if s.active != msg.Active || !slices.Equal(s.layers, layers) {
 		s.layers = layers
@@ -122,6 +124,9 @@ func (m *Meeting) publish(now time.Time, p *person, msg proto.Publish) {
 		m.mapAll(now)
 	}
 	s.active, s.muted, s.byHost = msg.Active, muted, byHost
+	if s.marked() != marked {
+		m.persist(now)
+	}
 	m.refreshGate(now, p, k)
 }
 

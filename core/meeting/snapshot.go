@@ -57,7 +57,7 @@ func (m *Meeting) Snapshot() []byte {
 		}
 		st := seat{ID: p.id, Name: p.name, Client: p.client, Role: p.role, Hand: p.hand}
 		for k := range p.src {
-			if p.src[k].byHost || p.src[k].forceMute {
+			if p.src[k].marked() {
 				st.ByHost |= 1 << k
 			}
 		}

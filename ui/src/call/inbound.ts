@@ -80,6 +80,8 @@ function onWelcome(s: CallState, w: { t: "welcome" } & Welcome, now: number): St
 	for (const kind of ["audio", "video", "content"] as const) {
 		if (next.mine[kind].on) effects.push(...publish(next, kind));
 	}
+	// Whoever enters to listen is not muted later, when they open their microphone themselves.
+	if (!next.mine.audio.wanted) effects.push(...publish(next, "audio"));
 	if (next.tiles) {
 		next.layoutVersion++;
 		effects.push(...layout(next));

@@ -137,6 +137,12 @@ describe("joining", () => {
 		expect(s.chat.lines.map(l => l.text)).toEqual(["hi"]);
 	});
 
+	test("who enters to listen says so, and is not muted when they open their microphone", () => {
+		const listening: CallEvent = { is: "open_lobby", target: { number: "1" }, wishes: { audio: false, video: false } };
+		const { last } = play([listening, { is: "join", name: "Ada" }, welcome()]);
+		expect(sent(last)).toEqual([{ t: "publish", kind: Kind.Audio, active: false }]);
+	});
+
 	test("a refusal ends it with its code and closes the devices", () => {
 		const { s, last } = play([
 			...lobby,
