@@ -163,14 +163,14 @@ func TestPlainListenerRefusesForeignNames(t *testing.T) {
 }
 
 func TestAdminListener(t *testing.T) {
-	c := loopback(t.TempDir()).Config()
-	c.Admin.Listen = "127.0.0.1:0"
-	n, err := New(t.Context(), c, Deps{})
+	u := loopback(t.TempDir())
+	u.Admin = "127.0.0.1:0"
+	n, ready, err := Up(t.Context(), u, Deps{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer run(t, n)()
-	base := "http://" + n.admin.Addr().String()
+	base := ready.Debug
 	for path, want := range map[string]string{"/metrics": "parley_media_seats", "/debug/": "routers", "/debug/routers": "main-1", "/debug/seats": "[]"} {
 		if status, body := get(t, base+path, nil); status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s: %d, %q not in\n%.500s", path, status, want, body)

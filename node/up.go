@@ -62,6 +62,7 @@ type Ready struct {
 	Site  string `json:"site"`
 	HTTP  string `json:"http"`
 	Media string `json:"media"`
+	Debug string `json:"debug,omitempty"` // metrics and debug pages, where there are any
 	Admin struct {
 		Email    string `json:"email"`
 		Password string `json:"password,omitempty"` // only when it was just made
@@ -94,6 +95,9 @@ func Up(ctx context.Context, u UpConfig, deps Deps) (*Node, Ready, error) {
 		r.HTTP = "http://" + local(http)
 	}
 	r.Media = media.String()
+	if n.admin != nil {
+		r.Debug = "http://" + n.admin.Addr().String()
+	}
 	return n, r, nil
 }
 
