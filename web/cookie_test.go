@@ -1,6 +1,7 @@
 package web
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -59,6 +60,35 @@ func TestAPageSignsInWithACookieOfThisHostAlone(t *testing.T) {
 			t.Errorf("%s: after signing out: status %d, want 401", c.scheme, a.StatusCode)
 		}
 	}
+}
+
+// A guest is no fault: a page that asks who is signed in shows none in its console.
+func TestAPageMayAskWhoIsSignedIn(t *testing.T) {
+	w := newTestSite(t, nil)
+	w.member("person@example.org")
+	a := w.page("https", "POST", "/api/v1/session", signInBody, "", "")
+	own := "__Host-parley=" + a.Cookies()[0].Value
+	read := func(cookies string) string {
+		t.Helper()
+		a := w.page("https", "GET", "/api/v1/session", "", cookies, "")
+		body, err := io.ReadAll(a.Body)
+		if err != nil || a.StatusCode != 200 {
+			t.Fatalf("cookies %q: status %d, %v", cookies, a.StatusCode, err)
+		}
+		return strings.TrimSpace(string(body))
+	}
+	const nobody = `{"user":null}`
+	if got := read(""); got != nobody {
+		t.Errorf("a guest: %s", got)
+	}
+	if got := read(own); !strings.Contains(got, "person@example.org") {
+		t.Errorf("signed in: %s", got)
+	}
+	w.pass(sessionFor)
+	if got := read(own); got != nobody {
+		t.Errorf("after the session: %s", got)
+	}
+	w.ask("not a token", "GET", "/api/v1/session", nil).want(t, 401) // a program is told
 }
 
 func TestAnotherSitesPageCannotUseTheCookie(t *testing.T) {

@@ -131,9 +131,24 @@ func slowDown(w http.ResponseWriter, wait time.Duration) error {
 // seconds rounds a wait up: who comes back after it gets a look.
 func seconds(wait time.Duration) int { return int((wait + time.Second - 1) / time.Second) }
 
-// whoAmI answers GET /api/v1/session.
-func (s *Server) whoAmI(_ *http.Request, c caller) (int, any, error) {
-	return http.StatusOK, map[string]userBody{"user": s.userBody(c.user)}, nil
+// whoAmI answers GET /api/v1/session with the account, or to a page of nobody's with null: a guest is no
+// fault, and a browser would show a refusal as one. A bearer token that is not known is refused.
+func (s *Server) whoAmI(w http.ResponseWriter, r *http.Request) {
+	trace := s.trace(w)
+	var body struct {
+		User *userBody `json:"user"`
+	}
+	u, err := s.bearer(r)
+	switch {
+	case err == nil:
+		b := s.userBody(u)
+		body.User = &b
+	case token(r) == "" && errors.Is(err, errToken):
+	default:
+		s.renderError(w, r, trace, err)
+		return
+	}
+	render(w, http.StatusOK, body)
 }
 
 // signOut answers DELETE /api/v1/session. A token nobody knows is signed out already.

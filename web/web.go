@@ -143,7 +143,7 @@ func (s *Server) Handler() http.Handler {
 	m.HandleFunc("GET /healthz", s.healthz)
 
 	m.HandleFunc("POST /api/v1/session", s.signIn)
-	m.HandleFunc("GET /api/v1/session", s.api(s.whoAmI))
+	m.HandleFunc("GET /api/v1/session", s.whoAmI)
 	m.HandleFunc("DELETE /api/v1/session", s.signOut)
 
 	m.HandleFunc("POST /api/v1/enroll", s.enroll)

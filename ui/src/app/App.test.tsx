@@ -13,8 +13,9 @@ const user = {
 	timezone: "",
 };
 
-/** A server that answers what the table says; everything else is refused. */
-function serve(answers: Record<string, unknown>) {
+/** A server that knows nobody and answers what the table says; everything else is refused. */
+function serve(table: Record<string, unknown>) {
+	const answers: Record<string, unknown> = { "/api/v1/session": { user: null }, ...table };
 	vi.stubGlobal("fetch", async (path: string) => {
 		const key = path.split("&")[0] ?? path;
 		return key in answers ? Response.json(answers[key]) : Response.json({ code: 124, message: "" }, { status: 401 });

@@ -111,12 +111,7 @@ async function refusal(answer: Response): Promise<ApiError> {
 
 /** The account that is signed in; null if none is. */
 export async function whoAmI(): Promise<User | null> {
-	try {
-		return (await request<{ user: User }>("GET", "/api/v1/session")).user;
-	} catch (e) {
-		if (e instanceof ApiError && e.status === 401) return null;
-		throw e;
-	}
+	return (await request<{ user: User | null }>("GET", "/api/v1/session")).user;
 }
 
 export async function signIn(email: string, password: string): Promise<User> {
