@@ -73,6 +73,7 @@ func (g *generator) housekeep() {
 		}
 		return false
 	})
+	g.moveDue()
 	g.net.flush()
 }
 

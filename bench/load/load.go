@@ -47,6 +47,7 @@ type Config struct {
 	Feedback time.Duration // interval of transport-wide feedback; 0: 100 ms
 	Nack     float64       // fraction of receivers that ask for 1 % of their video packets again
 	Churn    int           // receivers that leave and come back per second, while measuring
+	Movers   int           // people whose ports change every second, while measuring
 
 	Settle  time.Duration // between the last join and publishing; 0: 1 s
 	Warm    time.Duration // published before measuring; 0: 2 s
@@ -135,6 +136,7 @@ type Result struct {
 	InP50      float64  `json:"in_p50_ms"` // lookup begun → all transports keyed and welcomed
 	Failures   uint64   `json:"failures"`  // joins that failed or were cut off
 	Churned    uint64   `json:"churned"`
+	Moves      uint64   `json:"moves"`   // transports that were given a new port
 	Streams    int      `json:"streams"` // that carried something while measuring
 	Mbit       float64  `json:"mbit_s"`
 	Errors     []string `json:"errors,omitempty"`
@@ -176,6 +178,7 @@ type generator struct {
 	blind   bool // the loop was kept from running before this poll
 	lost    int64
 	numbers int // last person number given
+	moveAt  int64
 
 	checking []*transport // without an answered check
 	run      [4]byte      // marks our own time stamps

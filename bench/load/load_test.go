@@ -104,6 +104,18 @@ func TestReceiversComeAndGo(t *testing.T) {
 	}
 }
 
+func TestNothingIsLostByAPortThatMoves(t *testing.T) {
+	for _, each := range []bool{false, true} {
+		r := run(t, Config{Each: each, Movers: 2, Members: []Member{{Count: 1, Audio: true, Video: OneLayer()}, {Count: 3}}})
+		if r.Moves < 6 {
+			t.Errorf("each %v: %d transports moved, want all 6 of two people", each, r.Moves)
+		}
+		if r.Streams != 6 || r.Lost > 0 {
+			t.Errorf("each %v: %d streams, %d packets lost; want 6 and none", each, r.Streams, r.Lost)
+		}
+	}
+}
+
 func TestRunSaysWhyItCanNot(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

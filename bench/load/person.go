@@ -51,6 +51,7 @@ type transport struct {
 	person  *person
 	group   proto.Group
 	socket  int
+	ports   [2]int // sockets of its last two moves; 0: none
 	local   netip.Addr
 	remote  netip.AddrPort
 	bare    *rtc.Bare

@@ -24,11 +24,13 @@ type sockets struct {
 	out   []link.Message // to be written, all by the same socket
 	outOf int
 	arena []byte
+
+	retired uint64 // datagrams lost by sockets that are closed
 }
 
 type socket struct {
-	conn link.PacketConn
-	port []*transport // by address, or the one that owns it
+	conn link.PacketConn // nil: closed
+	port []*transport    // by address, or the one that owns it
 }
 
 // loopback0 is the first address given to a transport.
@@ -102,7 +104,7 @@ func (s *sockets) poll(g *generator) bool {
 	any := false
 	for i := range s.list {
 		k := &s.list[i]
-		for {
+		for k.conn != nil {
 			n, ok, err := link.TryRead(k.conn, s.ms)
 			if err != nil || !ok {
 				if !ok {
@@ -152,7 +154,11 @@ func (s *sockets) flush() {
 
 // overflow is what the sockets have lost for want of reading.
 func (s *sockets) overflow() (n uint64) {
+	n = s.retired
 	for i := range s.list {
+		if s.list[i].conn == nil {
+			continue
+		}
 		if c, ok := link.CountersOf(s.list[i].conn); ok {
 			n += c.Overflow
 		}
@@ -162,6 +168,8 @@ func (s *sockets) overflow() (n uint64) {
 
 func (s *sockets) close() {
 	for i := range s.list {
-		s.list[i].conn.Close()
+		if s.list[i].conn != nil {
+			s.list[i].conn.Close()
+		}
 	}
 }
