@@ -13,7 +13,8 @@ type Lookup struct {
 	LastRung proto.Rung `json:"last_rung,omitempty"`
 }
 
-// Ping measures a controller once: PingDone or PingFailed. All pings of a controller share a connection.
+// Ping measures a controller once: PingDone or PingFailed, both with its Via. All pings of a controller
+// that go the same way share a connection.
 type Ping struct {
 	Zone       string `json:"zone"`
 	Controller string `json:"controller"`
@@ -70,6 +71,7 @@ type StartTransport struct {
 	Candidates  []proto.Candidate `json:"candidates"` // of this rung
 	Credentials proto.Credentials `json:"credentials"`
 	Fingerprint string            `json:"fingerprint"`
+	Via         string            `json:"via,omitempty"` // tunnel; then the candidates are where it sends to
 }
 
 // UseTransport says that a group's media goes over this attempt from now on.

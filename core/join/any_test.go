@@ -46,7 +46,8 @@ func anyEvent(r *rand.Rand, m *Mind, answer LookupDone) Event {
 	code := proto.Code(pick("", "moved", "router_full", "token_expired", "internal"))
 	events := []Event{
 		answer, LookupFailed{Text: "no route"}, NetworkChanged{}, NeedContent{},
-		PingDone{Controller: ctrl, Seq: r.IntN(3), RTT: float64(r.IntN(600)) / 2, Load: 0.5}, PingFailed{Controller: ctrl},
+		PingDone{Controller: ctrl, Seq: r.IntN(3), RTT: float64(r.IntN(600)) / 2, Load: 0.5, Via: pick("", m.zones.via)},
+		PingFailed{Controller: ctrl, Via: pick("", m.zones.via)},
 		ProbeDone{Addr: "a:8801", RTT: float64(r.IntN(60)) / 2, Padded: r.IntN(2) == 0}, ProbeFailed{Addr: "b:8801"},
 		TunnelUp{"t"}, TunnelFailed{URL: "t2"}, RouteDone{ctrl, g}, RouteFailed{Controller: ctrl, Code: code, Text: "why", Grant: &g},
 		ControlUp{m.control.id}, Welcomed{Attempt: m.control.id, Groups: g.Groups, Resumed: r.IntN(2) == 0}, WaitingRoom{Attempt: id},

@@ -14,12 +14,19 @@ type LookupDone struct {
 	Answer proto.LookupAnswer `json:"answer"`
 	Grants []proto.Grant      `json:"grants,omitempty"`
 	RTT    float64            `json:"rtt_ms,omitempty"` // of the request alone; 0: a third of what it took
+	// What the lookup told of the way (S7): the tunnel it took, the proxy, and who opened its TLS between
+	// here and the site. Empty where there is none.
+	Via       string `json:"via,omitempty"`
+	Proxy     string `json:"proxy,omitempty"`
+	Inspected string `json:"inspected,omitempty"`
 }
 
 // LookupFailed says that the site refused (Code) or could not be reached (Code empty).
 type LookupFailed struct {
 	Code proto.Code `json:"code,omitempty"`
 	Text string     `json:"text,omitempty"`
+	// Final: it will be the same however often one asks (a certificate nobody here trusts).
+	Final bool `json:"final,omitempty"`
 }
 
 // PingDone is a controller's answer to a Ping: RTT of the request on a connection that stands, not of
@@ -29,6 +36,7 @@ type PingDone struct {
 	Seq        int     `json:"seq"`
 	RTT        float64 `json:"rtt_ms"`
 	Load       float64 `json:"load,omitempty"`
+	Via        string  `json:"via,omitempty"`
 }
 
 // PingFailed says that a controller can't be reached, and why.
@@ -36,6 +44,7 @@ type PingFailed struct {
 	Controller string `json:"controller"`
 	Seq        int    `json:"seq"`
 	Text       string `json:"text,omitempty"`
+	Via        string `json:"via,omitempty"`
 }
 
 // ProbeDone is the answer to a Probe.

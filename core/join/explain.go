@@ -111,6 +111,12 @@ func (m *Mind) summary() []string {
 	if m.grant.Router != "" && m.zones.chosen != "" && m.grant.Zone != m.zones.chosen {
 		out = append(out, fmt.Sprintf("The meeting runs in zone %s, so everybody meets there.", m.zoneName(m.grant.Zone)))
 	}
+	if m.way.proxy != "" {
+		out = append(out, "Servers are reached through the proxy "+m.way.proxy+".")
+	}
+	if m.way.inspected != "" {
+		out = append(out, fmt.Sprintf("TLS is opened and inspected on the way by ‘%s’; sound and pictures stay encrypted up to the server.", m.way.inspected))
+	}
 	if m.zones.via != "" {
 		out = append(out, "Servers are reached through the tunnel "+m.zones.via+".")
 	}
@@ -119,7 +125,11 @@ func (m *Mind) summary() []string {
 		l := &m.lanes[g]
 		switch {
 		case l.inUse != nil:
-			out = append(out, fmt.Sprintf("%s runs over %s.", title(proto.Group(g).String()), rungName(l.inUse.rung)))
+			through := ""
+			if l.inUse.via != "" {
+				through = " through the tunnel"
+			}
+			out = append(out, fmt.Sprintf("%s runs over %s%s.", title(proto.Group(g).String()), rungName(l.inUse.rung), through))
 		case l.wanted && (m.state == In || m.state == Over):
 			out = append(out, fmt.Sprintf("%s has no path.", title(proto.Group(g).String())))
 		}

@@ -57,12 +57,14 @@ const (
 	keepBy          = 10.0                   // ms; hysteresis towards the last zone, together with 2/3
 	tunnelAfter     = 600 * time.Millisecond // or three round trips of the lookup
 	tunnelStagger   = 100 * time.Millisecond
-	controlTimeout  = 5 * time.Second // TCP, TLS, upgrade; and again for the answer to hello
-	steadyAfter     = 5 * time.Second // in the meeting this long: the next loss starts a new count
-	transportFor    = 5 * time.Second // one attempt on one rung
-	grantMargin     = time.Second     // a grant about to lapse is not used
-	maxMoves        = 3               // routers followed in a row
-	maxRouterFull   = 3               // routes asked again in a row after router_full
+	maxTunnels      = 3                // tunnels dialled at once
+	directEvery     = 15 * time.Second // in a meeting through a tunnel, the way without one is looked for
+	controlTimeout  = 5 * time.Second  // TCP, TLS, upgrade; and again for the answer to hello
+	steadyAfter     = 5 * time.Second  // in the meeting this long: the next loss starts a new count
+	transportFor    = 5 * time.Second  // one attempt on one rung
+	grantMargin     = time.Second      // a grant about to lapse is not used
+	maxMoves        = 3                // routers followed in a row
+	maxRouterFull   = 3                // routes asked again in a row after router_full
 	minH            = 250 * time.Millisecond
 	maxH            = time.Second
 	defaultRTT      = 100 * time.Millisecond // until something was measured
@@ -148,6 +150,7 @@ type Mind struct {
 	tokenRefreshed bool
 	answer         proto.LookupAnswer
 	grants         []proto.Grant
+	way            way // what the lookup told of the network
 
 	zones   zones               // zones.go
 	reach   reach               // reach.go
@@ -272,6 +275,9 @@ func (m *Mind) advance(now time.Time) {
 	if m.state != Over && m.state >= Routing {
 		m.advanceMedia(now)
 	}
+	if m.state == In {
+		m.advanceDirect(now)
+	}
 }
 
 // Wake is when to send a Tick, and why; the zero time where only events matter.
@@ -290,6 +296,9 @@ func (m *Mind) Wake() (at time.Time, why Reason) {
 	if m.state >= Routing {
 		m.wakeReach(&w)
 		m.wakeMedia(&w)
+	}
+	if m.state == In {
+		w.add(m.zones.directAt, ReasonTunnel)
 	}
 	return w.at, w.why
 }

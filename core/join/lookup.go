@@ -2,6 +2,7 @@ package join
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"parley/wire/proto"
@@ -35,6 +36,12 @@ func (m *Mind) handleLookupDone(now time.Time, e LookupDone) {
 	}
 	m.lookupAttempt.end(m, now, Won, "")
 	m.answer, m.grants, m.answeredAt = e.Answer, e.Grants, now
+	m.way = way{proxy: e.Proxy, inspected: e.Inspected}
+	if e.Via != "" {
+		m.lookupAttempt.amend("through the tunnel " + e.Via)
+	} else if e.Proxy != "" {
+		m.lookupAttempt.amend("through the proxy " + e.Proxy)
+	}
 	m.lookupRTT = millis(e.RTT)
 	if e.RTT <= 0 {
 		m.lookupRTT = now.Sub(m.lookupAt) / 3 // a cold request is TCP, TLS, HTTP
@@ -44,6 +51,11 @@ func (m *Mind) handleLookupDone(now time.Time, e LookupDone) {
 	}
 	m.progress(now, "lookup", fmt.Sprintf("%s, %d zones", e.Answer.Meeting.Topic, len(e.Answer.Zones)))
 	m.openZones(now)
+	if e.Via != "" {
+		// Where the site is out of reach zones are likely to be: the tunnels race beside the direct way.
+		m.zones.tunnels = append([]string{e.Via}, slices.DeleteFunc(slices.Clone(m.zones.tunnels), func(u string) bool { return u == e.Via })...)
+		m.zones.desAt = now
+	}
 	for _, g := range m.grants {
 		// Everybody goes to the home, whichever zone is nearest: people who chose different zones must
 		// meet (design §6). Measuring goes on beside it.
@@ -74,6 +86,10 @@ func (m *Mind) handleLookupFailed(now time.Time, e LookupFailed) {
 	m.failure = Failed{Code: e.Code, Text: e.Text}
 	if final(e.Code) || e.Code == proto.CodeSlowDown {
 		m.fail(now, e.Code, e.Text, true)
+		return
+	}
+	if e.Final {
+		m.fail(now, e.Code, e.Text, false)
 		return
 	}
 	at := now.Add(500 * time.Millisecond << min(m.try-1, 2))

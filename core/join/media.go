@@ -53,8 +53,9 @@ type rungTry struct {
 	startAt  time.Time // when it may start
 	upAt     time.Time
 	deadline time.Time
-	done     bool // failed or closed
-	set      int  // mediaClock.set it belongs to
+	done     bool   // failed or closed
+	via      string // tunnel
+	set      int    // mediaClock.set it belongs to
 	try      *Attempt
 }
 
@@ -86,6 +87,11 @@ func (m *Mind) startLanes(now time.Time, fresh []proto.Credentials) {
 			return
 		}
 	}
+	if m.zones.leave {
+		m.zones.leave = false
+		m.renew(now, fresh, "media leaves the tunnel")
+		return
+	}
 	m.media.spare = fresh
 }
 
@@ -112,21 +118,30 @@ func (m *Mind) climb(now time.Time, g proto.Group) {
 	}
 	h, n := m.stagger(), 0
 	for _, rung := range ladder {
-		if !slices.Contains(m.cfg.Rungs, rung) || len(m.candidates(rung)) == 0 {
+		t := &rungTry{rung: rung, set: m.media.set}
+		if rung == proto.TLS443 {
+			t.via = m.zones.via
+		}
+		if !slices.Contains(m.cfg.Rungs, rung) || len(m.candidates(t)) == 0 {
 			continue
 		}
-		at := now.Add(time.Duration(n) * h)
-		if rung == m.cfg.LastRung {
-			at = now
+		t.startAt = now.Add(time.Duration(n) * h)
+		if rung == m.cfg.LastRung || t.via != "" {
+			t.startAt = now
 		}
-		l.tries = append(l.tries, &rungTry{rung: rung, startAt: at, set: m.media.set})
+		l.tries = append(l.tries, t)
 		n++
 	}
 	m.startDue(now, g)
 }
 
-func (m *Mind) candidates(rung proto.Rung) []proto.Candidate {
+// candidates are the addresses for an attempt. A tunnel sends UDP to the router, whatever reaches the tunnel.
+func (m *Mind) candidates(t *rungTry) []proto.Candidate {
 	var out []proto.Candidate
+	rung := t.rung
+	if t.via != "" {
+		rung = proto.UDP8801
+	}
 	for _, c := range m.grant.Candidates {
 		if c.Rung == rung {
 			out = append(out, c)
@@ -150,10 +165,18 @@ func (m *Mind) startDue(now time.Time, g proto.Group) {
 			continue
 		}
 		t.id, t.deadline = m.id(), now.Add(transportFor)
-		t.try = m.begin(now, "media", fmt.Sprintf("%s over %s", g, t.rung))
+		t.try = m.begin(now, "media", t.what(g))
 		m.do(StartTransport{Attempt: t.id, Group: g, Rung: t.rung, Router: m.grant.Router,
-			Candidates: m.candidates(t.rung), Credentials: m.credentials(g), Fingerprint: m.grant.Fingerprint})
+			Candidates: m.candidates(t), Credentials: m.credentials(g), Fingerprint: m.grant.Fingerprint, Via: t.via})
 	}
+}
+
+// what names an attempt in the record.
+func (t *rungTry) what(g proto.Group) string {
+	if t.via != "" {
+		return fmt.Sprintf("%s over %s through the tunnel %s", g, t.rung, t.via)
+	}
+	return fmt.Sprintf("%s over %s", g, t.rung)
 }
 
 func (m *Mind) findTry(id int) (proto.Group, *rungTry) {
@@ -211,7 +234,7 @@ func (m *Mind) handleTransportDown(now time.Time, id int, text string) {
 	t.done = true
 	wasUp := !t.upAt.IsZero()
 	if wasUp {
-		m.note(now, "media", fmt.Sprintf("%s over %s", g, t.rung), Lost, orText(text, "nothing arrives any more"))
+		m.note(now, "media", t.what(g), Lost, orText(text, "nothing arrives any more"))
 		if now.Sub(t.upAt) >= steadyAfter {
 			l.round = 0
 		}

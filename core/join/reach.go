@@ -35,6 +35,7 @@ type target struct {
 type control struct {
 	id         int // attempt; 0: none
 	up         bool
+	via        string    // tunnel
 	deadline   time.Time // for the next step of its opening
 	welcomedAt time.Time // of this channel, or when it came to the waiting room
 	try        *Attempt
@@ -79,6 +80,7 @@ func (m *Mind) roundOver(now time.Time) {
 		m.openControl(now)
 		return
 	}
+	m.nextWay(now)
 	m.again(now, m.reach.lost)
 }
 
@@ -194,7 +196,7 @@ func (m *Mind) openControl(now time.Time) {
 		m.reach.since = now
 	}
 	m.state = Connecting
-	m.control.id, m.control.up = m.id(), false
+	m.control.id, m.control.up, m.control.via = m.id(), false, m.zones.via
 	m.control.deadline = now.Add(controlTimeout)
 	m.control.try = m.begin(now, "control", "server "+m.grant.Router)
 	m.do(OpenControl{Attempt: m.control.id, Grant: m.grant, Via: m.zones.via})

@@ -4,7 +4,15 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"parley/wire/proto"
 )
+
+// way is what the lookup told of the network (S7), for the report.
+type way struct {
+	proxy     string // host and port
+	inspected string // who opens TLS on the way
+}
 
 // advanceSilence handles a measurement in which no controller has answered yet (S14, S15). Well
 // before the bound of 5.5 s a grant of the lookup answer is taken unmeasured, and the tunnels race.
@@ -14,12 +22,12 @@ func (m *Mind) advanceSilence(now time.Time) {
 		m.zones.tunnelsTried = true
 		m.zones.desAt = time.Time{}
 		m.takeGrantUnmeasured(now)
-		if len(m.zones.tunnels) > 0 && m.zones.via == "" {
+		if len(m.zones.tunnels) > 0 && m.zones.via == "" && !m.control.up {
 			m.zones.tunnelNextAt = now
 			m.zones.tunnelsOut = map[string]*Attempt{}
 		}
 	}
-	if due(now, m.zones.tunnelNextAt) {
+	if due(now, m.zones.tunnelNextAt) && len(m.zones.tunnelsOut) < maxTunnels {
 		url := m.zones.tunnels[0]
 		m.zones.tunnels = m.zones.tunnels[1:]
 		m.zones.tunnelNextAt = time.Time{}
@@ -63,6 +71,10 @@ func (m *Mind) handleTunnelUp(now time.Time, e TunnelUp) {
 	if !m.zones.open || m.zones.via != "" || m.zones.tunnelsOut[e.URL] == nil {
 		return
 	}
+	if m.control.up {
+		m.stopTunnels(now, "") // the router answered meanwhile, and that is all one needs
+		return
+	}
 	m.zones.tunnelsOut[e.URL].end(m, now, Won, "first tunnel to answer")
 	m.stopTunnels(now, e.URL)
 	m.progress(now, "tunnel", e.URL)
@@ -72,6 +84,7 @@ func (m *Mind) handleTunnelUp(now time.Time, e TunnelUp) {
 		}
 	}
 	m.zones.via = e.URL
+	m.zones.directAt = now.Add(directEvery)
 	m.zones.startAt, m.zones.limit = now, now.Add(m.cfg.AnswerFor)
 	m.measure(now)
 }
@@ -92,4 +105,80 @@ func (m *Mind) stopTunnels(now time.Time, winner string) {
 		}
 	}
 	m.zones.tunnelsOut, m.zones.tunnels, m.zones.tunnelNextAt = nil, nil, time.Time{}
+}
+
+// takeTunnel takes over what is being tried without the tunnel, once a controller has answered through it:
+// the router offered by the site has had as long as the controllers, and a grant needs no controller.
+func (m *Mind) takeTunnel(now time.Time) {
+	switch {
+	case m.zones.via == "":
+	case m.control.up && m.control.via == "":
+		m.zones.via, m.zones.directAt = "", time.Time{} // the router was only slow
+	case m.state == Connecting && !m.control.up && m.control.via == "" && m.good(now, m.grant):
+		m.control.try.end(m, now, Lost, "no answer without a tunnel")
+		m.openControl(now)
+		m.tunnelLanes(now)
+	case m.state == Routing, m.state == Connecting && !m.control.up && m.control.via == "":
+		m.closeControl()
+		m.startRouting(now, m.reach.lost)
+	}
+}
+
+// tunnelLanes adds the way through the tunnel to the lanes that have no path yet.
+func (m *Mind) tunnelLanes(now time.Time) {
+	for g := range m.lanes {
+		l := &m.lanes[g]
+		if !l.wanted || l.inUse != nil {
+			continue
+		}
+		t := &rungTry{rung: proto.TLS443, via: m.zones.via, startAt: now, set: m.media.set}
+		if !slices.Contains(m.cfg.Rungs, t.rung) || len(m.candidates(t)) == 0 {
+			continue
+		}
+		m.dropTries(now, proto.Group(g), func(o *rungTry) bool { return o.rung == t.rung }, "no answer without a tunnel")
+		l.tries = append(l.tries, t)
+		m.startDue(now, proto.Group(g))
+	}
+}
+
+// advanceDirect looks for the way without a tunnel: tunnels are for those who have no other.
+func (m *Mind) advanceDirect(now time.Time) {
+	if !due(now, m.zones.directAt) {
+		return
+	}
+	m.zones.directAt = now.Add(directEvery)
+	for _, z := range m.zones.list {
+		for _, url := range z.Controllers {
+			m.do(Ping{Zone: z.ID, Controller: url})
+		}
+	}
+}
+
+// handleDirect: a controller answers without the tunnel that is in use. The control channel moves there, and
+// media with fresh transports, each old one kept until its successor is up.
+func (m *Mind) handleDirect(now time.Time, e PingDone) {
+	if e.Via != "" || m.state != In || now.Sub(m.control.welcomedAt) < steadyAfter {
+		return
+	}
+	m.note(now, "tunnel", m.zones.via, Lost, "a controller answers without it")
+	m.progress(now, "resume", "the direct way works")
+	m.do(Cancel{What: "measure"})
+	m.zones.via, m.zones.directAt, m.zones.leave = "", time.Time{}, true
+	m.reach.round = 0
+	m.closeControl()
+	m.again(now, "")
+}
+
+// nextWay: no controller answered this round. The next round goes another way, where the site has told of
+// one: directly, then through each tunnel. Who never needed a tunnel gives the direct way three rounds.
+func (m *Mind) nextWay(now time.Time) {
+	if len(m.answer.Tunnels) == 0 || m.zones.open || m.zones.via == "" && !m.zones.leave && m.reach.round < 3 {
+		return
+	}
+	ways := append([]string{""}, m.answer.Tunnels...)
+	m.zones.via = ways[(slices.Index(ways, m.zones.via)+1)%len(ways)]
+	m.zones.directAt = time.Time{}
+	if m.zones.via != "" {
+		m.zones.directAt = now.Add(directEvery)
+	}
 }

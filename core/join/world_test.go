@@ -34,6 +34,7 @@ type world struct {
 	refuse  map[string]bool    // controllers that refuse connections at once
 	udp     map[string]float64 // probe address -> ms
 	tunnels map[string]float64 // url -> ms
+	deaf    map[string]bool    // tunnels that answer, and lead nowhere
 	lookup  func(try int) (Event, float64)
 	route   func(r Route) (Event, float64)           // nil event: silence
 	control func(o OpenControl) ([]Event, []float64) // what happens to a channel, and when
@@ -155,13 +156,14 @@ func (w *world) respond(a Action) {
 	case Ping:
 		rtt, ok := w.rtt[a.Controller]
 		switch {
-		case w.refuse[a.Controller]:
-			w.after(20, PingFailed{Controller: a.Controller, Seq: a.Seq, Text: "connection refused"})
+		case a.Via != "" && w.deaf[a.Via]:
+		case w.refuse[a.Controller] && a.Via == "":
+			w.after(max(rtt, 20), PingFailed{Controller: a.Controller, Seq: a.Seq, Text: "connection refused"})
 		case !ok && a.Via == "":
 		case a.Seq == 0:
-			w.after(3*max(rtt, 20), PingDone{Controller: a.Controller, RTT: max(rtt, 20)})
+			w.after(3*max(rtt, 20), PingDone{Controller: a.Controller, RTT: max(rtt, 20), Via: a.Via})
 		default:
-			w.after(max(rtt, 20), PingDone{Controller: a.Controller, Seq: a.Seq, RTT: max(rtt, 20)})
+			w.after(max(rtt, 20), PingDone{Controller: a.Controller, Seq: a.Seq, RTT: max(rtt, 20), Via: a.Via})
 		}
 	case Probe:
 		if rtt, ok := w.udp[a.Addr]; ok {

@@ -25,6 +25,9 @@ type zones struct {
 	desAt   time.Time // desperate measures: tunnels, or a grant taken unmeasured
 	chosen  string
 
+	directAt time.Time // through a tunnel: when to look for the way without one
+	leave    bool      // that way was found: media follows with the next grant
+
 	tunnels      []string // still to dial
 	tunnelNextAt time.Time
 	tunnelsOut   map[string]*Attempt
@@ -174,6 +177,10 @@ func (m *Mind) findProbe(addr string) (*zone, *probe) {
 }
 
 func (m *Mind) handlePingDone(now time.Time, e PingDone) {
+	if e.Via != m.zones.via {
+		m.handleDirect(now, e)
+		return
+	}
 	z, c := m.findCtrl(e.Controller)
 	if c == nil || !m.zones.open || e.RTT < 0 || math.IsNaN(e.RTT) {
 		return
@@ -202,7 +209,7 @@ func (m *Mind) handlePingDone(now time.Time, e PingDone) {
 
 func (m *Mind) handlePingFailed(now time.Time, e PingFailed) {
 	z, c := m.findCtrl(e.Controller)
-	if c == nil || !m.zones.open || c.rtt >= 0 || c.failed {
+	if c == nil || !m.zones.open || e.Via != m.zones.via || c.rtt >= 0 || c.failed {
 		return
 	}
 	c.failed = true
@@ -323,7 +330,9 @@ func (m *Mind) wakeZones(w *waker) {
 	}
 	w.add(m.zones.limit, ReasonGiveUp)
 	w.add(m.zones.desAt, ReasonTunnel)
-	w.add(m.zones.tunnelNextAt, ReasonTunnel)
+	if len(m.zones.tunnelsOut) < maxTunnels {
+		w.add(m.zones.tunnelNextAt, ReasonTunnel)
+	}
 }
 
 // choose is the best zone that answered, with hysteresis towards the last one: a client that is told
@@ -357,6 +366,7 @@ func (m *Mind) decide(now time.Time) {
 	m.stopMeasuring(now, z)
 	m.progress(now, "zone", fmt.Sprintf("%s, %.0f ms", orText(z.Name, z.ID), z.rtt()))
 	if m.zones.background {
+		m.takeTunnel(now)
 		return
 	}
 	for _, g := range m.grants {

@@ -8,7 +8,10 @@ export type Phase = "lookup" | "zone" | "tunnel" | "route" | "control" | "media"
 export type JoinAction =
 	/** Ask the site: lookup_done or lookup_failed. One at a time. */
 	| { do: "lookup"; try: number; last_zone?: string | undefined; last_rung?: Rung | undefined }
-	/** Measure a controller once: ping_done or ping_failed. All pings of a controller share a connection. */
+	/**
+	 * Measure a controller once: ping_done or ping_failed, both with its via. All pings of a controller that go
+	 * the same way share a connection.
+	 */
 	| { do: "ping"; zone: string; controller: string; seq: number; via?: string | undefined }
 	/** Send a STUN Binding request, padded to 1200 bytes or bare: probe_done if it is answered. */
 	| { do: "probe"; zone: string; addr: string; seq: number; padded?: boolean | undefined }
@@ -36,6 +39,8 @@ export type JoinAction =
 			candidates: readonly Candidate[];
 			credentials: Credentials;
 			fingerprint: string;
+			/** Tunnel; then the candidates are where it sends to. */
+			via?: string | undefined;
 	  }
 	/** A group's media goes over this attempt from now on. */
 	| { do: "use_transport"; attempt: number; group: Group; rung: Rung }

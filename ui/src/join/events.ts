@@ -14,13 +14,24 @@ export type JoinEvent =
 			answer: LookupAnswer;
 			grants?: readonly Grant[] | undefined;
 			rtt_ms?: number | undefined;
+			/** The tunnel the lookup took, the proxy, and who opened its TLS between here and the site. */
+			via?: string | undefined;
+			proxy?: string | undefined;
+			inspected?: string | undefined;
 	  }
-	/** The site refused (code), or could not be reached (no code). */
-	| { is: "lookup_failed"; code?: Code | undefined; text?: string | undefined }
+	/** The site refused (code), or could not be reached (no code); final: however often one asks. */
+	| { is: "lookup_failed"; code?: Code | undefined; text?: string | undefined; final?: boolean | undefined }
 	/** A controller's answer to a ping: the request's round trip on a standing connection, not its handshakes'. */
-	| { is: "ping_done"; controller: string; seq: number; rtt_ms: number; load?: number | undefined }
+	| {
+			is: "ping_done";
+			controller: string;
+			seq: number;
+			rtt_ms: number;
+			load?: number | undefined;
+			via?: string | undefined;
+	  }
 	/** A controller can't be reached, and why. */
-	| { is: "ping_failed"; controller: string; seq: number; text?: string | undefined }
+	| { is: "ping_failed"; controller: string; seq: number; text?: string | undefined; via?: string | undefined }
 	/** The answer to a probe. */
 	| { is: "probe_done"; addr: string; seq: number; rtt_ms: number; padded?: boolean | undefined }
 	/** A probe could not be sent. Mere silence needs no event. */

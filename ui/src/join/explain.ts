@@ -21,10 +21,13 @@ export type Fact =
 	| { key: "best_zone"; values: { zone: string; ms: number } }
 	| { key: "no_controller"; values: Record<string, never> }
 	| { key: "home_zone"; values: { zone: string } }
+	| { key: "proxy"; values: { proxy: string } }
+	| { key: "inspected"; values: { issuer: string } }
 	| { key: "tunnel"; values: { url: string } }
 	| { key: "udp_blocked"; values: { probes: number; transports: number } }
 	| { key: "small_datagrams"; values: Record<string, never> }
 	| { key: "path"; values: { group: GroupName; rung: Rung } }
+	| { key: "tunnelled"; values: { group: GroupName; rung: Rung } }
 	| { key: "no_path"; values: { group: GroupName } };
 
 type GroupName = ReturnType<typeof groupName>;
@@ -49,6 +52,12 @@ export function facts(m: Mind): Fact[] {
 		const home = findZone(m, m.grant.zone);
 		out.push({ key: "home_zone", values: { zone: home ? nameOf(home) : m.grant.zone } });
 	}
+	if (m.lookup.proxy !== "") {
+		out.push({ key: "proxy", values: { proxy: m.lookup.proxy } });
+	}
+	if (m.lookup.inspected !== "") {
+		out.push({ key: "inspected", values: { issuer: m.lookup.inspected } });
+	}
 	if (via !== "") {
 		out.push({ key: "tunnel", values: { url: via } });
 	}
@@ -61,7 +70,7 @@ function pathFacts(m: Mind): Fact[] {
 		const l = m.lanes[g];
 		const group = groupName(g);
 		if (l.inUse !== undefined) {
-			out.push({ key: "path", values: { group, rung: l.inUse.rung } });
+			out.push({ key: l.inUse.via === "" ? "path" : "tunnelled", values: { group, rung: l.inUse.rung } });
 		} else if (l.wanted && (m.state === "in" || m.state === "over")) {
 			out.push({ key: "no_path", values: { group } });
 		}
@@ -99,6 +108,10 @@ function sentence({ key, values: v }: Fact): string {
 			return "No zone controller answered over HTTPS.";
 		case "home_zone":
 			return `The meeting runs in zone ${v.zone}, so everybody meets there.`;
+		case "proxy":
+			return `Servers are reached through the proxy ${v.proxy}.`;
+		case "inspected":
+			return `TLS is opened and inspected on the way by ‘${v.issuer}’; sound and pictures stay encrypted up to the server.`;
 		case "tunnel":
 			return `Servers are reached through the tunnel ${v.url}.`;
 		case "udp_blocked":
@@ -107,6 +120,8 @@ function sentence({ key, values: v }: Fact): string {
 			return "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments.";
 		case "path":
 			return `${title(v.group)} runs over ${rungName(v.rung)}.`;
+		case "tunnelled":
+			return `${title(v.group)} runs over ${rungName(v.rung)} through the tunnel.`;
 		case "no_path":
 			return `${title(v.group)} has no path.`;
 	}

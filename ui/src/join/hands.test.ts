@@ -183,7 +183,7 @@ describe("what a page can't do", () => {
 		],
 		[
 			{ do: "ping", zone: "eu", controller: "c", seq: 0, via: "https://t" },
-			{ is: "ping_failed", controller: "c", seq: 0, text: "not here" },
+			{ is: "ping_failed", controller: "c", seq: 0, text: "not here", via: "https://t" },
 		],
 	])("$0.do", async (action, want) => {
 		const { hands, told, first } = setup(() => json({}));

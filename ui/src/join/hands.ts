@@ -100,13 +100,14 @@ export class Hands {
 		}
 		this.#token = r.answer.token;
 		const grants = (r.answer.grants ?? []).flatMap(g => this.#grant(g) ?? []);
-		return { is: "lookup_done", answer: r.answer, grants, rtt_ms: r.rtt };
+		// A page has no way through a tunnel: without their addresses it wastes no time on them.
+		return { is: "lookup_done", answer: { ...r.answer, tunnels: [] }, grants, rtt_ms: r.rtt };
 	}
 
 	async #ping(a: ActionOf<"ping">, signal: AbortSignal): Promise<EventOf<"ping_done" | "ping_failed">> {
 		const { controller, seq } = a;
 		if (a.via !== undefined) {
-			return { is: "ping_failed", controller, seq, text: notHere };
+			return { is: "ping_failed", controller, seq, text: notHere, via: a.via };
 		}
 		const r = await this.#ask("PingAnswer", this.#url(controller, "ping"), signal, undefined, "omit");
 		if (!r.ok) {

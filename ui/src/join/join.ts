@@ -27,7 +27,7 @@ import { advanceLookup, handleLookupDone, handleLookupFailed, handleStart, newLo
 import * as media from "./media.ts";
 import { type Config, type FullConfig, type Mind, type Reason, type State, seeking, stateOf } from "./mind.ts";
 import * as reach from "./reach.ts";
-import { handleTunnelFailed, handleTunnelUp } from "./tunnel.ts";
+import { advanceDirect, handleTunnelFailed, handleTunnelUp } from "./tunnel.ts";
 import { Waker } from "./waker.ts";
 import * as zones from "./zones.ts";
 
@@ -221,6 +221,9 @@ function advance(m: Mind, now: Nanos): void {
 	if (seeking(m)) {
 		media.advanceMedia(m, now);
 	}
+	if (stateOf(m) === "in") {
+		advanceDirect(m, now);
+	}
 }
 
 function earliest(m: Mind): Waker["earliest"] {
@@ -238,6 +241,9 @@ function earliest(m: Mind): Waker["earliest"] {
 	if (seeking(m)) {
 		reach.wakeReach(m, w);
 		media.wakeMedia(m, w);
+	}
+	if (m.state === "in") {
+		w.add(m.zones.directAt, "tunnel");
 	}
 	return w.earliest;
 }

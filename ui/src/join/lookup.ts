@@ -3,7 +3,7 @@ import { Code, type Grant } from "../proto/messages.gen.ts";
 import { some } from "./actions.ts";
 import { due, millis, millisecond, type Nanos, wholeMillis } from "./clock.ts";
 import type { EventOf } from "./events.ts";
-import { act, begin, end, type LookupState, type Mind, note, progress } from "./mind.ts";
+import { act, amend, begin, end, type LookupState, type Mind, note, progress } from "./mind.ts";
 import { fail, takeGrant } from "./reach.ts";
 import { openZones } from "./zones.ts";
 
@@ -22,6 +22,8 @@ export function newLookup(): LookupState {
 		tokenRefreshed: false,
 		answer: undefined,
 		grants: [],
+		proxy: "",
+		inspected: "",
 	};
 }
 
@@ -59,6 +61,13 @@ export function handleLookupDone(m: Mind, now: Nanos, e: EventOf<"lookup_done">)
 	l.answer = e.answer;
 	l.grants = e.grants ?? [];
 	l.answeredAt = now;
+	l.proxy = e.proxy ?? "";
+	l.inspected = e.inspected ?? "";
+	if (e.via) {
+		amend(l.attempt, `through the tunnel ${e.via}`);
+	} else if (e.proxy) {
+		amend(l.attempt, `through the proxy ${e.proxy}`);
+	}
 	const rtt = e.rtt_ms ?? 0;
 	// A cold request is TCP, TLS, HTTP.
 	l.rtt = rtt > 0 ? millis(rtt) : Math.trunc((now - l.at) / 3);
@@ -67,6 +76,11 @@ export function handleLookupDone(m: Mind, now: Nanos, e: EventOf<"lookup_done">)
 	}
 	progress(m, now, "lookup", `${e.answer.meeting.topic}, ${e.answer.zones.length} zones`);
 	openZones(m, now);
+	if (e.via) {
+		// Where the site is out of reach zones are likely to be: the tunnels race beside the direct way.
+		m.zones.tunnels = [e.via, ...m.zones.tunnels.filter(u => u !== e.via)];
+		m.zones.desAt = now;
+	}
 	// Everybody goes to the home, whichever zone is nearest: people who chose different zones must meet
 	// (design §6). Measuring goes on beside it.
 	const home = l.grants.find(g => g.home && good(m, now, g));
@@ -104,6 +118,10 @@ export function handleLookupFailed(m: Mind, now: Nanos, e: EventOf<"lookup_faile
 	m.failure = { do: "failed", code, text };
 	if (isFinal(code) || code === Code.SlowDown) {
 		fail(m, now, code, text, true);
+		return;
+	}
+	if (e.final) {
+		fail(m, now, code, text, false);
 		return;
 	}
 	const at = now + 500 * millisecond * 2 ** Math.min(l.try - 1, 2);

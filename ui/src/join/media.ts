@@ -15,6 +15,7 @@
 // one is up. A welcome brings a spare set, so the first repair costs no request.
 import { groupName, groups } from "../proto/ids.ts";
 import { type Candidate, type Credentials, Group, Rung } from "../proto/messages.gen.ts";
+import { some } from "./actions.ts";
 import { due, millisecond, type Nanos, second } from "./clock.ts";
 import type { EventOf } from "./events.ts";
 import { type Attempt, act, begin, end, type Mind, nextID, note, progress, routerOf, stateOf } from "./mind.ts";
@@ -58,6 +59,8 @@ export interface RungTry {
 	deadline: Nanos | undefined;
 	/** Failed or closed. */
 	done: boolean;
+	/** Tunnel. */
+	via: string;
 	/** The set of credentials it belongs to. */
 	set: number;
 	try: Attempt | undefined;
@@ -102,6 +105,11 @@ export function startLanes(m: Mind, now: Nanos, fresh: readonly Credentials[]): 
 		renew(m, now, fresh, "a fresh grant came");
 		return;
 	}
+	if (m.zones.leave) {
+		m.zones.leave = false;
+		renew(m, now, fresh, "media leaves the tunnel");
+		return;
+	}
 	m.media.spare = fresh;
 }
 
@@ -130,24 +138,54 @@ function climb(m: Mind, now: Nanos, g: Group): void {
 	l.retryAt = undefined;
 	l.channel = m.control.id;
 	const h = stagger(m);
-	const rungs = ladder.filter(r => m.cfg.rungs.includes(r) && candidates(m, r).length > 0);
+	const rungs = ladder.filter(r => m.cfg.rungs.includes(r) && candidates(m, r, viaOf(m, r)).length > 0);
 	for (const [n, rung] of rungs.entries()) {
-		l.tries.push({
-			id: 0,
-			rung,
-			startAt: rung === m.cfg.last_rung ? now : now + n * h,
-			upAt: undefined,
-			deadline: undefined,
-			done: false,
-			set: m.media.set,
-			try: undefined,
-		});
+		const via = viaOf(m, rung);
+		l.tries.push(newTry(m, rung, rung === m.cfg.last_rung || via !== "" ? now : now + n * h));
 	}
 	startDue(m, now, g);
 }
 
-function candidates(m: Mind, rung: Rung): Candidate[] {
-	return (m.grant?.candidates ?? []).filter(c => c.rung === rung);
+/** The tunnel a rung goes through. */
+function viaOf(m: Mind, rung: Rung): string {
+	return rung === Rung.TLS443 ? m.zones.via : "";
+}
+
+function newTry(m: Mind, rung: Rung, startAt: Nanos): RungTry {
+	return {
+		id: 0,
+		rung,
+		startAt,
+		upAt: undefined,
+		deadline: undefined,
+		done: false,
+		via: viaOf(m, rung),
+		set: m.media.set,
+		try: undefined,
+	};
+}
+
+/** Adds the way through the tunnel to the lanes that have no path yet. */
+export function tunnelLanes(m: Mind, now: Nanos): void {
+	for (const g of groups) {
+		const l = m.lanes[g];
+		const t = newTry(m, Rung.TLS443, now);
+		if (!l.wanted || l.inUse !== undefined) {
+			continue;
+		}
+		if (!m.cfg.rungs.includes(t.rung) || candidates(m, t.rung, t.via).length === 0) {
+			continue;
+		}
+		dropTries(m, now, g, o => o.rung === t.rung, "no answer without a tunnel");
+		l.tries.push(t);
+		startDue(m, now, g);
+	}
+}
+
+/** The addresses for an attempt. A tunnel sends UDP to the router, whatever reaches the tunnel. */
+function candidates(m: Mind, rung: Rung, via: string): Candidate[] {
+	const of = via === "" ? rung : Rung.UDP8801;
+	return (m.grant?.candidates ?? []).filter(c => c.rung === of);
 }
 
 function credentials(m: Mind, group: Group): Credentials {
@@ -161,22 +199,28 @@ function startDue(m: Mind, now: Nanos, g: Group): void {
 		}
 		t.id = nextID(m);
 		t.deadline = now + transportFor;
-		t.try = begin(m, now, "media", pathName(g, t.rung));
+		t.try = begin(m, now, "media", what(g, t));
 		act(m, {
 			do: "start_transport",
 			attempt: t.id,
 			group: g,
 			rung: t.rung,
 			router: routerOf(m),
-			candidates: candidates(m, t.rung),
+			candidates: candidates(m, t.rung, t.via),
 			credentials: credentials(m, g),
 			fingerprint: m.grant?.fingerprint ?? "",
+			via: some(t.via),
 		});
 	}
 }
 
 function pathName(g: Group, rung: Rung): string {
 	return `${groupName(g)} over ${rung}`;
+}
+
+/** Names an attempt in the record. */
+function what(g: Group, t: RungTry): string {
+	return t.via === "" ? pathName(g, t.rung) : `${pathName(g, t.rung)} through the tunnel ${t.via}`;
 }
 
 function findTry(m: Mind, id: number): [Group, RungTry] | undefined {
@@ -239,7 +283,7 @@ export function handleTransportDown(m: Mind, now: Nanos, id: number, text: strin
 	if (t.upAt === undefined) {
 		end(m, t.try, now, "lost", text || "no answer");
 	} else {
-		note(m, now, "media", pathName(g, t.rung), "lost", text || "nothing arrives any more");
+		note(m, now, "media", what(g, t), "lost", text || "nothing arrives any more");
 		if (now - t.upAt >= steadyAfter) {
 			l.round = 0;
 		}

@@ -100,6 +100,9 @@ export interface LookupState {
 	tokenRefreshed: boolean;
 	answer: LookupAnswer | undefined;
 	grants: readonly Grant[];
+	/** What the lookup told of the network, for the report: the proxy, and who opens TLS on the way. */
+	proxy: string;
+	inspected: string;
 }
 
 /** Whether the process is past measuring and not over. */

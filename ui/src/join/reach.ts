@@ -20,6 +20,7 @@ import {
 	seeking,
 	sinceStart,
 } from "./mind.ts";
+import { nextWay } from "./tunnel.ts";
 import type { Waker } from "./waker.ts";
 import { openZones, order, stopMeasuring } from "./zones.ts";
 
@@ -67,6 +68,8 @@ export interface Control {
 	/** Attempt; 0: none. */
 	id: number;
 	up: boolean;
+	/** Tunnel. */
+	via: string;
 	/** For the next step of its opening. */
 	deadline: Nanos | undefined;
 	/** Of this channel, or when it came to the waiting room. */
@@ -95,7 +98,7 @@ export function newReach(): Reach {
 }
 
 export function newControl(): Control {
-	return { id: 0, up: false, deadline: undefined, welcomedAt: undefined, try: undefined, everIn: false };
+	return { id: 0, up: false, via: "", deadline: undefined, welcomedAt: undefined, try: undefined, everIn: false };
 }
 
 /** The pause before round n of trying: 0, 300 ms, 1.2 s, 2.7 s, 4.8 s, then 7 s. */
@@ -143,6 +146,7 @@ function roundOver(m: Mind, now: Nanos): void {
 		openControl(m, now);
 		return;
 	}
+	nextWay(m, now);
 	again(m, now, r.lost);
 }
 
@@ -259,7 +263,7 @@ export function takeGrant(m: Mind, now: Nanos, g: Grant): void {
 	startLanes(m, now, g.groups);
 }
 
-function openControl(m: Mind, now: Nanos): void {
+export function openControl(m: Mind, now: Nanos): void {
 	closeControl(m);
 	if (m.grant === undefined) {
 		return;
@@ -268,6 +272,7 @@ function openControl(m: Mind, now: Nanos): void {
 	m.state = "connecting";
 	m.control.id = nextID(m);
 	m.control.up = false;
+	m.control.via = m.zones.via;
 	m.control.deadline = now + controlTimeout;
 	m.control.try = begin(m, now, "control", `server ${m.grant.router}`);
 	act(m, { do: "open_control", attempt: m.control.id, grant: m.grant, via: some(m.zones.via) });

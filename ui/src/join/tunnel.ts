@@ -1,13 +1,16 @@
 // A measurement in which no controller has answered yet (S14, S15). Well before the bound of 5.5 s a grant of
 // the lookup answer is taken unmeasured, and the tunnels race.
-import { due, millisecond, type Nanos } from "./clock.ts";
+import { due, millisecond, type Nanos, second } from "./clock.ts";
 import type { EventOf } from "./events.ts";
 import { good } from "./lookup.ts";
+import { tunnelLanes } from "./media.ts";
 import { act, begin, end, type Mind, note, progress } from "./mind.ts";
-import { fail, takeGrant } from "./reach.ts";
+import { again, closeControl, fail, openControl, startRouting, steadyAfter, takeGrant } from "./reach.ts";
 import { allFailed, measure, stopMeasuring } from "./zones.ts";
 
 const tunnelStagger = 100 * millisecond;
+const maxTunnels = 3; // dialled at once
+const directEvery = 15 * second; // in a meeting through a tunnel, the way without one is looked for
 
 export function advanceSilence(m: Mind, now: Nanos): void {
 	const z = m.zones;
@@ -16,12 +19,12 @@ export function advanceSilence(m: Mind, now: Nanos): void {
 		z.tunnelsTried = true;
 		z.desAt = undefined;
 		takeGrantUnmeasured(m, now);
-		if (z.tunnels.length > 0 && z.via === "") {
+		if (z.tunnels.length > 0 && z.via === "" && !m.control.up) {
 			z.tunnelNextAt = now;
 			z.tunnelsOut = new Map();
 		}
 	}
-	if (due(now, z.tunnelNextAt)) {
+	if (due(now, z.tunnelNextAt) && mayDial(m)) {
 		dialNext(m, now);
 	}
 	const waiting = (z.tunnelsOut?.size ?? 0) > 0 || z.tunnelNextAt !== undefined;
@@ -73,6 +76,10 @@ export function handleTunnelUp(m: Mind, now: Nanos, e: EventOf<"tunnel_up">): vo
 	if (!z.open || z.via !== "" || attempt === undefined) {
 		return;
 	}
+	if (m.control.up) {
+		stopTunnels(m, now, ""); // the router answered meanwhile, and that is all one needs
+		return;
+	}
 	end(m, attempt, now, "won", "first tunnel to answer");
 	stopTunnels(m, now, e.url);
 	progress(m, now, "tunnel", e.url);
@@ -80,6 +87,7 @@ export function handleTunnelUp(m: Mind, now: Nanos, e: EventOf<"tunnel_up">): vo
 		end(m, c.try, now, "lost", "no answer without a tunnel");
 	}
 	z.via = e.url;
+	z.directAt = now + directEvery;
 	z.startAt = now;
 	z.limit = now + m.cfg.answer_for;
 	measure(m, now);
@@ -101,4 +109,80 @@ export function stopTunnels(m: Mind, now: Nanos, winner: string): void {
 	m.zones.tunnelsOut = undefined;
 	m.zones.tunnels = [];
 	m.zones.tunnelNextAt = undefined;
+}
+
+/** Whether another tunnel may be dialled beside those that have not answered yet. */
+export function mayDial(m: Mind): boolean {
+	return (m.zones.tunnelsOut?.size ?? 0) < maxTunnels;
+}
+
+/**
+ * Takes over what is being tried without the tunnel, once a controller has answered through it: the router
+ * offered by the site has had as long as the controllers, and a grant needs no controller.
+ */
+export function takeTunnel(m: Mind, now: Nanos): void {
+	const { control, grant, zones } = m;
+	const opening = m.state === "connecting" && !control.up && control.via === "";
+	if (zones.via === "") {
+		return;
+	}
+	if (control.up && control.via === "") {
+		zones.via = ""; // the router was only slow
+		zones.directAt = undefined;
+	} else if (opening && grant !== undefined && good(m, now, grant)) {
+		end(m, control.try, now, "lost", "no answer without a tunnel");
+		openControl(m, now);
+		tunnelLanes(m, now);
+	} else if (opening || m.state === "routing") {
+		closeControl(m);
+		startRouting(m, now, m.reach.lost);
+	}
+}
+
+/** Looks for the way without a tunnel: tunnels are for those who have no other. */
+export function advanceDirect(m: Mind, now: Nanos): void {
+	if (!due(now, m.zones.directAt)) {
+		return;
+	}
+	m.zones.directAt = now + directEvery;
+	for (const { offer } of m.zones.list) {
+		for (const controller of offer.controllers) {
+			act(m, { do: "ping", zone: offer.id, controller, seq: 0 });
+		}
+	}
+}
+
+/**
+ * A controller answers without the tunnel that is in use. The control channel moves there, and media with fresh
+ * transports, each old one kept until its successor is up.
+ */
+export function handleDirect(m: Mind, now: Nanos, e: EventOf<"ping_done">): void {
+	const { welcomedAt } = m.control;
+	if (e.via || m.state !== "in" || welcomedAt === undefined || now - welcomedAt < steadyAfter) {
+		return;
+	}
+	note(m, now, "tunnel", m.zones.via, "lost", "a controller answers without it");
+	progress(m, now, "resume", "the direct way works");
+	act(m, { do: "cancel", what: "measure" });
+	m.zones.via = "";
+	m.zones.directAt = undefined;
+	m.zones.leave = true;
+	m.reach.round = 0;
+	closeControl(m);
+	again(m, now, "");
+}
+
+/**
+ * No controller answered this round. The next round goes another way, where the site has told of one: directly,
+ * then through each tunnel. Who never needed a tunnel gives the direct way three rounds.
+ */
+export function nextWay(m: Mind, now: Nanos): void {
+	const tunnels = m.lookup.answer?.tunnels ?? [];
+	const z = m.zones;
+	if (tunnels.length === 0 || z.open || (z.via === "" && !z.leave && m.reach.round < 3)) {
+		return;
+	}
+	const ways = ["", ...tunnels];
+	z.via = ways[(ways.indexOf(z.via) + 1) % ways.length] ?? "";
+	z.directAt = z.via === "" ? undefined : now + directEvery;
 }

@@ -7,7 +7,7 @@ import type { EventOf } from "./events.ts";
 import { good } from "./lookup.ts";
 import { type Attempt, act, amend, begin, end, type Mind, note, progress } from "./mind.ts";
 import { startRouting, type Target, takeGrant } from "./reach.ts";
-import { advanceSilence, stopTunnels } from "./tunnel.ts";
+import { advanceSilence, handleDirect, mayDial, stopTunnels, takeTunnel } from "./tunnel.ts";
 import type { Waker } from "./waker.ts";
 
 const pingEvery = 50 * millisecond; // between the pings on one connection
@@ -37,6 +37,11 @@ export interface Zones {
 	/** Desperate measures: tunnels, or a grant taken unmeasured. */
 	desAt: Nanos | undefined;
 	chosen: string;
+
+	/** Through a tunnel: when to look for the way without one. */
+	directAt: Nanos | undefined;
+	/** That way was found: media follows with the next grant. */
+	leave: boolean;
 
 	/** Still to dial. */
 	tunnels: readonly string[];
@@ -94,6 +99,8 @@ export function newZones(): Zones {
 		limit: undefined,
 		desAt: undefined,
 		chosen: "",
+		directAt: undefined,
+		leave: false,
 		tunnels: [],
 		tunnelNextAt: undefined,
 		tunnelsOut: undefined,
@@ -224,6 +231,10 @@ function findProbe(m: Mind, addr: string): Probe | undefined {
 }
 
 export function handlePingDone(m: Mind, now: Nanos, e: EventOf<"ping_done">): void {
+	if ((e.via ?? "") !== m.zones.via) {
+		handleDirect(m, now, e);
+		return;
+	}
 	const found = findCtrl(m, e.controller);
 	if (found === undefined || !m.zones.open || !(e.rtt_ms >= 0)) {
 		return;
@@ -262,7 +273,7 @@ export function handlePingDone(m: Mind, now: Nanos, e: EventOf<"ping_done">): vo
 
 export function handlePingFailed(m: Mind, now: Nanos, e: EventOf<"ping_failed">): void {
 	const found = findCtrl(m, e.controller);
-	if (found === undefined || !m.zones.open) {
+	if (found === undefined || !m.zones.open || (e.via ?? "") !== m.zones.via) {
 		return;
 	}
 	const [z, c] = found;
@@ -376,7 +387,9 @@ export function wakeZones(m: Mind, w: Waker): void {
 	}
 	w.add(m.zones.limit, "give-up");
 	w.add(m.zones.desAt, "tunnel");
-	w.add(m.zones.tunnelNextAt, "tunnel");
+	if (mayDial(m)) {
+		w.add(m.zones.tunnelNextAt, "tunnel");
+	}
 }
 
 /**
@@ -416,6 +429,7 @@ function decide(m: Mind, now: Nanos): void {
 	stopMeasuring(m, now, z);
 	progress(m, now, "zone", `${nameOf(z)}, ${rounded(zoneRTT(z))} ms`);
 	if (m.zones.background) {
+		takeTunnel(m, now);
 		return;
 	}
 	const g = m.lookup.grants.find(x => x.zone === z.offer.id && good(m, now, x));

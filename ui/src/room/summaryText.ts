@@ -4,7 +4,7 @@ import { Rung } from "../proto/messages.gen.ts";
 
 /** A sentence of the report, as `parley join --explain` says it. */
 export function summaryText(t: T, line: SummaryLine): string {
-	const { zone = "", ms = 0, group = "", rung = "", url = "" } = line.values;
+	const { zone = "", ms = 0, group = "", rung = "", url = "", proxy = "", issuer = "" } = line.values;
 	switch (line.key) {
 		case "best_zone":
 			return t("room.summary.best_zone", { zone, ms: Math.round(Number(ms)) });
@@ -14,9 +14,12 @@ export function summaryText(t: T, line: SummaryLine): string {
 		case "small_datagrams":
 		case "no_path":
 		case "no_controller":
-			return t(`room.summary.${line.key}`, { zone, group, url });
+		case "proxy":
+		case "inspected":
+			return t(`room.summary.${line.key}`, { zone, group, url, proxy, issuer });
 		case "path":
-			return t("room.summary.path", { group, rung: isRung(rung) ? t(`room.rung.${rung}`) : rung });
+		case "tunnelled":
+			return t(`room.summary.${line.key}`, { group, rung: isRung(rung) ? t(`room.rung.${rung}`) : rung });
 		default:
 			return line.key satisfies never;
 	}

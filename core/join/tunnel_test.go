@@ -1,0 +1,187 @@
+package join
+
+import (
+	"slices"
+	"testing"
+
+	"parley/wire/proto"
+)
+
+// tunnelWorld is a network from which nothing but tunnels can be reached.
+func tunnelWorld(t *testing.T, cfg Config, grants ...proto.Grant) *world {
+	zones := []proto.Zone{zoneOf("a", 0, 0)}
+	w := newWorld(t, cfg, zones...)
+	clear(w.rtt)
+	clear(w.udp)
+	w.lookup = func(int) (Event, float64) {
+		e := w.answer(zones, grants...)
+		e.Answer.Tunnels = []string{"https://t1", "https://t2"}
+		return e, 60
+	}
+	w.tunnels["https://t2"] = 50
+	admit := w.control
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		if o.Via == "" && w.rtt["https://a/a"] == 0 {
+			return nil, nil
+		}
+		return admit(o)
+	}
+	w.media = func(s StartTransport) (Event, float64) {
+		if s.Via == "" && w.rtt["https://a/a"] == 0 {
+			return nil, 0
+		}
+		return TransportUp{s.Attempt}, 60
+	}
+	return w
+}
+
+// A connection without the tunnel may be refused late: that says nothing of the tunnel.
+func TestALateRefusalBesideTheTunnelSpoilsNothing(t *testing.T) {
+	w := tunnelWorld(t, Config{Rungs: allRungs})
+	w.at(870, PingFailed{Controller: "https://a/a", Text: "connection reset"}) // the tunnel is up since 810
+	w.run(4000)
+	w.wantState(In)
+	if o, at := first[OpenControl](w); o.Via != "https://t2" || at > 1500 {
+		t.Errorf("control via %q at %v ms", o.Via, at)
+	}
+	w.record("tunnel-late-refusal")
+}
+
+// The site's grant needs no controller, so a router is tried at once; where it does not answer either,
+// the tunnel takes over at once and not when that attempt has timed out.
+func TestAGrantAtHandGoesThroughTheTunnelToo(t *testing.T) {
+	w := tunnelWorld(t, Config{Rungs: allRungs}, grantOf("a", "a-3", false))
+	w.run(4000)
+	w.wantState(In)
+	o, at := find[OpenControl](w)
+	if len(o) != 2 || o[0].Via != "" || o[1].Via != "https://t2" || o[1].Grant.Router != "a-3" {
+		t.Errorf("control attempts %+v at %v", o, at)
+	}
+	if j, _ := first[Joined](w); j.MS > 1500 {
+		t.Errorf("joined after %d ms, want 1500 at most", j.MS)
+	}
+	if u, at := find[UseTransport](w); len(u) < 2 || u[0].Rung != proto.TLS443 || at[1] > 1500 {
+		t.Errorf("transports in use %+v at %v", u, at)
+	}
+	w.wantWhy("Audio runs over TLS 443 through the tunnel.")
+	w.record("tunnel-grant")
+}
+
+// A tunnel that accepts and never answers delays nothing, and three at a time are enough.
+func TestTunnelsRaceThreeAtATime(t *testing.T) {
+	w := tunnelWorld(t, Config{})
+	lookup := w.lookup
+	w.lookup = func(n int) (Event, float64) {
+		e, ms := lookup(n)
+		done := e.(LookupDone)
+		done.Answer.Tunnels = []string{"https://dead1", "https://dead2", "https://dead3", "https://t2"}
+		return done, ms
+	}
+	w.at(2000, TunnelFailed{URL: "https://dead1", Text: "no answer in time"})
+	w.run(4000)
+	w.wantState(In)
+	if d, at := find[DialTunnel](w); len(d) != 4 || !slices.Equal(at, []float64{660, 760, 860, 2000}) {
+		t.Errorf("tunnels dialled at %v", at)
+	}
+	w.record("tunnel-three")
+}
+
+// Where the lookup itself needed a tunnel, the race starts with the answer.
+func TestALookupThroughATunnelStartsTheRaceAtOnce(t *testing.T) {
+	w := tunnelWorld(t, Config{Rungs: allRungs})
+	lookup := w.lookup
+	w.lookup = func(n int) (Event, float64) {
+		e, ms := lookup(n)
+		done := e.(LookupDone)
+		done.Via = "https://t2"
+		return done, ms
+	}
+	w.run(4000)
+	w.wantState(In)
+	if d, at := first[DialTunnel](w); d.URL != "https://t2" || at != 60 {
+		t.Errorf("dialled %s at %v, want the lookup's own tunnel at 60", d.URL, at)
+	}
+	w.wantWhy("the site", "through the tunnel https://t2")
+	w.record("tunnel-lookup")
+}
+
+// A tunnel is for those who have no other way: when zones can be reached again, the client goes back, media
+// without a gap.
+func TestLeavesTheTunnelWhenTheDirectWayWorks(t *testing.T) {
+	w := tunnelWorld(t, Config{Rungs: allRungs})
+	w.run(20_000)
+	w.wantState(In)
+	w.rtt["https://a/a"] = 20
+	w.run(40_000)
+	w.wantState(In)
+	if o, _ := last[OpenControl](w); o.Via != "" {
+		t.Errorf("control still via %q", o.Via)
+	}
+	up := map[proto.Group]int{}
+	for _, x := range w.log {
+		switch a := x.a.(type) {
+		case UseTransport:
+			up[a.Group] = a.Attempt
+		case CloseTransport:
+			if up[a.Group] == a.Attempt {
+				t.Errorf("at %v ms %v lost its transport before another was up", x.ms, a.Group)
+			}
+		}
+	}
+	w.wantWhy("Video runs over UDP 8801.")
+	w.wantWhy("a controller answers without it")
+	w.record("tunnel-left")
+}
+
+// Zones that go out of reach in mid-meeting are reached through a tunnel, before the client gives up.
+func TestGoesThroughATunnelWhenTheWayIsBlockedLater(t *testing.T) {
+	w := tunnelWorld(t, Config{Rungs: allRungs})
+	w.rtt["https://a/a"] = 20
+	route := w.route
+	w.route = func(r Route) (Event, float64) {
+		if r.Via == "https://t1" || r.Via == "" && w.rtt["https://a/a"] == 0 {
+			return nil, 0
+		}
+		return route(r)
+	}
+	w.run(10_000)
+	w.wantState(In)
+	clear(w.rtt)
+	c, _ := last[OpenControl](w)
+	w.at(10_000, NetworkChanged{})
+	w.run(45_000)
+	w.wantState(In)
+	o, at := last[OpenControl](w)
+	if o.Attempt == c.Attempt || o.Via != "https://t2" || at > 10_000+15_000 {
+		t.Errorf("control via %q at %v ms", o.Via, at)
+	}
+	w.wantWhy("Audio runs over TLS 443 through the tunnel.")
+	w.record("tunnel-in-meeting")
+}
+
+// A certificate nobody here trusts is told at once: asking again gives the same one.
+func TestAFinalLookupFailureIsNotRepeated(t *testing.T) {
+	w := newWorld(t, Config{WebURL: "https://site/j/1"}, zoneOf("a", 0, 0))
+	w.lookup = func(int) (Event, float64) {
+		return LookupFailed{Text: "TLS is intercepted by ‘Corp CA’", Final: true}, 60
+	}
+	w.run(20_000)
+	f, at := first[Failed](w)
+	if l, _ := find[Lookup](w); len(l) != 1 || at != 60 || f.Refused || f.WebURL == "" || f.Text != "TLS is intercepted by ‘Corp CA’" {
+		t.Errorf("%d lookups, failed at %v: %+v", len(l), at, f)
+	}
+	w.record("lookup-final")
+}
+
+func TestProxyAndInspectionAreTold(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	w.lookup = func(int) (Event, float64) {
+		e := w.answer([]proto.Zone{zoneOf("a", 0, 0)})
+		e.Proxy, e.Inspected = "proxy.corp:3128", "Corp CA"
+		return e, 60
+	}
+	w.run(3000)
+	w.wantWhy("Servers are reached through the proxy proxy.corp:3128.")
+	w.wantWhy("TLS is opened and inspected on the way by ‘Corp CA’")
+	w.record("proxy")
+}
