@@ -53,6 +53,9 @@ func (c *Conn) pump() {
 		c.out = c.out[k:]
 		c.next += uint64(k)
 		c.send(p)
+		if c.limit > 0 && len(c.out) < c.limit && len(c.out)+k >= c.limit {
+			c.cond.Broadcast() // a writer waits for this
+		}
 	}
 	if len(c.out) > 0 {
 		return

@@ -41,6 +41,7 @@ type Conn struct {
 	rtt   int64
 
 	out      []byte // written, not yet sent
+	limit    int    // of out, for Write to wait; 0: none
 	next     uint64 // stream position of the next byte to send
 	acked    uint64 // what the peer has
 	finishAt uint64 // position of our FIN, once finSent
@@ -135,23 +136,37 @@ func (c *Conn) Read(b []byte) (int, error) {
 	}
 }
 
-// Write copies b and returns; delay and rate are the network's, not the writer's.
+// Write copies b and returns; delay and rate are the network's, not the writer's. After LimitUnsent it
+// waits first while as much as that has not been sent.
 func (c *Conn) Write(b []byte) (int, error) {
 	c.h.n.mu.Lock()
 	defer c.h.n.mu.Unlock()
-	switch {
-	case c.closed:
-		return 0, c.fault("write", net.ErrClosed)
-	case c.wr.hit:
-		return 0, c.fault("write", os.ErrDeadlineExceeded)
-	case c.err != nil:
-		return 0, c.fault("write", c.err)
-	case c.finish:
-		return 0, c.fault("write", syscall.EPIPE)
+	for {
+		switch {
+		case c.closed:
+			return 0, c.fault("write", net.ErrClosed)
+		case c.wr.hit:
+			return 0, c.fault("write", os.ErrDeadlineExceeded)
+		case c.err != nil:
+			return 0, c.fault("write", c.err)
+		case c.finish:
+			return 0, c.fault("write", syscall.EPIPE)
+		case c.limit == 0 || len(c.out) < c.limit:
+			c.out = append(c.out, b...)
+			c.pump()
+			return len(b), nil
+		}
+		c.cond.Wait()
 	}
-	c.out = append(c.out, b...)
-	c.pump()
-	return len(b), nil
+}
+
+// LimitUnsent makes Write wait while this many written bytes have not been sent (TCP_NOTSENT_LOWAT);
+// 0: never.
+func (c *Conn) LimitUnsent(bytes int) {
+	c.h.n.mu.Lock()
+	defer c.h.n.mu.Unlock()
+	c.limit = bytes
+	c.cond.Broadcast()
 }
 
 // Unsent is how many written bytes the peer has not confirmed.

@@ -16,6 +16,7 @@ import (
 
 	"parley/sys/link"
 	"parley/sys/rtc/srtp"
+	"parley/wire/proto"
 )
 
 var third = netip.MustParseAddrPort("192.0.2.66:6666")
@@ -447,13 +448,11 @@ func (r *router) rawClient(h link.Host, ufrag string, profile dtls.SRTPProtectio
 func (r *router) tryRawClient(h link.Host, ufrag string, opts ...dtls.ClientOption) (*Conn, *dtls.Conn, error) {
 	r.t.Helper()
 	cfg := r.dialConfig(h, ufrag)
-	c := newConn(cfg)
+	c := Open(cfg)
 	r.t.Cleanup(func() { c.Close() })
-	if err := c.open(); err != nil {
+	if err := c.Try(proto.UDP8801, cfg.Remote).Err(); err != nil {
 		r.t.Fatal(err)
 	}
-	c.check(c.cur.Load(), time.Now())
-	c.wg.Go(c.keepChecking)
 	opts = append([]dtls.ClientOption{dtls.WithCertificates(cfg.Certificate), dtls.WithInsecureSkipVerify(true),
 		dtls.WithLoggerFactory(silent{})}, opts...)
 	conn, err := dtls.ClientWithOptions(c.pipe, c.pipe.peer, opts...)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"math"
 	"net/netip"
 	"slices"
 	"sync"
@@ -32,13 +33,14 @@ const (
 type route struct {
 	pc       link.PacketConn
 	remote   netip.AddrPort
-	rung     proto.Rung
+	way      *Way
 	answered bool          // guarded by Conn.mu
 	works    chan struct{} // closed with the first answer
+	sentAt   time.Time     // of the last check; guarded by Conn.mu
 }
 
-func newRoute(pc link.PacketConn, remote netip.AddrPort, rung proto.Rung) *route {
-	return &route{pc: pc, remote: remote, rung: rung, works: make(chan struct{})}
+func newRoute(pc link.PacketConn, remote netip.AddrPort, way *Way) *route {
+	return &route{pc: pc, remote: remote, way: way, works: make(chan struct{})}
 }
 
 // sentCheck is a check whose answer is awaited.
@@ -57,10 +59,12 @@ type Conn struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 	pipe   *pipe
-	cur    atomic.Pointer[route] // where packets go
+	cur    atomic.Pointer[route] // where packets go; nil before there is a route
+	stands chan struct{}         // closed once keys stand
 
 	mu      sync.Mutex
 	cond    sync.Cond // queue or err changed
+	ways    []*Way
 	routes  []*route
 	sockets []link.PacketConn
 	retired []retired
@@ -106,9 +110,11 @@ func newConn(cfg DialConfig) *Conn {
 		tie:     randomUint64(),
 		heardAt: time.Now(),
 		kick:    make(chan struct{}, 1),
+		stands:  make(chan struct{}),
 	}
 	c.cond.L = &c.mu
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.pipe = newPipe(netip.AddrPortFrom(netip.IPv4Unspecified(), 0), c.sendDTLS)
 	return c
 }
 
@@ -120,6 +126,7 @@ func (c *Conn) keyed(k keyed) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.in = k.in
+	close(c.stands)
 	for _, b := range c.early {
 		c.openLocked(b, time.Now())
 	}
@@ -143,9 +150,7 @@ func (c *Conn) fail(err error) {
 	for _, pc := range sockets {
 		pc.Close()
 	}
-	if c.pipe != nil {
-		c.pipe.mute()
-	}
+	c.pipe.mute()
 }
 
 // Close ends the transport and waits for its goroutines. Nothing is said to the router: the control
@@ -166,9 +171,7 @@ func (c *Conn) read(pc link.PacketConn) {
 	for {
 		n, err := pc.ReadBatch(ms)
 		if err != nil {
-			if cur := c.cur.Load(); cur != nil && cur.pc == pc {
-				c.fail(err)
-			}
+			c.lose(pc, err)
 			return
 		}
 		now := time.Now()
@@ -185,7 +188,7 @@ func (c *Conn) receive(now time.Time, pc link.PacketConn, from netip.AddrPort, b
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at := slices.IndexFunc(c.routes, func(r *route) bool { return r.remote == from })
+	at := slices.IndexFunc(c.routes, func(r *route) bool { return r.pc == pc && r.remote == from })
 	if at < 0 || c.err != nil {
 		return
 	}
@@ -271,10 +274,13 @@ func (c *Conn) write(pkt []byte, seal func(*srtp.Context, []byte, []byte) ([]byt
 	return c.sendLocked(c.cur.Load(), b)
 }
 
-// sendLocked sends one datagram; wmu is held.
+// sendLocked sends one datagram; wmu is held. Where there is no route yet it is lost.
 func (c *Conn) sendLocked(r *route, b []byte) error {
 	if err := context.Cause(c.ctx); err != nil {
 		return err
+	}
+	if r == nil {
+		return ErrNoCandidate
 	}
 	c.msg[0] = link.Message{Buf: b, N: len(b), Addr: r.remote, DSCP: c.cfg.DSCP}
 	_, err := r.pc.WriteBatch(c.msg[:])
@@ -330,14 +336,39 @@ func (c *Conn) Dropped() uint64 {
 	return c.dropped
 }
 
-// Rung is the step of the ladder media goes over (S11).
-func (c *Conn) Rung() proto.Rung { return c.cur.Load().rung }
+// Rung is the step of the ladder media goes over (S11), empty before there is one.
+func (c *Conn) Rung() proto.Rung {
+	if r := c.cur.Load(); r != nil {
+		return r.way.rung
+	}
+	return ""
+}
 
 // LocalAddr is the address of the socket in use.
-func (c *Conn) LocalAddr() netip.AddrPort { return c.cur.Load().pc.LocalAddr() }
+func (c *Conn) LocalAddr() netip.AddrPort {
+	if r := c.cur.Load(); r != nil {
+		return r.pc.LocalAddr()
+	}
+	return netip.AddrPort{}
+}
 
 // RemoteAddr is the router's address in use.
-func (c *Conn) RemoteAddr() netip.AddrPort { return c.cur.Load().remote }
+func (c *Conn) RemoteAddr() netip.AddrPort {
+	if r := c.cur.Load(); r != nil {
+		return r.remote
+	}
+	return netip.AddrPort{}
+}
+
+// Room is how many bytes may be written now without queueing for long. A path over UDP has always room.
+func (c *Conn) Room() int {
+	if r := c.cur.Load(); r != nil {
+		if s, ok := r.pc.(*link.Stream); ok {
+			return s.Room()
+		}
+	}
+	return math.MaxInt
+}
 
 // Profile is the SRTP profile in use.
 func (c *Conn) Profile() srtp.Profile {

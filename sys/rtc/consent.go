@@ -19,6 +19,7 @@ func (c *Conn) check(r *route, now time.Time) {
 	c.mu.Lock()
 	c.checks[c.nChecks%nChecks] = sentCheck{id, now, r}
 	c.nChecks++
+	r.sentAt = now
 	c.mu.Unlock()
 
 	b := stun.Build(make([]byte, 0, 256), stun.BindingRequest, id)
@@ -49,32 +50,36 @@ func (c *Conn) answeredLocked(now time.Time, pc link.PacketConn, from netip.Addr
 		return
 	}
 	c.checks[at] = sentCheck{}
-	c.rtt, c.heardAt = now.Sub(sent.at), now
-	c.mapped, _ = res.XORMappedAddress()
+	c.heardAt = now
+	cur := c.cur.Load()
+	if cur == nil || cur == sent.route || !cur.answered {
+		c.rtt = now.Sub(sent.at)
+		c.mapped, _ = res.XORMappedAddress()
+	}
 	if sent.route.answered {
 		return
 	}
 	sent.route.answered = true
 	close(sent.route.works)
-	if cur := c.cur.Load(); c.in == nil && !cur.answered {
+	if w := sent.route.way; !slices.ContainsFunc(c.routes, func(r *route) bool { return r.way == w && r != sent.route && r.answered }) {
+		close(w.works)
+	}
+	if cur == nil || !cur.answered {
 		c.turnLocked(sent.route) // the first candidate is silent, this one is not
 	}
-	select {
-	case c.kick <- struct{}{}:
-	default:
-	}
+	c.wakeChecks()
 }
 
 // keepChecking is the goroutine that checks until the transport ends.
 func (c *Conn) keepChecking() {
-	timer := time.NewTimer(checkEvery)
+	timer := time.NewTimer(consentEvery)
 	defer timer.Stop()
 	for {
 		select {
 		case <-c.ctx.Done():
 			return
 		case <-c.kick:
-			timer.Reset(c.untilCheck())
+			timer.Reset(c.untilCheck(time.Now()))
 			continue
 		case <-timer.C:
 		}
@@ -84,39 +89,62 @@ func (c *Conn) keepChecking() {
 			return
 		}
 		c.retire(now)
-		for _, r := range c.due() {
+		for _, r := range c.due(now) {
 			c.check(r, now)
 		}
-		timer.Reset(c.untilCheck())
+		timer.Reset(c.untilCheck(now))
 	}
 }
 
-// due is which routes to check now: all until one has answered, then the one in use.
-func (c *Conn) due() []*route {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if cur := c.cur.Load(); cur.answered {
-		return []*route{cur}
+// checkPace is how often a route is checked now, 0: not at all. Until one of its way answers: often; then
+// that one alone, for consent.
+func (c *Conn) checkPace(r *route) time.Duration {
+	if r.answered {
+		return consentEvery
 	}
-	return slices.Clone(c.routes)
+	for _, o := range c.routes {
+		if o.way == r.way && o.answered {
+			return 0
+		}
+	}
+	if _, ok := r.pc.(*link.Stream); ok {
+		return streamCheckEvery
+	}
+	return checkEvery
 }
 
-func (c *Conn) untilCheck() time.Duration {
+// due is which routes to check now.
+func (c *Conn) due(now time.Time) (out []*route) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.cur.Load().answered {
-		return checkEvery
+	for _, r := range c.routes {
+		if pace := c.checkPace(r); pace > 0 && now.Sub(r.sentAt) >= pace && r.way.ctx.Err() == nil {
+			out = append(out, r)
+		}
 	}
+	return out
+}
+
+// untilCheck is when to look again.
+func (c *Conn) untilCheck(now time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wait := consentEvery
 	if len(c.retired) > 0 {
-		return retireAfter
+		wait = retireAfter
 	}
-	return consentEvery
+	for _, r := range c.routes {
+		if pace := c.checkPace(r); pace > 0 && r.way.ctx.Err() == nil {
+			wait = min(wait, r.sentAt.Add(pace).Sub(now))
+		}
+	}
+	return max(wait, 0)
 }
 
 // retire closes the sockets left long enough ago.
 func (c *Conn) retire(now time.Time) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	var gone []link.PacketConn
 	c.retired = slices.DeleteFunc(c.retired, func(r retired) bool {
 		if now.Sub(r.at) < retireAfter {
 			return false
@@ -125,9 +153,13 @@ func (c *Conn) retire(now time.Time) {
 			c.sockets = slices.Delete(c.sockets, i, i+1)
 		}
 		c.routes = slices.DeleteFunc(c.routes, func(x *route) bool { return x.pc == r.pc })
-		r.pc.Close()
+		gone = append(gone, r.pc)
 		return true
 	})
+	c.mu.Unlock()
+	for _, pc := range gone {
+		pc.Close() // a stream's waits for its writer
+	}
 }
 
 // Rebind moves the transport to a new local socket, as after a change of network: same credentials, same
@@ -135,19 +167,22 @@ func (c *Conn) retire(now time.Time) {
 // media later the router sends there too. On error the transport stays where it was.
 func (c *Conn) Rebind(ctx context.Context) error {
 	old := c.cur.Load()
+	if old == nil {
+		return ErrNoCandidate
+	}
 	pc, err := c.listen(old.remote)
 	if err != nil {
 		return err
 	}
-	r := newRoute(pc, old.remote, old.rung)
+	r := newRoute(pc, old.remote, old.way)
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()
 		return c.err
 	}
 	c.routes = append(c.routes, r)
-	c.wg.Go(func() { c.read(pc) })
 	c.mu.Unlock()
+	c.spawn(func() { c.read(pc) })
 	ticker := time.NewTicker(checkEvery)
 	defer ticker.Stop()
 	c.check(r, time.Now())
@@ -167,17 +202,21 @@ func (c *Conn) Rebind(ctx context.Context) error {
 	}
 	c.cur.Store(r)
 	c.leave(old.pc, time.Now())
-	select {
-	case c.kick <- struct{}{}:
-	default:
-	}
+	c.wakeChecks()
 	return c.WriteRTCP(hello())
 }
 
 func (c *Conn) leave(pc link.PacketConn, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.retired = append(c.retired, retired{pc, at})
+	c.retireLocked(pc, at)
+}
+
+// retireLocked lets a socket go a second after at.
+func (c *Conn) retireLocked(pc link.PacketConn, at time.Time) {
+	if !slices.ContainsFunc(c.retired, func(r retired) bool { return r.pc == pc }) {
+		c.retired = append(c.retired, retired{pc, at})
+	}
 }
 
 // Probe asks a zone's UDP address for its round trip, and for this end's address as seen from there (S9). A

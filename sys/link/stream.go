@@ -1,0 +1,404 @@
+package link
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley/wire/proto"
+)
+
+// The bounds of one stream's queue. A path that can't keep up has its packets dropped by whoever made
+// them, who knows what they are worth; a stream only says how much room there is.
+const (
+	// maxRoom is what a stream takes ahead of the system while nothing is known of its speed, bytes: a
+	// wake-up for each 8 KiB is 40 a second at 2.5 Mbit/s.
+	maxRoom = 8 << 10
+	// minRoom holds one packet of full size, framed.
+	minRoom = 1500
+	// maxUnsent and minUnsent bound what the system may hold that TCP has not sent (TCP_NOTSENT_LOWAT).
+	maxUnsent = 16 << 10
+	minUnsent = 4 << 10
+	// aheadFor is how much time both of these may be worth once the stream's speed is known: together, and
+	// with what is being written, less than the 150 ms a path may queue.
+	aheadFor = 40 * time.Millisecond
+	// measureFor is the window the speed is measured in.
+	measureFor = 100 * time.Millisecond
+	// maxQueued is where a stream refuses, whoever asks: checks, handshakes and sound do not ask for room.
+	maxQueued = 64 << 10
+	// keepBuf is the largest buffer kept by a stream with nothing to send.
+	keepBuf = 32 << 10
+	// MaxStreamPacket is the longest packet a stream carries, bytes.
+	MaxStreamPacket = 2048
+	frameHeader     = 2
+)
+
+// ErrStreamPacket says that a peer announced a packet longer than MaxStreamPacket, or sent what is none.
+var ErrStreamPacket = errors.New("link: not a packet stream")
+
+// StreamPipe moves packets over something that can make its writer wait: one goroutine reads, another
+// writes.
+type StreamPipe interface {
+	// ReadPacket waits for a packet, and says whether the next one is there in full already.
+	ReadPacket(b []byte) (n int, more bool, err error)
+	// WriteFrames sends packets, each behind its length in two bytes (RFC 4571), and returns once the
+	// system has them.
+	WriteFrames(frames []byte) error
+	SetReadDeadline(t time.Time) error
+	// Limit bounds what the system holds unsent, bytes. Best effort.
+	Limit(unsent int)
+	// Mark sets the DSCP code point. Best effort.
+	Mark(dscp uint8)
+	Close() error
+}
+
+// StreamConfig describes a stream.
+type StreamConfig struct {
+	Rung          proto.Rung     // what Rung answers
+	Local, Remote netip.AddrPort // what ReadBatch gives as addresses
+}
+
+// Stream is a PacketConn of one peer over TCP, TLS or whatever else queues. WriteBatch never waits and
+// never queues for long: Room says how much may be written now, and Notify when there is room again.
+//
+//	WriteBatch ──► pend ──(writer takes it all)──► busy ──► the system's buffer ──► the network
+//	               └────── Room counts both ──────────┘      Limit bounds this
+type Stream struct {
+	cfg  StreamConfig
+	pipe StreamPipe
+	done chan struct{} // closed when the writer has ended
+
+	refused atomic.Uint64
+	heard   atomic.Uint64 // bytes of packets read
+
+	mu     sync.Mutex
+	cond   sync.Cond
+	pend   []byte
+	busy   []byte // being written
+	room   int
+	want   func() // called once there is room
+	err    error
+	dscp   uint8
+	window window
+}
+
+// window is the measurement of a stream's speed. Guarded by Stream.mu.
+type window struct {
+	at    time.Time
+	bytes int
+	idle  bool // at some time in it nothing waited
+}
+
+// NewStream begins to write for a pipe, which Close closes.
+func NewStream(pipe StreamPipe, cfg StreamConfig) *Stream {
+	s := &Stream{cfg: cfg, pipe: pipe, room: maxRoom, done: make(chan struct{})}
+	s.cond.L = &s.mu
+	pipe.Limit(maxUnsent)
+	go s.write()
+	return s
+}
+
+// Rung is the step of the ladder the stream belongs to.
+func (s *Stream) Rung() proto.Rung { return s.cfg.Rung }
+
+// LocalAddr implements PacketConn.
+func (s *Stream) LocalAddr() netip.AddrPort { return s.cfg.Local }
+
+// RemoteAddr is the peer, which every packet comes from.
+func (s *Stream) RemoteAddr() netip.AddrPort { return s.cfg.Remote }
+
+// SetReadDeadline implements PacketConn.
+func (s *Stream) SetReadDeadline(t time.Time) error { return s.pipe.SetReadDeadline(t) }
+
+// Refused counts the packets WriteBatch had no room for.
+func (s *Stream) Refused() uint64 { return s.refused.Load() }
+
+// Heard is how many bytes have been read.
+func (s *Stream) Heard() uint64 { return s.heard.Load() }
+
+// ReadBatch implements PacketConn.
+func (s *Stream) ReadBatch(ms []Message) (int, error) {
+	n := 0
+	for more := true; more && n < len(ms); n++ {
+		m := &ms[n]
+		var err error
+		if m.N, more, err = s.pipe.ReadPacket(m.Buf); err != nil {
+			if n > 0 {
+				return n, nil // the same again next time
+			}
+			return 0, err
+		}
+		s.heard.Add(uint64(m.N))
+		m.Addr, m.Local, m.Segment = s.cfg.Remote, s.cfg.Local.Addr(), 0
+	}
+	return n, nil
+}
+
+// WriteBatch implements PacketConn: it takes what fits and drops the rest, as a full socket does.
+func (s *Stream) WriteBatch(ms []Message) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return 0, s.err
+	}
+	for i := range ms {
+		m := &ms[i]
+		if m.DSCP != 0 && m.DSCP != s.dscp {
+			s.dscp = m.DSCP
+			s.pipe.Mark(m.DSCP)
+		}
+		step := m.N
+		if m.Segment > 0 {
+			step = m.Segment
+		}
+		for off := 0; off < m.N; off += step {
+			s.queue(m.Buf[off:min(off+step, m.N)])
+		}
+	}
+	s.cond.Signal()
+	return len(ms), nil
+}
+
+func (s *Stream) queue(b []byte) {
+	if len(s.pend)+len(s.busy)+len(b)+frameHeader > maxQueued || len(b) > MaxStreamPacket {
+		s.refused.Add(1)
+		return
+	}
+	s.pend = binary.BigEndian.AppendUint16(s.pend, uint16(len(b)))
+	s.pend = append(s.pend, b...)
+}
+
+// Room is how many bytes of packets may be written now without waiting for long. It can be negative;
+// an empty stream has room for one packet of any size.
+func (s *Stream) Room() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	queued := len(s.pend) + len(s.busy)
+	if queued == 0 {
+		return max(s.room, MaxStreamPacket)
+	}
+	return s.room - queued
+}
+
+// Notify calls f once, from the stream's goroutine, when there is room again; at once if there is.
+func (s *Stream) Notify(f func()) {
+	s.mu.Lock()
+	if s.err == nil && len(s.pend)+len(s.busy) > 0 {
+		s.want = f
+		f = nil
+	}
+	s.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
+// Close ends the stream and waits for its writer. What is queued is dropped.
+func (s *Stream) Close() error {
+	err := s.fail(net.ErrClosed)
+	<-s.done
+	return err
+}
+
+func (s *Stream) fail(why error) error {
+	s.mu.Lock()
+	first := s.err == nil
+	if first {
+		s.err = why
+	}
+	want := s.want
+	s.want, s.pend = nil, nil
+	s.cond.Signal()
+	s.mu.Unlock()
+	if !first {
+		return nil
+	}
+	err := s.pipe.Close()
+	if want != nil {
+		want()
+	}
+	return err
+}
+
+// write is the goroutine that waits for the system.
+func (s *Stream) write() {
+	defer close(s.done)
+	s.mu.Lock()
+	s.window.at = time.Now()
+	for {
+		for len(s.pend) == 0 && s.err == nil {
+			s.window.idle = true
+			if cap(s.pend)+cap(s.busy) > keepBuf {
+				s.pend, s.busy = nil, nil
+			}
+			s.cond.Wait()
+		}
+		if s.err != nil {
+			s.mu.Unlock()
+			return
+		}
+		s.pend, s.busy = s.busy[:0], s.pend
+		s.mu.Unlock()
+		err := s.pipe.WriteFrames(s.busy)
+		if err != nil {
+			s.fail(plain(err))
+			return
+		}
+		now := time.Now()
+		s.mu.Lock()
+		s.measure(now)
+		s.busy = s.busy[:0]
+		if want := s.want; want != nil && len(s.pend) <= s.room/2 {
+			s.want = nil
+			s.mu.Unlock()
+			want()
+			s.mu.Lock()
+		}
+	}
+}
+
+// measure learns how fast the stream takes bytes while there are more than it takes, and bounds by it
+// what is written ahead.
+func (s *Stream) measure(now time.Time) {
+	w := &s.window
+	w.bytes += len(s.busy)
+	w.idle = w.idle || s.want == nil && len(s.pend) == 0
+	d := now.Sub(w.at)
+	if d < measureFor {
+		return
+	}
+	was := s.room
+	if w.idle {
+		s.room = min(2*s.room, maxRoom)
+	} else {
+		s.room = max(min(int(float64(w.bytes)*float64(aheadFor)/float64(d)), maxRoom), minRoom)
+	}
+	if s.room != was {
+		s.pipe.Limit(min(max(s.room*maxUnsent/maxRoom, minUnsent), maxUnsent))
+	}
+	*w = window{at: now}
+}
+
+// framed is RFC 4571 on a connection: each packet behind its length in two bytes.
+type framed struct {
+	conn net.Conn
+	buf  []byte
+	r, w int // what of buf was read and not taken
+}
+
+// readAhead is a stream's read buffer, bytes: a burst of two frames of audio and some video.
+const readAhead = 8 << 10
+
+// Framed makes a stream of a TCP connection by the framing of RFC 4571.
+func Framed(conn net.Conn, rung proto.Rung) *Stream {
+	return NewStream(&framed{conn: conn, buf: make([]byte, readAhead)}, StreamConfig{
+		Rung: rung, Local: addrPort(conn.LocalAddr()), Remote: addrPort(conn.RemoteAddr()),
+	})
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		return unmap(t.AddrPort())
+	}
+	if a == nil {
+		return netip.AddrPort{}
+	}
+	ap, _ := netip.ParseAddrPort(a.String())
+	return unmap(ap)
+}
+
+// next is the length of the packet at the front, and whether all of it is there.
+func (f *framed) next() (n int, whole bool) {
+	if f.w-f.r < frameHeader {
+		return 0, false
+	}
+	n = int(binary.BigEndian.Uint16(f.buf[f.r:]))
+	return n, n > MaxStreamPacket || f.w-f.r >= frameHeader+n
+}
+
+func (f *framed) ReadPacket(b []byte) (int, bool, error) {
+	for {
+		n, whole := f.next()
+		if n > MaxStreamPacket {
+			return 0, false, ErrStreamPacket
+		}
+		if whole && n == 0 {
+			f.r += frameHeader // an empty packet keeps a connection alive (RFC 6544 §10.2)
+			continue
+		}
+		if whole {
+			got := copy(b, f.buf[f.r+frameHeader:f.r+frameHeader+n])
+			f.r += frameHeader + n
+			_, more := f.next()
+			return got, more, nil
+		}
+		if f.r > 0 {
+			f.w = copy(f.buf, f.buf[f.r:f.w])
+			f.r = 0
+		}
+		got, err := f.conn.Read(f.buf[f.w:])
+		f.w += got
+		if err != nil && got == 0 {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return 0, false, os.ErrDeadlineExceeded
+			}
+			if errors.Is(err, io.EOF) {
+				return 0, false, io.EOF
+			}
+			return 0, false, plain(err)
+		}
+	}
+}
+
+func (f *framed) WriteFrames(frames []byte) error {
+	_, err := f.conn.Write(frames)
+	return err
+}
+
+func (f *framed) SetReadDeadline(t time.Time) error { return plain(f.conn.SetReadDeadline(t)) }
+func (f *framed) Limit(unsent int)                  { limitUnsent(f.conn, unsent) }
+func (f *framed) Mark(dscp uint8)                   { markConn(f.conn, dscp) }
+func (f *framed) Close() error                      { return plain(f.conn.Close()) }
+
+// NextFrame cuts the first packet off frames as WriteFrames gets them.
+func NextFrame(frames []byte) (packet, rest []byte) {
+	n := int(binary.BigEndian.Uint16(frames))
+	return frames[frameHeader : frameHeader+n], frames[frameHeader+n:]
+}
+
+// lowest is the connection under all wrappings that name what they wrap (TLS, PROXY protocol).
+func lowest(c net.Conn) net.Conn {
+	for {
+		w, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = w.NetConn()
+	}
+}
+
+// limitUnsent bounds what the system holds of a connection's bytes that have not been sent.
+func limitUnsent(c net.Conn, bytes int) {
+	switch c := lowest(c).(type) {
+	case *net.TCPConn:
+		setUnsent(c, bytes)
+	case interface{ LimitUnsent(bytes int) }:
+		c.LimitUnsent(bytes)
+	}
+}
+
+// markConn sets a connection's code point.
+func markConn(c net.Conn, dscp uint8) {
+	switch c := lowest(c).(type) {
+	case *net.TCPConn:
+		setMark(c, dscp)
+	case interface{ Mark(dscp uint8) }:
+		c.Mark(dscp)
+	}
+}
