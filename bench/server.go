@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -51,7 +52,10 @@ func startServer(ctx context.Context, binary, cpu string, loudest int, extra []s
 		args = append(args, "--loudest", strconv.Itoa(loudest))
 	}
 	s.cmd = exec.CommandContext(ctx, "taskset", append(args, extra...)...)
-	s.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	// GOGC=400 is the participants', who must not collect garbage while they measure; the server's memory is
+	// to be what it is in production.
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GOGC=") })
+	s.cmd.Env = append(env, "GOMAXPROCS=1")
 	s.cmd.Stderr = os.Stderr
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 	s.cmd.WaitDelay = 10 * time.Second
