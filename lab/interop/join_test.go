@@ -152,6 +152,9 @@ func (m meeting) lookup(id identity, name string, host bool) (a lookupAnswer, cl
 		V: 1, Build: "interop", Number: m.number, Pwd: m.pwd, Name: name,
 		Key: id.key, Fingerprint: id.fingerprint, Client: "native",
 	}
+	if m.pwd == "" {
+		q.Passcode = m.passcode
+	}
 	bearer := ""
 	if host {
 		bearer = m.token

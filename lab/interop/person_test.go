@@ -11,6 +11,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/pion/dtls/v3"
 	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
 )
 
 // person is one participant made of pion/webrtc.
@@ -70,6 +71,7 @@ type options struct {
 	lossIn     float64                    // of RTP packets, per transport
 	lossOut    float64
 	seed       uint64
+	watch      func(pkt *rtp.Packet, repaired bool) // is given all packets instead of the frames being read
 }
 
 // join brings somebody in: lookup, grant, control channel, three transports.

@@ -40,7 +40,11 @@ var theSite *site
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	code, err := withSite(m)
+	run := withSite
+	if os.Getenv("PARLEY_VIEWERS") != "" { // the server is somebody else's
+		run = func(m *testing.M) (int, error) { return m.Run(), nil }
+	}
+	code, err := run(m)
 	if err == nil && code == 0 {
 		err = goleak.Find()
 	}

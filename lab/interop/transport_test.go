@@ -171,6 +171,10 @@ func (p *person) receive(t *transport, track *webrtc.TrackRemote, receiver *webr
 				return
 			}
 			_, repaired := attr.Get(webrtc.AttributeRtxSsrc).(uint32)
+			if p.opt.watch != nil {
+				p.opt.watch(pkt, repaired)
+				continue
+			}
 			src := p.packet(s, pkt, repaired)
 			if src == 0 {
 				continue
