@@ -69,15 +69,11 @@ func (g *generator) meetings() error {
 		g.rooms = append(g.rooms, &roomState{meeting: m})
 	}
 	for i := len(g.rooms); len(g.cfg.Meetings) == 0 && i < g.cfg.Count; i++ {
-		var made struct {
-			ID       int64  `json:"id"`
-			Password string `json:"password"`
+		m, err := g.create(g.ctx)
+		if err != nil {
+			return err
 		}
-		body := map[string]any{"topic": "load", "type": 1, "settings": map[string]any{"join_before_host": true}}
-		if err := g.call(g.ctx, "/v2/users/me/meetings", g.cfg.Token, body, &made); err != nil {
-			return fmt.Errorf("creating a meeting: %w", err)
-		}
-		g.rooms = append(g.rooms, &roomState{meeting: Meeting{Number: fmt.Sprint(made.ID), Passcode: made.Password}})
+		g.rooms = append(g.rooms, &roomState{meeting: m})
 	}
 	n := 0
 	for i := range g.cfg.Members {
@@ -87,6 +83,26 @@ func (g *generator) meetings() error {
 		r.people = make([]*person, n)
 	}
 	return nil
+}
+
+// create makes a meeting.
+func (g *generator) create(ctx context.Context) (Meeting, error) {
+	var made struct {
+		ID       int64  `json:"id"`
+		Password string `json:"password"`
+	}
+	body := map[string]any{"topic": "load", "type": 1, "settings": map[string]any{"join_before_host": true}}
+	if err := g.call(ctx, "/v2/users/me/meetings", g.cfg.Token, body, &made); err != nil {
+		return Meeting{}, fmt.Errorf("creating a meeting: %w", err)
+	}
+	return Meeting{Number: fmt.Sprint(made.ID), Passcode: made.Password}, nil
+}
+
+// Create makes a meeting at cfg's site with its token, for cfg.Meetings of several loads.
+func Create(ctx context.Context, cfg Config) (Meeting, error) {
+	g := &generator{cfg: cfg, http: link.HTTPClient(link.Real(), cfg.TLS)}
+	defer g.http.CloseIdleConnections()
+	return g.create(ctx)
 }
 
 // call makes one JSON request.

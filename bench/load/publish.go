@@ -261,7 +261,7 @@ func (g *generator) packet(x *pub) int {
 		}
 	}
 	b = append(b, g.run[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(g.clock()))
+	b = binary.BigEndian.AppendUint64(b, uint64(g.began.UnixNano()+g.clock()))
 	g.scratch = b
 	sealed, err := t.out.SealRTP(g.sealed[:0], b)
 	if err != nil {

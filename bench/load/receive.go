@@ -113,7 +113,8 @@ func (g *generator) media(t *transport, b []byte) {
 // sampleEvery is how many packets of a transport one is decrypted of.
 const sampleEvery = 16
 
-// stampLen is what a publisher puts at the end of a payload: the run, and the loop's time.
+// stampLen is what a publisher puts at the end of a payload: the run, and the time in nanoseconds since
+// 1970, which receivers of another process can read too.
 const stampLen = 12
 
 func (g *generator) open(t *transport, b []byte, measuring bool) {
@@ -139,7 +140,7 @@ func (g *generator) open(t *transport, b []byte, measuring bool) {
 		g.res.Blind++
 		return
 	}
-	g.latency = append(g.latency, int32((g.now-int64(binary.BigEndian.Uint64(stamp[4:])))/1000))
+	g.latency = append(g.latency, int32((g.began.UnixNano()+g.now-int64(binary.BigEndian.Uint64(stamp[4:])))/1000))
 }
 
 // stream finds an SSRC. Those of one frame follow each other.
