@@ -1,6 +1,7 @@
 // Who this tab is: a signature key that cannot leave the browser, and the certificate of its media. They
 // lie in IndexedDB under an id in sessionStorage: a reload is the same seat, a second tab is a second person.
-import { newNonce, publicKeyText } from "../proto/hello.ts";
+import { publicKeyText } from "../proto/hello.ts";
+import { thisTab } from "./tab.ts";
 
 export type Identity = {
 	key: CryptoKey;
@@ -13,7 +14,6 @@ export type Identity = {
 
 type Stored = { key: CryptoKey; publicKey: string; certificate: RTCCertificate; at: number };
 
-const idKey = "parley.tab";
 const day = 86_400_000;
 /** Identities of tabs long closed are swept. */
 const keepFor = 7 * day;
@@ -27,7 +27,7 @@ export function identity(): Promise<Identity> {
 }
 
 async function load(): Promise<Identity> {
-	const id = await tabID();
+	const { id } = await thisTab();
 	const db = await openDB().catch(() => undefined);
 	const stored = db && (await get(db, id).catch(() => undefined));
 	if (stored && stored.certificate.expires > Date.now() + day) return complete(stored);
@@ -43,38 +43,6 @@ async function load(): Promise<Identity> {
 
 async function complete(s: Stored): Promise<Identity> {
 	return { ...s, fingerprint: await fingerprintOf(s.certificate) };
-}
-
-/** The id in sessionStorage. A duplicated tab comes with a copy of it: the lock tells the copy from the original. */
-async function tabID(): Promise<string> {
-	let id: string | null = null;
-	try {
-		id = sessionStorage.getItem(idKey);
-	} catch {
-		// No storage: every load is a new person.
-	}
-	if (id && (await hold(id))) return id;
-	id = newNonce();
-	try {
-		sessionStorage.setItem(idKey, id);
-	} catch {
-		// as above
-	}
-	await hold(id);
-	return id;
-}
-
-/** Takes the lock of an id for the life of the page; false where another tab has it. */
-async function hold(id: string): Promise<boolean> {
-	if (!navigator.locks) return true;
-	return new Promise(resolve => {
-		navigator.locks
-			.request(`parley-tab-${id}`, { ifAvailable: true }, lock => {
-				resolve(lock !== null);
-				return lock ? new Promise<void>(() => {}) : undefined;
-			})
-			.catch(() => resolve(true));
-	});
 }
 
 async function fingerprintOf(certificate: RTCCertificate): Promise<string> {

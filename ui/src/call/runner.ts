@@ -8,14 +8,18 @@ import type { Effect } from "./event.ts";
 import { ongoing, preferences, remember, setOngoing } from "./memory.ts";
 import { Session, type SessionOptions } from "./session.ts";
 import { createStore, type Store } from "./store.ts";
+import { enterMeeting, thisTab } from "./tab.ts";
 import type { Call } from "./useCall.ts";
 
 export type RunningCall = Call & {
 	store: Store;
 	/** The session under way, for tests and the console. */
 	session(): Session | undefined;
-	/** Goes back into the call of this tab, after a reload; false where there was none for this number. */
-	resume(number?: string): boolean;
+	/**
+	 * Goes back into the call of this tab, after a reload; false where there was none for this number, or where
+	 * the call is another tab's that this one was copied from.
+	 */
+	resume(number?: string): Promise<boolean>;
 };
 
 export type CallOptions = SessionOptions;
@@ -29,6 +33,7 @@ export function createCall(options: CallOptions = {}): RunningCall {
 	const meter = new Meter();
 	let loud = 0;
 	let written = ""; // of the call of this tab, as last remembered
+	let left = () => {}; // tells the other tabs
 
 	const capture = new Capture({
 		opened(kind, stream, size) {
@@ -50,11 +55,12 @@ export function createCall(options: CallOptions = {}): RunningCall {
 	}
 
 	function endSession(leaving: boolean): void {
-		const old = session;
+		if (!session) return;
+		session.end(leaving);
 		session = undefined;
-		old?.end(leaving);
 		setOngoing(undefined);
 		written = "";
+		left();
 	}
 
 	function run(e: Effect): void {
@@ -62,6 +68,7 @@ export function createCall(options: CallOptions = {}): RunningCall {
 			case "start":
 				endSession(false);
 				session = new Session(e.target, e.name, options, store, capture);
+				left = enterMeeting(e.target.number);
 				return;
 			case "leave":
 				endSession(true);
@@ -142,9 +149,12 @@ export function createCall(options: CallOptions = {}): RunningCall {
 		store,
 		actions,
 		session: () => session,
-		resume(number) {
-			const c = ongoing();
-			if (!c || (number !== undefined && c.target.number !== number)) return false;
+		async resume(number) {
+			const c = (await thisTab()).copied ? undefined : ongoing();
+			if (!c || (number !== undefined && c.target.number !== number)) {
+				if (!session) setOngoing(undefined); // who went elsewhere has left it
+				return false;
+			}
 			const wishes = { audio: c.audio, muted: c.muted, video: c.video };
 			store.dispatch({ is: "open_lobby", target: c.target, wishes });
 			store.dispatch({ is: "join", name: c.name });

@@ -11,7 +11,7 @@ export function CallStages({ call, number }: { call: RunningCall; number: string
 	const navigate = useNavigate();
 	const stage = useCall(s => s.stage);
 	const wrong = useCall(s => s.stage === "over" && s.over?.code === "no_such_meeting");
-	useEntry(call, number);
+	const { elsewhere } = useEntry(call, number);
 	if (wrong) {
 		const go = (next: string) => {
 			if (next === number) enterAgain(call, number);
@@ -20,6 +20,6 @@ export function CallStages({ call, number }: { call: RunningCall; number: string
 		return <WrongMeeting number={number} onGo={go} />;
 	}
 	if (stage === "idle") return null;
-	if (stage === "lobby") return <Lobby number={number} />;
+	if (stage === "lobby") return <Lobby elsewhere={elsewhere} number={number} />;
 	return <Room onHome={() => void navigate({ to: "/" })} />;
 }

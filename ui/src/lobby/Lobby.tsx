@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useCall } from "../call/useCall.ts";
+import { Banner } from "../components/Banner.tsx";
 import { Logo } from "../components/Logo.tsx";
 import { useT } from "../i18n/useT.ts";
 import { PreferencesMenu } from "../site/PreferencesMenu.tsx";
@@ -13,7 +14,7 @@ import { Troubles } from "./Troubles.tsx";
 import { useLobbyKeys } from "./useLobbyKeys.ts";
 
 /** Before the meeting: how one looks and sounds, under which name, and in. */
-export function Lobby({ number }: { number: string }) {
+export function Lobby({ number, elsewhere = false }: { number: string; elsewhere?: boolean }) {
 	const t = useT();
 	useTitle(t("lobby.title"));
 	useLobbyKeys();
@@ -37,7 +38,8 @@ export function Lobby({ number }: { number: string }) {
 						<DeviceChoice />
 					</div>
 				</section>
-				<div className="min-w-0 max-lg:order-2">
+				<div className="grid min-w-0 gap-4 max-lg:order-2">
+					{elsewhere && <Banner title={t("lobby.elsewhere")}>{t("lobby.elsewhere.help")}</Banner>}
 					<JoinCard name={name} number={number} onName={setTyped} signedIn={Boolean(user)} />
 				</div>
 			</main>
