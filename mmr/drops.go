@@ -78,6 +78,7 @@ func (p *Plane) Drops() map[string]uint64 {
 			out["rtc_"+strings.ReplaceAll(rtc.Reason(i).String(), " ", "_")] = n
 		}
 	}
+	p.streams.drops(out)
 	return out
 }
 

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +26,8 @@ type PlaneConfig struct {
 	Host link.Host
 	// Listen are the UDP addresses media arrives on. Port 8801 is the product's (S11); port 0 picks one.
 	Listen []netip.AddrPort
+	// NoTCP leaves out the TCP port of the same number (S11).
+	NoTCP bool
 	// Advertise are the addresses clients are told, for servers behind 1:1 NAT. Empty: those bound, or
 	// for a wildcard bind the ones in Interfaces.
 	Advertise []netip.Addr
@@ -64,6 +68,9 @@ type Plane struct {
 	conns []link.PacketConn
 	shard *shard
 
+	listeners []net.Listener // TCP, of the same ports
+	streams   *streams
+
 	mu      sync.Mutex
 	tenants atomic.Pointer[map[uint32]*tenant] // by router tag; copied on change
 }
@@ -89,17 +96,13 @@ func NewPlane(cfg PlaneConfig) (*Plane, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Plane{cfg: cfg}
+	p := &Plane{cfg: cfg, streams: newStreams()}
 	p.tenants.Store(&map[uint32]*tenant{})
 	for _, a := range cfg.Listen {
-		c, err := cfg.Host.ListenPacket(a)
-		if err != nil {
-			for _, open := range p.conns {
-				open.Close()
-			}
+		if err := p.bind(a); err != nil {
+			p.Close()
 			return nil, fmt.Errorf("media plane: %w", err)
 		}
-		p.conns = append(p.conns, c)
 	}
 	p.shard = newShard(p)
 	return p, nil
@@ -111,28 +114,29 @@ func (p *Plane) Addr() netip.AddrPort { return p.conns[0].LocalAddr() }
 // Candidates are the addresses clients are told, best rung first.
 func (p *Plane) Candidates() []proto.Candidate {
 	var out []proto.Candidate
-	add := func(a netip.AddrPort) {
-		c := proto.Candidate{Rung: proto.UDP8801, Addr: a.String()}
-		for _, o := range out {
-			if o == c {
-				return
-			}
+	add := func(r proto.Rung, a netip.AddrPort) {
+		if c := (proto.Candidate{Rung: r, Addr: a.String()}); !slices.Contains(out, c) {
+			out = append(out, c)
 		}
-		out = append(out, c)
 	}
-	for _, c := range p.conns {
-		local := c.LocalAddr()
+	told := func(r proto.Rung, local netip.AddrPort) {
 		if len(p.cfg.Advertise) == 0 {
 			if !local.Addr().IsUnspecified() {
-				add(local)
+				add(r, local)
 			}
-			continue
+			return
 		}
 		for _, a := range p.cfg.Advertise {
 			if local.Addr().IsUnspecified() || local.Addr().Is4() == a.Is4() {
-				add(netip.AddrPortFrom(a, local.Port()))
+				add(r, netip.AddrPortFrom(a, local.Port()))
 			}
 		}
+	}
+	for _, c := range p.conns {
+		told(proto.UDP8801, c.LocalAddr())
+	}
+	for i := range p.listeners {
+		told(proto.TCP8801, p.conns[i].LocalAddr())
 	}
 	return out
 }
@@ -169,6 +173,7 @@ func (p *Plane) swapTenants(change func(map[uint32]*tenant)) {
 // Run serves media until ctx ends, then closes every transport. On sockets of this kernel the shard
 // reads them itself, on a thread of its own; elsewhere each socket has a reader.
 func (p *Plane) Run(ctx context.Context) error {
+	defer p.startStreams(ctx)()
 	poller, err := link.NewPoller(p.conns)
 	if err != nil {
 		return fmt.Errorf("media plane: %w", err)
@@ -205,6 +210,9 @@ func (p *Plane) Run(ctx context.Context) error {
 // Close releases the sockets of a plane that was never run.
 func (p *Plane) Close() error {
 	var errs []error
+	for _, ln := range p.listeners {
+		errs = append(errs, ln.Close())
+	}
 	for _, c := range p.conns {
 		errs = append(errs, c.Close())
 	}

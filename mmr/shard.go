@@ -95,6 +95,7 @@ func newShard(p *Plane) *shard {
 		Post:        s.do,
 		Send:        s.send,
 		Up:          s.transportUp,
+		Moved:       s.transportMoved,
 		Down:        s.transportDown,
 		Log:         p.cfg.Log,
 	})

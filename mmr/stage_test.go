@@ -162,7 +162,7 @@ func newStage(t *testing.T, seed uint64, cfg PlaneConfig) *stage {
 	if st.cert, err = rtc.NewCertificate(now); err != nil {
 		t.Fatal(err)
 	}
-	cfg.Host, cfg.Listen, cfg.Certificate = stageHost{st.conn}, []netip.AddrPort{stageAddr}, st.cert
+	cfg.Host, cfg.Listen, cfg.Certificate, cfg.NoTCP = stageHost{st.conn}, []netip.AddrPort{stageAddr}, st.cert, true
 	if st.plane, err = NewPlane(cfg); err != nil {
 		t.Fatal(err)
 	}

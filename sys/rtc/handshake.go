@@ -240,7 +240,7 @@ func (t *Transport) keyed(now time.Time, k *keyed) {
 	}
 	if p != nil {
 		p.mediaAt = now
-		t.proved(p)
+		t.proved(now, p)
 	}
 	t.mux.wakeBy(now.Add(mediaLost))
 	if t.mux.cfg.Up != nil {

@@ -30,6 +30,8 @@ type MuxConfig struct {
 	// Up reports that keys stand, with the fingerprint of the peer's certificate: compare it, then Release
 	// or Close. Nil: nobody is told.
 	Up func(now time.Time, t *Transport, fingerprint string)
+	// Moved reports that media goes over another rung of the ladder from now on. Nil: nobody is told.
+	Moved func(now time.Time, t *Transport)
 	// Down reports, once, the end of every transport that came into being, Close included. Nil: nobody is told.
 	Down func(now time.Time, t *Transport, why Reason)
 	// MaxHandshakes bounds the DTLS handshakes under way; ClientHellos beyond it are dropped, and repeated
@@ -216,7 +218,7 @@ func (m *Mux) handleSRTP(now time.Time, key pathKey, local netip.Addr, b []byte,
 	t.mediaAt, p.mediaAt = now, now
 	if newest {
 		// A late packet of a path just left must not move media back.
-		t.proved(p)
+		t.proved(now, p)
 	}
 	if t.hs != nil {
 		t.hs.drop() // the peer sends media, so it has our Finished
@@ -261,26 +263,30 @@ type hostKey struct {
 }
 
 // settle keeps the index of who sends from where, when a transport's send path changes.
-func (m *Mux) settle(t *Transport, to *path) {
+func (m *Mux) settle(now time.Time, t *Transport, to *path) {
+	var was, is hostKey
 	if from := t.sendPath; from != nil {
-		k := hostKey{from.key.via, from.key.addr.Addr()}
-		if to != nil && k == (hostKey{to.key.via, to.key.addr.Addr()}) {
-			t.sendPath = to
-			return
-		}
-		list := m.hosts[k]
-		if i := slices.Index(list, t); i >= 0 {
-			list = slices.Delete(list, i, i+1)
-		}
-		if len(list) == 0 {
-			delete(m.hosts, k)
-		} else {
-			m.hosts[k] = list
-		}
+		was = hostKey{from.key.via, from.key.addr.Addr()}
 	}
 	if t.sendPath = to; to != nil {
-		k := hostKey{to.key.via, to.key.addr.Addr()}
-		m.hosts[k] = append(m.hosts[k], t)
+		is = hostKey{to.key.via, to.key.addr.Addr()}
+	}
+	if was != is {
+		if list := slices.DeleteFunc(m.hosts[was], func(x *Transport) bool { return x == t }); len(list) == 0 {
+			delete(m.hosts, was)
+		} else {
+			m.hosts[was] = list
+		}
+		if to != nil {
+			m.hosts[is] = append(m.hosts[is], t)
+		}
+	}
+	if to == nil {
+		return
+	}
+	before := t.rung
+	if t.rung = rungOf(to.key.via); before != "" && before != t.rung && m.cfg.Moved != nil {
+		m.cfg.Moved(now, t)
 	}
 }
 
@@ -311,6 +317,11 @@ func (m *Mux) Unlink(now time.Time, via link.PacketConn) {
 			m.unbind(now, p)
 		}
 	}
+}
+
+// Linked reports whether a transport uses the way over a link to an address: a valid check has come on it.
+func (m *Mux) Linked(via link.PacketConn, addr netip.AddrPort) bool {
+	return m.paths[pathKey{via, addr}] != nil
 }
 
 // Wake is when Tick is due next; the zero time is never. It may be early, and only Receive, Tick and a

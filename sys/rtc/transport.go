@@ -29,10 +29,11 @@ type Transport struct {
 	madeAt   time.Time
 	gone     bool
 
-	paths     []*path // in order of their first check
-	sendPath  *path   // proven, or nil
-	dtlsPath  *path   // the last DTLS datagram came here; its answers go here
-	finPath   *path   // the last datagram with an encrypted DTLS record came here
+	paths     []*path    // in order of their first check
+	sendPath  *path      // proven, or nil
+	rung      proto.Rung // of the last sendPath
+	dtlsPath  *path      // the last DTLS datagram came here; its answers go here
+	finPath   *path      // the last datagram with an encrypted DTLS record came here
 	checkedAt time.Time
 	mediaAt   time.Time // last authenticated packet
 
@@ -99,13 +100,13 @@ func (m *Mux) unbind(now time.Time, p *path) {
 		t.finPath = nil
 	}
 	if t.sendPath == p {
-		m.settle(t, t.best(now))
+		m.settle(now, t, t.best(now))
 	}
 }
 
 // proved takes note of an authenticated record on a path, and sends there from now on: the peer's
 // controlling agent sends where it wants to be sent to.
-func (t *Transport) proved(p *path) {
+func (t *Transport) proved(now time.Time, p *path) {
 	p.proven = true
 	if t.sendPath == p {
 		return
@@ -113,7 +114,7 @@ func (t *Transport) proved(p *path) {
 	if t.sendPath != nil {
 		t.mux.counters.Moves++
 	}
-	t.mux.settle(t, p)
+	t.mux.settle(now, t, p)
 }
 
 // fresh reports whether consent for the path stands.
@@ -144,7 +145,7 @@ func (t *Transport) tick(now time.Time) time.Time {
 	}
 	if s := t.sendPath; s != nil && !s.fresh(now) {
 		if b := t.best(now); b != nil {
-			t.proved(b)
+			t.proved(now, b)
 		}
 	}
 	lost := later(t.checkedAt.Add(checksLost), t.mediaAt.Add(mediaLost))
