@@ -92,6 +92,14 @@ export function galleryPage(size: Size): number {
 	return 1;
 }
 
+/** The small picture over the last tile of a full gallery: it leaves the left of that one, with the name, in sight. */
+export function corner(size: Size): Box {
+	const width = Math.min(160, size.width * 0.25, Math.max(72, size.width * 0.1));
+	const height = width / widest;
+	const gap = gapOf(size);
+	return { x: size.width - width - gap, y: size.height - height - gap, width, height };
+}
+
 /** The strip of small tiles beside a large one: at the right of a wide stage, else above. */
 function stripOf(size: Size): { atSide: boolean; cell: Size; fits: number } {
 	const gap = gapOf(size);

@@ -26,7 +26,10 @@ export function TileView({ tile }: { tile: Tile }) {
 
 	return (
 		<li
-			className="group absolute motion-safe:transition-[left,top,width,height] motion-safe:duration-200"
+			className={cx(
+				"group absolute motion-safe:transition-[left,top,width,height] motion-safe:duration-200",
+				tile.floating && "z-1 rounded-lg shadow-pop ring-2 ring-stage",
+			)}
 			data-live={stream ? "" : undefined}
 			data-participant={tile.person}
 			data-source={tile.source}

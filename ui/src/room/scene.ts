@@ -1,17 +1,26 @@
 // Who is shown where: from the state of the call and the size of the stage to tiles with boxes. Pure.
-import { type Box, gallery, galleryPage, maxTiles, type Size, speaker, stripPage } from "../call/layout.ts";
+import { type Box, corner, gallery, galleryPage, maxTiles, type Size, speaker, stripPage } from "../call/layout.ts";
 import type { CallState, PersonView } from "../call/state.ts";
 import { kindOf, participantOf, source } from "../proto/ids.ts";
 import { Kind, type ParticipantID, type SourceID } from "../proto/messages.gen.ts";
 
 /** What one tile shows. Its key stays the same while the tile moves. */
-export type Tile = { key: string; person: ParticipantID; source: SourceID; content: boolean; large: boolean; box: Box };
+export type Tile = {
+	key: string;
+	person: ParticipantID;
+	source: SourceID;
+	content: boolean;
+	large: boolean;
+	/** Lies over the others, in a corner. */
+	floating: boolean;
+	box: Box;
+};
 
 export type Scene = { tiles: Tile[]; page: number; pages: number; speaker: boolean };
 
 export type SceneState = Pick<CallState, "people" | "order" | "share" | "view" | "speakers" | "self" | "cameras">;
 
-type Subject = Omit<Tile, "box" | "large">;
+type Subject = Omit<Tile, "box" | "large" | "floating">;
 
 const camera = (person: ParticipantID): Subject => ({
 	key: `camera-${person}`,
@@ -76,11 +85,7 @@ function pageOf(
 export function arrange(s: SceneState, size: Size, lit: ParticipantID | undefined): Scene {
 	const cameras = s.order.filter(id => s.people.has(id)).map(camera);
 	const main = mainOf(s, lit);
-	if (!main) {
-		const { shown, page, pages } = pageOf(cameras, galleryPage(size), s);
-		const boxes = gallery(shown.length, size);
-		return { tiles: place(shown, boxes), page, pages, speaker: false };
-	}
+	if (!main) return galleryOf(cameras, size, s);
 	const others = cameras.filter(t => t.key !== main.key);
 	const { shown, page, pages } = pageOf(others, stripPage(size), s, main);
 	const speaking = others.find(t => t.person === s.speakers.active);
@@ -88,17 +93,36 @@ export function arrange(s: SceneState, size: Size, lit: ParticipantID | undefine
 	if (main.content && speaking && !shown.includes(speaking) && shown.length > 0) shown[shown.length - 1] = speaking;
 	const boxes = speaker(shown.length, size, main.content);
 	return {
-		tiles: [{ ...main, large: true, box: boxes.main }, ...place(shown, boxes.strip)],
+		tiles: [{ ...main, large: true, floating: false, box: boxes.main }, ...place(shown, boxes.strip)],
 		page,
 		pages,
 		speaker: true,
 	};
 }
 
+/**
+ * All tiles alike. Where they are too many for one page, one's own picture makes room for somebody else and lies
+ * small in a corner of every page.
+ */
+function galleryOf(cameras: Subject[], size: Size, s: SceneState): Scene {
+	const fits = galleryPage(size);
+	let { shown, page, pages } = pageOf(cameras, fits, s);
+	const own = cameras.find(t => t.person === s.self);
+	if (pages === 1 || !own) return { tiles: place(shown, gallery(shown.length, size)), page, pages, speaker: false };
+	({ shown, page, pages } = pageOf(
+		cameras.filter(t => t !== own),
+		fits,
+		s,
+	));
+	const tiles = place(shown, gallery(shown.length, size));
+	tiles.push({ ...own, large: false, floating: true, box: corner(size) });
+	return { tiles, page, pages, speaker: false };
+}
+
 function place(subjects: Subject[], boxes: Box[]): Tile[] {
 	return subjects.flatMap((t, i) => {
 		const box = boxes[i];
-		return box ? [{ ...t, large: false, box }] : [];
+		return box ? [{ ...t, large: false, floating: false, box }] : [];
 	});
 }
 
