@@ -8,10 +8,16 @@ import "time"
 type Poller struct{}
 
 // NewPoller makes none here.
-func NewPoller([]PacketConn) (*Poller, error) { return nil, nil }
+func NewPoller([]PacketConn, ...Sieve) (*Poller, error) { return nil, nil }
+
+// SetsAside is false.
+func (p *Poller) SetsAside() bool { return false }
 
 // Wait returns at once.
 func (p *Poller) Wait(time.Duration) {}
+
+// WaitUrgent returns at once.
+func (p *Poller) WaitUrgent(time.Duration) {}
 
 // Pause returns at once.
 func (p *Poller) Pause(time.Duration) {}

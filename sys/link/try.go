@@ -13,3 +13,16 @@ func TryRead(c PacketConn, ms []Message) (n int, ok bool, err error) {
 	n, err = t.tryRead(ms)
 	return n, true, err
 }
+
+// TryReadAside is TryRead of what a Poller has set aside on c: 0 where nothing is.
+func TryReadAside(c PacketConn, ms []Message) (int, error) {
+	if t, ok := c.(interface {
+		tryReadAside(ms []Message) (int, error)
+	}); ok {
+		return t.tryReadAside(ms)
+	}
+	return 0, nil
+}
+
+// Sieve tells datagrams by their first two bytes: each within its range, both ends included.
+type Sieve struct{ First, Second [2]byte }

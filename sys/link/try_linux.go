@@ -1,6 +1,8 @@
 package link
 
 import (
+	"sync/atomic"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -9,6 +11,10 @@ func (c *udpConn) tryRead(ms []Message) (int, error) {
 	if len(ms) == 0 {
 		return 0, nil
 	}
+	return c.tryReadFrom(c.sock, c.readNow, &c.meter.overflow, ms)
+}
+
+func (c *udpConn) tryReadFrom(sock socket, now func(fd uintptr) bool, lost *atomic.Uint64, ms []Message) (int, error) {
 	r := &c.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -18,7 +24,7 @@ func (c *udpConn) tryRead(ms []Message) (int, error) {
 		r.ring.want(i, ms[i].Buf)
 	}
 	r.n = n
-	if err := c.sock.Read(c.readNow); err != nil {
+	if err := sock.Read(now); err != nil {
 		return 0, plain(err)
 	}
 	if r.errno != 0 {
@@ -27,7 +33,7 @@ func (c *udpConn) tryRead(ms []Message) (int, error) {
 		}
 		return 0, r.errno
 	}
-	return c.take(ms), nil
+	return c.take(ms, lost), nil
 }
 
 // readNow is one pass of tryRead: what it would wait for is told as EAGAIN.

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -39,6 +40,7 @@ type udpConn struct {
 	meter  meter
 	reader transfer
 	writer writer
+	aside  *aside // what can wait comes here; nil: there is none
 }
 
 // transfer is one direction's pending system call. Guarded by mu; the call's closure is made once.
@@ -158,7 +160,7 @@ func (c *udpConn) ReadBatch(ms []Message) (int, error) {
 		}
 		switch {
 		case r.errno == 0:
-			return c.take(ms), nil
+			return c.take(ms, &c.meter.overflow), nil
 		case !isTransient(r.errno):
 			return 0, r.errno
 		}
@@ -166,15 +168,15 @@ func (c *udpConn) ReadBatch(ms []Message) (int, error) {
 	}
 }
 
-// take reads what the last call received back into the caller's messages, and says how many. Called with
-// the reader's lock held.
-func (c *udpConn) take(ms []Message) int {
+// take reads what the last call received back into the caller's messages, and says how many; lost is where
+// that socket's losses are counted. Called with the reader's lock held.
+func (c *udpConn) take(ms []Message, overflow *atomic.Uint64) int {
 	r := &c.reader
 	var datagrams uint64
 	for i := range r.done {
 		m := &ms[i]
 		if lost := r.ring.got(i, m); lost != 0 {
-			c.meter.overflow.Store(uint64(lost))
+			overflow.Store(uint64(lost))
 		}
 		if !c.any {
 			m.Local = c.local.Addr()
@@ -321,7 +323,8 @@ func (c *udpConn) fill(ms []Message, at cursor, single int) int {
 // merge asks for UDP_GRO.
 func (c *udpConn) merge() bool {
 	var err error
-	if ctl := c.sock.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) }); ctl != nil {
+	set := func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) }
+	if c.sock.Control(set) != nil || err == nil && c.aside != nil && c.aside.sock.Control(set) != nil {
 		return false
 	}
 	c.gro.Store(err == nil)
@@ -332,10 +335,22 @@ func (c *udpConn) LocalAddr() netip.AddrPort { return c.local }
 
 func (c *udpConn) SetReadDeadline(t time.Time) error { return plain(c.sock.SetReadDeadline(t)) }
 
-func (c *udpConn) Close() error { return plain(c.sock.Close()) }
+func (c *udpConn) Close() error {
+	err := c.sock.Close()
+	if c.aside != nil {
+		err = errors.Join(err, c.aside.sock.Close())
+	}
+	return plain(err)
+}
 
 func (c *udpConn) features() Features {
 	return Features{GSO: c.gso.Load(), GRO: c.gro.Load(), Batch: true, GrantedRecv: c.recv, GrantedSend: c.send}
 }
 
-func (c *udpConn) counters() Counters { return c.meter.counters() }
+func (c *udpConn) counters() Counters {
+	n := c.meter.counters()
+	if c.aside != nil {
+		n.Overflow += c.aside.meter.Load()
+	}
+	return n
+}
