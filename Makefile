@@ -6,7 +6,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s
 # Further flags of `parley up`: make run ARGS="--https :9443"
 ARGS ?=
-# Flags of bin/bench: -quick, -run NAMES, -json, -profile FILE; bin/bench -help lists them
+# Flags of bin/bench: -quick, -run NAMES, -shards 1,2, -markdown, -json, -profile FILE; bin/bench -help lists them
 BENCH ?=
 
 .PHONY: run build test race check fuzz soak setup clean
@@ -55,6 +55,7 @@ fuzz: modules
 ## bench: what a forwarded packet costs, beside what it costs at least; BENCH="-quick" takes two minutes
 bench: build
 	$(GO) build -trimpath -o bin/bench ./bench
+	$(GO) -C lab/interop test -c -o ../../bin/strangers .
 	bin/bench $(BENCH)
 
 ## setup: Go modules, and the Debian packages the tests use

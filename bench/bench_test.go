@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"parley/bench/load"
 )
@@ -16,6 +18,9 @@ func TestScenariosAreChosenByName(t *testing.T) {
 			t.Errorf("two scenarios %q", s.name)
 		}
 		names[s.name] = true
+		if s.like != "" && !names[s.like] {
+			t.Errorf("%q is like %q, which does not come before it", s.name, s.like)
+		}
 	}
 	for _, c := range []struct {
 		filter string
@@ -24,6 +29,7 @@ func TestScenariosAreChosenByName(t *testing.T) {
 	}{
 		{"video 1→100", false, []string{"video 1→100"}}, // a whole name means nothing else
 		{"1→400", false, []string{"video 1→400", "video 1→400, 10 % NACK"}},
+		{"video 1→400, 10 % NACK", false, []string{"video 1→400, 10 % NACK"}}, // with its comma
 		{"storm, 15×15", false, []string{"meeting 15×15", "join storm 500 in 5 s"}},
 		{"", true, []string{"video 1→100", "audio 10→50, all heard", "meeting 15×15"}},
 		{"nothing such", false, nil},
@@ -41,27 +47,116 @@ func TestScenariosAreChosenByName(t *testing.T) {
 	}
 }
 
-func TestTableHasARowForEachRun(t *testing.T) {
-	rows := []one{
-		{Scenario: "a", NS: 1500, Rel: 0.5, Floor: 1000, Ratio: 1.5, Load: load.Result{Packets: 10, Lost: 0}},
-		{Scenario: "b", GRO: true, Load: load.Result{Packets: 12, Sends: 4, Lost: 4, Overflow: 2}},
-	}
-	got := table(rows, options{runs: 3})
-	for _, want := range []string{"| a | – |", "| 1.50 | 0.50 | 1.00 | 1.50 |", "| b | yes |", "| 3.0 |", "25 % (void: 2 lost here)"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("no %q in\n%s", want, got)
-		}
-	}
-	columns := strings.Count(strings.SplitN(header, "\n", 2)[0], "|")
-	for _, r := range rows {
-		if n := strings.Count(row(r), "|"); n != columns {
-			t.Errorf("row with %d bars under a header of %d", n, columns)
+func TestFlagsThatMeanNothingAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		gro, shards string
+		ok          bool
+	}{
+		{"both", "1", true}, {"on", "1,2", true}, {"off", " 4 ", true},
+		{"maybe", "1", false}, {"both", "0", false}, {"both", "two", false}, {"both", "", false},
+	} {
+		merges, shards, err := options{gro: c.gro, shards: c.shards}.parse()
+		if (err == nil) != c.ok || c.ok && (len(merges) == 0 || len(shards) == 0) {
+			t.Errorf("-gro %q -shards %q: %v %v %v, want ok %v", c.gro, c.shards, merges, shards, err, c.ok)
 		}
 	}
 }
 
-func TestMedianIsTheMiddleRun(t *testing.T) {
-	if got := median([]one{{Rel: 0.9}, {Rel: 0.2}, {Rel: 0.4}}); got.Rel != 0.4 {
-		t.Errorf("median %v, want 0.4", got.Rel)
+func TestTableHasARowForEachRun(t *testing.T) {
+	rows := []one{
+		{Scenario: "a", NS: 1500, Rel: 0.5, Floor: 1000, Ratio: 1.5, Peer: "1.96", Target: 0.45, Load: load.Result{Packets: 10}},
+		{Scenario: "b", GRO: true, PerSend: 3, Shards: 2, Fits: 800, Void: "because", Load: load.Result{Packets: 12, Lost: 4}},
+	}
+	for _, markdown := range []bool{false, true} {
+		got := table(rows, options{runs: 3, markdown: markdown}, baseline{is: [2]float64{1.1, 0.9}})
+		for _, want := range []string{
+			"| a | – |", "| 1.50 | 0.50 (≤ 0.45; 1.96) | 1.00 | 1.50 | – |", "| b: **800 people**, 2 shards | yes |", "| 3.0 |",
+			"25 % (**void**: because)", "1.10 × as much as on the reference machine",
+		} {
+			if !strings.Contains(got, want) {
+				t.Errorf("markdown %v: no %q in\n%s", markdown, want, got)
+			}
+		}
+		if strings.Contains(got, "idle CPU") == markdown {
+			t.Errorf("markdown %v: columns for those who change the path:\n%s", markdown, got)
+		}
+		bars := map[int]bool{}
+		for line := range strings.Lines(got) {
+			if strings.HasPrefix(line, "|") {
+				bars[strings.Count(line, "|")] = true
+			}
+		}
+		if len(bars) != 1 {
+			t.Errorf("markdown %v: rows of different length:\n%s", markdown, got)
+		}
+	}
+}
+
+func TestMedianIsTheMiddleOfTheRunsThatCount(t *testing.T) {
+	for _, c := range []struct {
+		runs []one
+		want float64
+		n    int
+	}{
+		{[]one{{Rel: 0.9}, {Rel: 0.2}, {Rel: 0.4}}, 0.4, 3},
+		{[]one{{Rel: 0.9}, {Rel: 0.2, Void: "x"}, {Rel: 0.1, Void: "x"}}, 0.9, 1},
+		{[]one{{Rel: 0.9, Void: "x"}}, 0.9, 1}, // nothing counts: it is shown as void
+	} {
+		if got := median(c.runs); got.Rel != c.want || got.Runs != c.n {
+			t.Errorf("%v: median %v of %d, want %v of %d", c.runs, got.Rel, got.Runs, c.want, c.n)
+		}
+	}
+}
+
+func TestRunsOnAnotherMachineThanItWasAreVoid(t *testing.T) {
+	b := baseline{expected: [2]float64{1, 0.8}}
+	for _, c := range []struct {
+		r    one
+		void bool
+	}{
+		{one{Reference: 1.2}, false},
+		{one{Reference: 1.3}, true},
+		{one{Reference: 0.7}, true},
+		{one{GRO: true, Reference: 0.95}, false}, // expected is 0.8 here
+		{one{GRO: true, Reference: 1.05}, true},
+		{one{}, false}, // not measured
+		{one{Reference: 1, Load: load.Result{Overflow: 1}}, true},
+		{one{Reference: 1, Load: load.Result{Skipped: 1}}, true},
+	} {
+		if got := b.void(&c.r); (got != "") != c.void {
+			t.Errorf("%+v: %q, want void %v", c.r, got, c.void)
+		}
+	}
+}
+
+func TestWhatIsLeftFollowsFromWhatIsDone(t *testing.T) {
+	var out bytes.Buffer
+	p := progress{out: &out, began: time.Now().Add(-time.Minute), whole: 100 * time.Second}
+	p.done(20 * time.Second) // a fifth took a minute
+	if got := p.left(); got < 230*time.Second || got > 250*time.Second {
+		t.Errorf("%v left, want about four minutes", got)
+	}
+	p.say("x")
+	if !strings.Contains(out.String(), "left: x") {
+		t.Errorf("said %q", out.String())
+	}
+}
+
+func TestASearchEndsAtTheLargestThatIsServed(t *testing.T) {
+	for _, limit := range []int{1, 7, 30, 50, 77, 90, 400} {
+		ran := 0
+		got, _ := seek(50, 10, func(n int) (bool, error) { ran++; return n <= limit, nil })
+		if got > limit || float64(got) < 0.94*float64(limit)-1 {
+			t.Errorf("limit %d: found %d", limit, got)
+		}
+		if ran > 16 {
+			t.Errorf("limit %d: %d runs", limit, ran)
+		}
+	}
+	if got, _ := seek(50, 10, func(n int) (bool, error) { return false, nil }); got != 0 {
+		t.Errorf("nothing is served: found %d", got)
+	}
+	if got, _ := seek(50, 10, func(n int) (bool, error) { return true, nil }); got*10 > fitMost || got*10 < fitMost/2 {
+		t.Errorf("all is served: found %d, want near %d people", got, fitMost)
 	}
 }

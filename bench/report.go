@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -11,52 +12,108 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// table is the result in Markdown, with the machine it is true for.
-func table(rows []one, o options) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %s; server on processor %s, participants on %s; medians of %d runs of %v.\n\n",
-		time.Now().Format("2 January 2006"), machine(), runtime.Version(), o.serverCPU, o.clientCPU, o.runs, o.measure)
-	b.WriteString(header)
-	for _, r := range rows {
-		b.WriteString(row(r) + "\n")
-	}
-	return b.String()
+// column is one of the table's.
+type column struct {
+	name   string
+	inside bool // for those who change the path: left out with -markdown
+	cell   func(r *one) string
 }
 
-const header = `| scenario | GRO | packets/s | CPU | µs/packet | rel (target; best peer) | floor µs | ratio | segments/message | p50 / p99 ms | loss | MiB/part. | mallocs/packet (net) | join p50 / in p50 ms | CPU ms/transport | idle CPU | wakes (preempted)/s |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
-`
+func columns() []column {
+	return []column{
+		{"scenario", false, func(r *one) string { return r.title() }},
+		{"GRO", false, func(r *one) string { return map[bool]string{false: "–", true: "yes"}[r.GRO] }},
+		{"packets/s", false, func(r *one) string { return fmt.Sprintf("%.0f", r.PerSecond) }},
+		{"CPU", false, func(r *one) string { return fmt.Sprintf("%.0f %%", 100*r.CPU) }},
+		{"µs/packet", false, func(r *one) string { return fmt.Sprintf("%.2f", r.NS/1000) }},
+		{"rel (target; best peer)", false, func(r *one) string { return fmt.Sprintf("%.2f", r.Rel) + r.against() }},
+		{"floor µs", false, func(r *one) string { return fmt.Sprintf("%.2f", r.Floor/1000) }},
+		{"ratio", false, func(r *one) string { return fmt.Sprintf("%.2f", r.Ratio) }},
+		{"packets/send", false, func(r *one) string {
+			if r.PerSend == 0 {
+				return "–"
+			}
+			return fmt.Sprintf("%.1f", r.PerSend)
+		}},
+		{"p50 / p99 ms", false, func(r *one) string { return fmt.Sprintf("%.2f / %.2f", r.Load.P50, r.Load.P99) }},
+		{"loss", false, func(r *one) string { return r.loss() }},
+		{"MiB/part.", false, func(r *one) string { return fmt.Sprintf("%.3f", r.MiB) }},
+		{"mallocs/packet (net)", false, func(r *one) string { return fmt.Sprintf("%.4f (%.4f)", r.Mallocs, r.MediaAllocs) }},
+		{"join p50 / in p50 ms", true, func(r *one) string { return fmt.Sprintf("%.1f / %.0f", r.Load.JoinP50, r.Load.InP50) }},
+		{"CPU ms/transport", true, func(r *one) string { return fmt.Sprintf("%.2f", r.JoinCPU) }},
+		{"idle CPU", true, func(r *one) string { return fmt.Sprintf("%.1f %%", 100*r.Idle) }},
+		{"wakes (preempted)/s", true, func(r *one) string { return fmt.Sprintf("%.0f (%.0f)", r.Wakes, r.Preempted) }},
+		{"reference", true, func(r *one) string { return fmt.Sprintf("%.2f", r.Reference) }},
+	}
+}
 
-func row(r one) string {
-	gro := "–"
-	if r.GRO {
-		gro = "yes"
+func (r *one) title() string {
+	s := r.Scenario
+	if r.Fits > 0 {
+		s += fmt.Sprintf(": **%d people**", r.Fits)
 	}
-	against := ""
-	if r.Target > 0 || r.Peer != "" {
-		against = " (–"
-		if r.Target > 0 {
-			against = fmt.Sprintf(" (≤ %.2f", r.Target)
+	if r.Shards > 1 {
+		s += fmt.Sprintf(", %d shards", r.Shards)
+	}
+	return s
+}
+
+func (r *one) against() string {
+	if r.Target == 0 && r.Peer == "" {
+		return ""
+	}
+	target := "–"
+	if r.Target > 0 {
+		target = fmt.Sprintf("≤ %.2f", r.Target)
+	}
+	return " (" + target + "; " + cmp.Or(r.Peer, "–") + ")"
+}
+
+func (r *one) loss() string {
+	s := "0"
+	if r.Load.Lost > 0 {
+		s = fmt.Sprintf("%.3g %%", 100*r.Load.Loss())
+	}
+	if r.Void != "" {
+		s += " (**void**: " + r.Void + ")"
+	}
+	return s
+}
+
+// line is a run among others that are still to come.
+func line(r one) string {
+	s := fmt.Sprintf("%s, GRO %v: %.2f µs/packet, rel %.2f%s, ratio %.2f, p99 %.1f ms, loss %s",
+		r.title(), r.GRO, r.NS/1000, r.Rel, r.against(), r.Ratio, r.Load.P99, r.loss())
+	if r.Load.Failures > 0 {
+		s += fmt.Sprintf(", %d failures such as: %s", r.Load.Failures, r.Load.Errors[0])
+	}
+	return s
+}
+
+// table is the result in Markdown, with the machine it is true for.
+func table(rows []one, o options, base baseline) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %s, %s; server on processor %s, participants on %s; medians of %d runs of %v.\n",
+		time.Now().Format("2 January 2006"), machine(), runtime.Version(), o.serverCPU, o.clientCPU, o.runs, o.measure)
+	if base.is != ([2]float64{}) {
+		b.WriteString(base.String() + "\n")
+	}
+	shown := columns()
+	put := func(cell func(c *column) string) {
+		for i := range shown {
+			if c := &shown[i]; !c.inside || !o.markdown {
+				b.WriteString("| " + cell(c) + " ")
+			}
 		}
-		if r.Peer != "" {
-			against += "; " + r.Peer
-		}
-		against += ")"
+		b.WriteString("|\n")
 	}
-	merged := "–"
-	if r.GRO && r.Load.Sends > 0 {
-		merged = fmt.Sprintf("%.1f", float64(r.Load.Packets)/float64(r.Load.Sends))
+	b.WriteString("\n")
+	put(func(c *column) string { return c.name })
+	put(func(*column) string { return "---" })
+	for i := range rows {
+		put(func(c *column) string { return c.cell(&rows[i]) })
 	}
-	loss := fmt.Sprintf("%.3g %%", 100*r.Load.Loss())
-	if r.Load.Lost == 0 {
-		loss = "0"
-	}
-	if r.Load.Overflow > 0 {
-		loss += fmt.Sprintf(" (void: %d lost here)", r.Load.Overflow)
-	}
-	return fmt.Sprintf("| %s | %s | %.0f | %.0f %% | %.2f | %.2f%s | %.2f | %.2f | %s | %.2f / %.2f | %s | %.3f | %.4f (%.4f) | %.1f / %.0f | %.2f | %.1f %% | %.0f (%.0f) |",
-		r.Scenario, gro, r.PerSecond, 100*r.CPU, r.NS/1000, r.Rel, against, r.Floor/1000, r.Ratio, merged, r.Load.P50, r.Load.P99, loss,
-		r.MiB, r.Mallocs, r.MediaAllocs, r.Load.JoinP50, r.Load.InP50, r.JoinCPU, 100*r.Idle, r.Wakes, r.Preempted)
+	return b.String()
 }
 
 // machine is the processor and the kernel.

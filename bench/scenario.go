@@ -17,62 +17,72 @@ type scenario struct {
 	loudest int // speakers the server forwards; 0: its default
 	spread  bool
 	feed    func(*load.Config)
+	fit     *fit       // how many fit is sought; then members and count are its
+	viewers int        // receivers made of pion/webrtc besides the members, who alone are measured
+	plain   bool       // without UDP_GRO only
+	like    string     // scenario whose packets in a send are this one's too
 	peer    string     // best figure of another server, rel (performance notes of 20 November 2026)
 	target  [2]float64 // rel, without and with GRO; 0: none
 }
 
 func camera(n int) load.Member { return load.Member{Count: n, Video: load.OneLayer()} }
 
-func viewers(n int) load.Member { return load.Member{Count: n} }
+func viewing(n int) load.Member { return load.Member{Count: n} }
+
+// speaker is who holds a webinar.
+func speaker() load.Member { return load.Member{Count: 1, Audio: true, Video: load.OneLayer()} }
 
 // scenarios are what `make bench` measures.
 func scenarios() []scenario {
-	list := []scenario{
-		{name: "video 1→100", quick: true, members: []load.Member{camera(1), viewers(100)}, peer: "1.96", target: [2]float64{0.45, 0.25}},
-		{name: "video 1→400", members: []load.Member{camera(1), viewers(400)}, peer: "1.80"},
-		{name: "video 1→1000", members: []load.Member{camera(1), viewers(1000)}},
-		{name: "audio 10→50, all heard", quick: true, loudest: 10, members: []load.Member{{Count: 10, Audio: true}, viewers(50)}, peer: "1.41", target: [2]float64{0.75, 0.75}},
-		{name: "audio 10→1000, loudest", members: []load.Member{{Count: 10, Audio: true}, viewers(1000)}},
+	return []scenario{
+		{name: "video 1→100", quick: true, members: []load.Member{camera(1), viewing(100)}, peer: "1.96", target: [2]float64{0.45, 0.25}},
+		{name: "video 1→400", members: []load.Member{camera(1), viewing(400)}, peer: "1.80"},
+		{name: "video 1→1000", members: []load.Member{camera(1), viewing(1000)}},
+		{name: "video 1→10", members: []load.Member{camera(1), viewing(10)}},
+		{name: "audio 10→50, all heard", quick: true, loudest: 10, members: []load.Member{{Count: 10, Audio: true}, viewing(50)}, peer: "1.41", target: [2]float64{0.75, 0.75}},
+		{name: "audio 10→1000, loudest", members: []load.Member{{Count: 10, Audio: true}, viewing(1000)}},
 		{name: "meeting 15×15", quick: true, loudest: 15, members: []load.Member{{Count: 15, Audio: true, Video: load.OneLayer()}}, peer: "1.33", target: [2]float64{0.55, 0.40}},
+		{name: "meetings of ten ×20", count: 20, members: ofTen()},
 		{name: "simulcast 1→150", members: []load.Member{{Count: 1, Video: load.ThreeLayers()}, {Count: 150, Layout: load.ByThirds}}, peer: "1.63"},
-		{name: "video 1→400, 10 % NACK", members: []load.Member{camera(1), viewers(400)}, feed: func(c *load.Config) { c.Nack = 0.1 }},
-		{name: "churn 20/s of 1000", members: []load.Member{camera(1), viewers(1000)}, feed: func(c *load.Config) { c.Churn = 20 }},
-		{name: "join storm 500 in 5 s", members: []load.Member{{Count: 1, Audio: true, Video: load.OneLayer()}, viewers(500)}, feed: func(c *load.Config) { c.JoinIn = 5 * time.Second; c.Parallel = 64 }},
-		{name: "join one by one, 1→50", members: []load.Member{{Count: 1, Audio: true, Video: load.OneLayer()}, viewers(50)}, feed: func(c *load.Config) { c.Parallel = 1 }},
-		{name: "video 1→100, 20 Mbit/s uplink", members: []load.Member{camera(1), viewers(100)}, feed: func(c *load.Config) { c.Uplink = 20 }},
+		{name: "video 1→400, 10 % NACK", members: []load.Member{camera(1), viewing(400)}, feed: func(c *load.Config) { c.Nack = 0.1 }},
+		{name: "video 1→100, a port moves", members: []load.Member{camera(1), viewing(100)}, feed: func(c *load.Config) { c.Movers = 1 }},
+		{name: "video 1→100, 20 Mbit/s uplink", members: []load.Member{camera(1), viewing(100)}, feed: func(c *load.Config) { c.Uplink = 20 }},
+		{name: "video 1→100 of pion/webrtc", members: []load.Member{camera(1)}, viewers: 100, plain: true, like: "video 1→100"},
+		{name: "churn 20/s of 1000", members: []load.Member{camera(1), viewing(1000)}, feed: func(c *load.Config) { c.Churn = 20 }},
+		{name: "join storm 500 in 5 s", members: []load.Member{speaker(), viewing(500)}, feed: func(c *load.Config) { c.JoinIn = 5 * time.Second; c.Parallel = 64 }},
+		{name: "join one by one, 1→50", members: []load.Member{speaker(), viewing(50)}, feed: func(c *load.Config) { c.Parallel = 1 }},
+		{name: "meetings of ten, as many as fit", fit: &fit{from: 50, people: 10, members: func(n int) (int, []load.Member) { return n, ofTen() }}},
+		{name: "webinar, as many as fit", fit: &fit{from: 1500, people: 1, members: func(n int) (int, []load.Member) {
+			return 1, []load.Member{speaker(), viewing(n)}
+		}}},
 	}
-	for _, n := range []int{5, 20, 40, 60, 80, 100} {
-		list = append(list, scenario{
-			name: "meetings of ten ×" + itoa(n), count: n,
-			members: []load.Member{{Count: 10, Audio: true, Video: load.TileLayers(), Layout: load.OneLarge}},
-		})
-	}
-	for _, n := range []int{1500, 2000, 2500} {
-		list = append(list, scenario{
-			name:    "webinar 1→" + itoa(n),
-			members: []load.Member{{Count: 1, Audio: true, Video: load.OneLayer()}, viewers(n)},
-		})
-	}
-	return list
 }
 
-// choose keeps the scenarios that were asked for.
+// ofTen is a meeting in which everybody sees one other large and eight small.
+func ofTen() []load.Member {
+	return []load.Member{{Count: 10, Audio: true, Video: load.TileLayers(), Layout: load.OneLarge}}
+}
+
+// choose keeps the scenarios that were asked for: by a whole name, which then means nothing else, or by
+// parts of names, separated by commas.
 func choose(all []scenario, filter string, quick bool) []scenario {
 	if filter == "" && !quick {
 		return all
 	}
+	named := func(name string) bool {
+		return slices.ContainsFunc(all, func(s scenario) bool { return s.name == name })
+	}
+	wanted := strings.Split(filter, ",")
+	if named(filter) {
+		wanted = []string{filter}
+	}
 	return slices.DeleteFunc(slices.Clone(all), func(s scenario) bool {
-		if filter != "" {
-			return !slices.ContainsFunc(strings.Split(filter, ","), func(f string) bool {
-				f = strings.TrimSpace(f)
-				return s.name == f || !exact(all, f) && strings.Contains(s.name, f)
-			})
+		if filter == "" {
+			return !s.quick
 		}
-		return !s.quick
+		return !slices.ContainsFunc(wanted, func(f string) bool {
+			f = strings.TrimSpace(f)
+			return s.name == f || !named(f) && strings.Contains(s.name, f)
+		})
 	})
-}
-
-// exact reports whether a filter is a whole name, which then means nothing else.
-func exact(all []scenario, f string) bool {
-	return slices.ContainsFunc(all, func(s scenario) bool { return s.name == f })
 }

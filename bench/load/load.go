@@ -123,6 +123,7 @@ type Result struct {
 	Lost       uint64   `json:"lost"`      // missing in the sequence numbers of any stream
 	Repaired   uint64   `json:"repaired"`  // RTX packets
 	Published  uint64   `json:"published"` // RTP packets sent while measuring
+	Skipped    uint64   `json:"skipped"`   // times this program was 200 ms behind with publishing, and left out what was due
 	Nacked     uint64   `json:"nacked"`
 	Overflow   uint64   `json:"overflow"` // lost in this program's own sockets; makes a run void
 	Samples    int      `json:"samples"`  // packets decrypted for latency

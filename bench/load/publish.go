@@ -195,6 +195,9 @@ func (g *generator) send(x *pub) {
 // which come first, as libwebrtc splits frames (gso notes §1).
 func (x *pub) begin(now int64) {
 	if x.frame = x.due; now-x.due > int64(200*time.Millisecond) {
+		if g := x.person.g; g.phase == Measuring {
+			g.res.Skipped++
+		}
 		x.frame = now
 	}
 	x.count, x.isKey = x.layer.Packets, false
