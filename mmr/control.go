@@ -26,48 +26,147 @@ const (
 	closeNormal = 1000
 )
 
-// channel is one control channel: a WebSocket, the reader that posts its messages to the room, and the
-// writer that empties its queue.
+// channel is one control channel: a WebSocket, the goroutine that posts its messages to the room, and what
+// is to be said to it. A goroutine writes while there is something to write, and none else: a quiet channel
+// is one stack.
 type channel struct {
 	ws     *link.WebSocket
 	claims proto.Claims
 	caps   proto.Caps
-	out    chan []byte
 	said   chan struct{} // holds a token for each message that waits in the room's queue
-	cancel context.CancelFunc
 
 	heardAt atomic.Int64 // when the client last said something, nanoseconds since 1970
+	wroteAt atomic.Int64 // when the message on its way out began, 0 for none
 
-	mu  sync.Mutex
-	bye []byte // last message; the writer closes after it
+	mu      sync.Mutex
+	queue   [][]byte    // to be written; guarded by mu
+	bye     []byte      // last message; the writer closes after it; guarded by mu
+	writing bool        // somebody writes, or writing has not begun; guarded by mu
+	over    bool        // nothing is written any more; guarded by mu
+	beat    *time.Timer // guarded by mu
+	writers sync.WaitGroup
 }
 
 func newChannel(ws *link.WebSocket, claims proto.Claims, caps proto.Caps) *channel {
-	return &channel{ws: ws, claims: claims, caps: caps, out: make(chan []byte, outQueue), said: make(chan struct{}, maxSaid)}
+	return &channel{ws: ws, claims: claims, caps: caps, said: make(chan struct{}, maxSaid), writing: true}
 }
 
 // send queues an encoded message. A full queue ends the channel: false.
 func (c *channel) send(b []byte) bool {
-	select {
-	case c.out <- b:
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over || c.bye != nil {
 		return true
-	default:
-		c.cancel()
+	}
+	if len(c.queue) >= outQueue {
+		c.over = true
+		c.writers.Go(func() { c.ws.CloseNow() }) // which may wait for the writer
 		return false
 	}
+	c.queue = append(c.queue, b)
+	c.writeLocked()
+	return true
 }
 
 // close ends the channel with a last message.
 func (c *channel) close(bye proto.Bye) {
 	c.mu.Lock()
-	first := c.bye == nil
-	if first {
-		c.bye = proto.Encode(bye)
+	defer c.mu.Unlock()
+	if c.over || c.bye != nil {
+		return
+	}
+	c.bye = proto.Encode(bye)
+	c.writeLocked()
+}
+
+// writeLocked sees to it that somebody writes.
+func (c *channel) writeLocked() {
+	if !c.writing {
+		c.writing = true
+		c.writers.Go(c.write)
+	}
+}
+
+// write empties the queue, and ends the channel after a goodbye or an error.
+func (c *channel) write() {
+	for {
+		c.mu.Lock()
+		var b []byte
+		last := false
+		switch {
+		case c.over:
+			c.mu.Unlock()
+			return
+		case len(c.queue) > 0:
+			b, c.queue[0] = c.queue[0], nil
+			c.queue = c.queue[1:]
+		case c.bye != nil:
+			b, last = c.bye, true
+		default:
+			c.writing, c.queue = false, nil
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		c.wroteAt.Store(time.Now().UnixNano())
+		err := c.ws.Write(context.Background(), b)
+		c.wroteAt.Store(0)
+		if err == nil && last {
+			err = c.ws.Close(closeNormal, "")
+		}
+		if err != nil || last {
+			c.end()
+			return
+		}
+	}
+}
+
+// end cuts the connection: its reader returns, and nothing is written any more.
+func (c *channel) end() {
+	c.mu.Lock()
+	c.over, c.queue = true, nil
+	if c.beat != nil {
+		c.beat.Stop()
 	}
 	c.mu.Unlock()
-	if first {
-		c.send(nil)
-	}
+	c.ws.CloseNow()
+}
+
+// watch looks after the channel from now on: it pings a client that has not been heard for a heartbeat (one
+// that pings by itself, as they all should, needs none of ours), and cuts off one that has not been heard for
+// three, or takes too long to take a message.
+func (c *channel) watch(heartbeat time.Duration, ended <-chan struct{}) {
+	c.heardAt.Store(time.Now().UnixNano())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var pings int64
+	c.beat = time.AfterFunc(heartbeat, func() {
+		now := time.Now().UnixNano()
+		quiet := time.Duration(now - c.heardAt.Load())
+		next := min(heartbeat, 3*heartbeat-quiet)
+		if at := c.wroteAt.Load(); at != 0 {
+			next = min(next, writeTimeout-time.Duration(now-at))
+		}
+		select {
+		case <-ended:
+			// Nothing happens to a channel that has its goodbye; one that came too late to be seen gets it now.
+			c.close(proto.Bye{Code: proto.CodeShutdown, Text: "The meeting is closing. Join again."})
+		default:
+		}
+		if next <= 0 {
+			c.end()
+			return
+		}
+		if quiet >= heartbeat {
+			pings++
+			c.send(proto.Encode(proto.Ping{N: pings}))
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.over {
+			c.beat.Reset(next)
+		}
+	})
 }
 
 // anyPage lets pages of every origin in: a control channel is opened by the signed hello inside it,
@@ -97,16 +196,17 @@ func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // AcceptWebSocket has answered
 	}
-	defer ws.CloseNow()
 	ctx, cancel := context.WithTimeout(s.open, s.cfg.HelloTimeout)
 	c, rm, err := s.hello(ctx, ws)
 	cancel()
 	helloDone()
 	if err != nil {
 		s.refuse(ws, err)
+		ws.CloseNow()
 		return
 	}
-	s.serve(c, rm)
+	// On a goroutine of its own: what the handshake and the request needed of stack and buffers goes with this one.
+	s.tasks.Go(func() { s.serve(c, rm) })
 }
 
 // hello reads and checks the first message and finds the meeting's room.
@@ -166,38 +266,28 @@ func (s *Server) refuse(ws *link.WebSocket, err error) {
 
 // serve runs an accepted channel until either side ends it.
 func (s *Server) serve(c *channel, rm *room) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	c.cancel = cancel
+	defer c.writers.Wait()
+	defer c.end()
 	// Coming and going are never dropped: a join would be refused for nothing, a seat never given up. The
 	// room takes them as soon as it can, or has ended.
-	if !rm.postWait(ctx, joined{c}) {
+	if !rm.postWait(context.Background(), joined{c}) {
 		s.refuse(c.ws, proto.NewError(proto.CodeShutdown, "The meeting is closing. Join again."))
 		return
 	}
-	var writer sync.WaitGroup
-	writer.Go(func() {
-		defer cancel()
-		s.write(ctx, c, rm)
-	})
-	why := s.read(ctx, c, rm)
-	cancel()
+	c.watch(s.cfg.Heartbeat, rm.ended)
+	c.writers.Go(c.write) // what the room has had to say already
+	why := s.read(c, rm)
 	rm.postWait(context.Background(), gone{c, why})
-	writer.Wait()
 }
 
 // read posts the client's messages to the room until the channel ends, and says why it ended.
-func (s *Server) read(ctx context.Context, c *channel, rm *room) proto.Code {
-	// One timer for the channel's life, where a context for each message would cost more than the message.
-	silence := 3 * s.cfg.Heartbeat
-	silent := time.AfterFunc(silence, c.cancel)
-	defer silent.Stop()
+func (s *Server) read(c *channel, rm *room) proto.Code {
+	ctx := context.Background() // end is what interrupts
 	for {
 		data, err := c.ws.Read(ctx)
 		if err != nil {
 			return proto.CodeLost
 		}
-		silent.Reset(silence)
 		c.heardAt.Store(time.Now().UnixNano())
 		msg, err := proto.Decode(data)
 		if err != nil {
@@ -218,50 +308,6 @@ func (s *Server) read(ctx context.Context, c *channel, rm *room) proto.Code {
 			if !rm.say(ctx, c, msg) {
 				return proto.CodeLost
 			}
-		}
-	}
-}
-
-// write empties the queue. It pings a client that has not been heard for a heartbeat; one that pings by
-// itself, as they all should, needs none of ours.
-func (s *Server) write(ctx context.Context, c *channel, rm *room) {
-	ended := rm.ended
-	beat := time.NewTicker(s.cfg.Heartbeat)
-	defer beat.Stop()
-	late := time.AfterFunc(writeTimeout, c.cancel)
-	defer late.Stop()
-	var n int64
-	for {
-		late.Stop()
-		var b []byte
-		select {
-		case b = <-c.out:
-		case now := <-beat.C:
-			if now.UnixNano()-c.heardAt.Load() < int64(s.cfg.Heartbeat) {
-				continue
-			}
-			n++
-			b = proto.Encode(proto.Ping{N: n})
-		case <-ended:
-			// Nothing happens to a channel that has its goodbye; one that came too late to be seen gets it now.
-			c.close(proto.Bye{Code: proto.CodeShutdown, Text: "The meeting is closing. Join again."})
-			ended = nil
-			continue
-		case <-ctx.Done():
-			return
-		}
-		last := b == nil
-		if last {
-			c.mu.Lock()
-			b = c.bye
-			c.mu.Unlock()
-		}
-		late.Reset(writeTimeout)
-		if err := c.ws.Write(ctx, b); err != nil || last {
-			if last && err == nil {
-				c.ws.Close(closeNormal, "")
-			}
-			return
 		}
 	}
 }
