@@ -58,7 +58,7 @@ export type ProcessEvent =
 	| { is: "progress"; phase: PhaseName | "resume" | "tunnel"; ms: number; detail: string }
 	| { is: "found"; meeting: MeetingInfo; participant: ParticipantID; role: Role }
 	| { is: "process_waiting"; topic: string }
-	| { is: "process_joined"; router: string; zone: string; resumed: boolean }
+	| { is: "process_joined"; router: string; zone: string; resumed: boolean; clock: number }
 	| { is: "process_failed"; code: string; text: string; tried: string[] }
 	| { is: "control_lost" }
 	| { is: "report"; attempts: AttemptView[]; summary: SummaryLine[] };

@@ -15,7 +15,11 @@ export function onProcess(s: CallState, e: ProcessEvent, now: number): Step {
 		case "process_waiting":
 			return [{ ...s, stage: "waiting", topic: e.topic }, []];
 		case "process_joined": {
-			const next: CallState = { ...s, connection: { ...s.connection, router: e.router, zone: e.zone } };
+			const next: CallState = {
+				...s,
+				clock: e.clock,
+				connection: { ...s.connection, router: e.router, zone: e.zone },
+			};
 			return e.resumed && s.stage === "in" ? note(next, "back", {}, now) : [next, []];
 		}
 		case "process_failed":

@@ -149,7 +149,13 @@ export class Session {
 				return;
 			case "joined":
 				remember({ lastZone: a.zone });
-				this.dispatch({ is: "process_joined", router: a.router, zone: a.zone, resumed: !!a.resumed });
+				this.dispatch({
+					is: "process_joined",
+					router: a.router,
+					zone: a.zone,
+					resumed: !!a.resumed,
+					clock: this.joining ? this.joining.serverTime() - Date.now() : 0,
+				});
 				return;
 			case "failed":
 				this.dispatch({ is: "process_failed", code: a.code ?? "", text: a.text, tried: [...(a.tried ?? [])] });

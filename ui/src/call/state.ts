@@ -203,6 +203,8 @@ export type CallState = {
 	layoutVersion: number;
 	/** Tiles last wished for, and whether any were. */
 	tiles?: { source: SourceID; height: number }[];
+	/** The server's clock less this device's, ms. */
+	clock: number;
 	/** Numbers notices and reactions. */
 	nextID: number;
 };
@@ -234,6 +236,7 @@ export function initialState(): CallState {
 		connection: { path: {}, media: [], rates: [], attempts: [], summary: [] },
 		rosterVersion: 0,
 		layoutVersion: 0,
+		clock: 0,
 		nextID: 1,
 	};
 }

@@ -17,7 +17,7 @@ export function Banners() {
 	const first = waiting[0];
 	return (
 		<>
-			<div role="alert">
+			<div aria-live="assertive" role="alert">
 				{reconnecting && (
 					<p className={`${bar} flex-nowrap! bg-warn-soft text-warn-ink`}>
 						<Spinner size={18} />

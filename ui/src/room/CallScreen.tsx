@@ -1,5 +1,6 @@
 import { useCall } from "../call/useCall.ts";
 import "./room.css";
+import { Announcer } from "./Announcer.tsx";
 import { AskDialog } from "./AskDialog.tsx";
 import { Banners } from "./Banners.tsx";
 import { ConnectionDialog } from "./ConnectionDialog.tsx";
@@ -11,12 +12,16 @@ import { SidePanel } from "./SidePanel.tsx";
 import { Stage } from "./Stage.tsx";
 import { Toolbar } from "./Toolbar.tsx";
 import { TopBar } from "./TopBar.tsx";
+import { useLeaveGuard } from "./useLeaveGuard.ts";
 import { useNarrow } from "./useMedia.ts";
 import { useShortcuts } from "./useShortcuts.ts";
+import { useWakeLock } from "./useWakeLock.ts";
 
 /** The call itself: the stage, what is around it, and what opens over it. */
 export function CallScreen() {
 	useShortcuts();
+	useWakeLock();
+	useLeaveGuard();
 	const narrow = useNarrow();
 	const panel = useCall(s => s.view.panel);
 	const beside = panel === "chat" || panel === "people";
@@ -36,6 +41,7 @@ export function CallScreen() {
 				</main>
 				<Toolbar />
 			</div>
+			<Announcer covered={covered} />
 			{beside && <SidePanel panel={panel} />}
 			<AskDialog />
 			<DevicesDialog />

@@ -16,18 +16,19 @@ export function ChatPanel() {
 	const self = useCall(s => s.self);
 	const list = useRef<HTMLDivElement>(null);
 	const [following, setFollowing] = useState(true);
-	const [seen, setSeen] = useState(lines.length);
 	const last = lines[lines.length - 1];
+	const [seen, setSeen] = useState(last?.seq ?? 0);
 	const bottom = () => list.current?.scrollTo({ top: list.current.scrollHeight });
 
 	// biome-ignore lint/correctness/useExhaustiveDependencies: each new line moves it
 	useEffect(() => {
 		if (!following && last?.from !== self) return;
 		bottom();
-		setSeen(lines.length);
+		setSeen(last?.seq ?? 0);
 	}, [last?.seq, following]);
 
-	const unseen = lines.length - seen;
+	// By number: of a long chat only the last lines are kept, so that there may be more without being longer.
+	const unseen = lines.filter(l => l.seq > seen).length;
 	return (
 		<>
 			<div className="relative min-h-0 grow">

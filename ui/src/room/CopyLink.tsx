@@ -1,5 +1,6 @@
 import { useCall } from "../call/useCall.ts";
 import { Button } from "../components/Button.tsx";
+import { copyText } from "../components/copyText.ts";
 import { toasts } from "../components/toasts.ts";
 import { useT } from "../i18n/useT.ts";
 
@@ -12,12 +13,8 @@ export function CopyLink() {
 	const copy = async () => {
 		const link = new URL(`/j/${number}`, location.origin);
 		if (pwd) link.searchParams.set("pwd", pwd);
-		try {
-			await navigator.clipboard.writeText(link.href);
-			toasts.add({ title: t("room.link.copied"), type: "done" });
-		} catch {
-			toasts.add({ title: t("room.link.failed"), description: link.href, type: "error" });
-		}
+		if (await copyText(link.href)) toasts.add({ title: t("room.link.copied"), type: "done" });
+		else toasts.add({ title: t("room.link.failed"), description: link.href, type: "error" });
 	};
 	return (
 		<Button icon="link" onClick={copy} size="sm">

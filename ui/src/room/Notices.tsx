@@ -17,6 +17,7 @@ export function Notices() {
 	const visible = notices.slice(-shown);
 	return (
 		<div
+			aria-live="polite" // said in so many words: windows hide all else behind them from screen readers
 			className="pointer-events-none absolute inset-x-2 top-1 z-10 mx-auto flex max-w-sm flex-col items-stretch gap-2 sm:right-4 sm:left-auto sm:mx-0 sm:w-80"
 			role="status"
 		>

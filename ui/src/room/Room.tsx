@@ -8,7 +8,10 @@ import { WaitingScreen } from "./WaitingScreen.tsx";
 /** Everything from pressing Join until it is over. Before that there is the lobby. */
 export function Room({ onHome }: { onHome: () => void }) {
 	const stage = useCall(s => s.stage);
-	useTitle(useCall(s => s.meeting?.topic || s.topic || ""));
+	useTitle(
+		useCall(s => s.meeting?.topic || s.topic || ""),
+		useCall(s => (s.stage === "over" ? 0 : s.chat.unread)),
+	);
 	switch (stage) {
 		case "idle":
 		case "lobby":

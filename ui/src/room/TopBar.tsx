@@ -3,6 +3,7 @@ import { Icon } from "../components/Icon.tsx";
 import { IconButton } from "../components/IconButton.tsx";
 import { useT } from "../i18n/useT.ts";
 import { quality } from "./quality.ts";
+import { Timer } from "./Timer.tsx";
 
 const looks = { good: "", fair: "text-warn-ink", poor: "text-danger-ink", unknown: "text-muted" };
 
@@ -21,6 +22,7 @@ export function TopBar() {
 			<h1 className="min-w-0 truncate font-semibold text-[0.9375rem]" dir="auto">
 				{topic}
 			</h1>
+			<Timer />
 			{locked && (
 				<span className="ml-1 text-muted" title={t("room.locked")}>
 					<Icon name="lock" size={16} />

@@ -1,9 +1,11 @@
 import { act, fireEvent, screen, within } from "@testing-library/react";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { initialState } from "../call/state.ts";
 import { english, type MessageID } from "../i18n/locales.ts";
 import { Code, Kind, Role } from "../proto/messages.gen.ts";
+import { CallScreen } from "./CallScreen.tsx";
 import { ChatBox, longest } from "./ChatBox.tsx";
+import { ChatPanel } from "./ChatPanel.tsx";
 import { noticeText } from "./noticeText.ts";
 import { overWords } from "./overText.ts";
 import { PeoplePanel } from "./PeoplePanel.tsx";
@@ -179,4 +181,40 @@ test.each([
 	[{ rtt: 30, rates: [{ kind: Kind.Video, up: false, bps: 1, loss: 0.06 }] }, "poor"],
 ] as const)("the connection %j is %s", (c, want) => {
 	expect(quality({ ...c, rates: [...c.rates] })).toBe(want);
+});
+
+test("what passes by is read out behind an open window and behind a panel that covers the stage", () => {
+	const reader = (text: RegExp) => {
+		// What a screen reader hears of a change: a live region that nothing around it hides.
+		const found = screen.queryAllByText(text).filter(e => !e.closest("[aria-hidden=true], [inert]"));
+		return found.filter(e => e.closest("[aria-live]")).length;
+	};
+	const line = (seq: number, text: string) => ({ t: "chat", seq, from: 2, name: "Grace", text, at: 1 }) as const;
+	const window = { ...initialState().view, panel: "devices" } as const;
+	const { store, unmount } = show(inMeeting(2, { view: window }), <CallScreen />);
+	act(() => store.dispatch({ is: "message", message: line(1, "behind a window") }));
+	expect(reader(/behind a window/)).toBe(1);
+	unmount();
+
+	vi.spyOn(globalThis, "matchMedia").mockImplementation(
+		query => ({ matches: query.includes("max-width"), addEventListener() {}, removeEventListener() {} }) as never,
+	);
+	const panel = { ...initialState().view, panel: "people" } as const;
+	const phone = show(inMeeting(2, { view: panel }), <CallScreen />);
+	act(() => phone.store.dispatch({ is: "message", message: line(1, "behind a panel") }));
+	expect(reader(/behind a panel/)).toBe(1);
+});
+
+test("the button to new messages counts them, however long the chat is", () => {
+	const line = (seq: number) => ({ seq, from: 2, name: "Grace", text: `line ${seq}`, at: seq });
+	const chat = { lines: Array.from({ length: 2000 }, (_, i) => line(i + 1)), unread: 0, open: true };
+	const { store } = show(inMeeting(2, { chat }), <ChatPanel />);
+	const log = screen.getByRole("log");
+	Object.defineProperty(log, "scrollHeight", { value: 1000 });
+	fireEvent.scroll(log); // up, away from the end
+	for (const seq of [2001, 2002]) {
+		act(() => store.dispatch({ is: "message", message: { t: "chat", ...line(seq) } }));
+	}
+	expect(store.get().chat.lines).toHaveLength(2000);
+	expect(button(/2 new messages/)).toBeTruthy();
 });

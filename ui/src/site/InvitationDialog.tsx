@@ -1,7 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
+import { useRef } from "react";
 import { useIntl } from "react-intl";
 import { Banner } from "../components/Banner.tsx";
 import { Button } from "../components/Button.tsx";
+import { copyText } from "../components/copyText.ts";
 import { Dialog } from "../components/Dialog.tsx";
 import { Spinner } from "../components/Spinner.tsx";
 import { toasts } from "../components/toasts.ts";
@@ -17,14 +19,19 @@ export function InvitationDialog({ number, open, onClose }: { number: number; op
 	const user = useSession().data;
 	const { data: m, error } = useQuery({ ...meetingQuery(number), enabled: open });
 	const text = m && invitationText(intl, m, user?.display_name || m.host_email);
-	const copy = (what: string) =>
-		navigator.clipboard.writeText(what).then(
-			() => {
-				toasts.add({ type: "done", title: t("ui.copied") });
-				onClose();
-			},
-			() => toasts.add({ type: "error", title: t("ui.copyFailed") }),
-		);
+	const field = useRef<HTMLTextAreaElement>(null);
+	const copy = async (what: string) => {
+		if (await copyText(what)) {
+			toasts.add({ type: "done", title: t("ui.copied") });
+			onClose();
+			return;
+		}
+		// The person can copy it themselves: what they wanted is selected.
+		const at = field.current?.value.indexOf(what) ?? -1;
+		field.current?.focus();
+		if (at >= 0) field.current?.setSelectionRange(at, at + what.length);
+		toasts.add({ type: "error", title: t("ui.copyFailed"), description: t("ui.copyByHand") });
+	};
 	return (
 		<Dialog
 			actions={
@@ -49,6 +56,7 @@ export function InvitationDialog({ number, open, onClose }: { number: number; op
 					className="field-sizing-content block max-h-[55dvh] min-h-48 w-full resize-none rounded-lg bg-sunken p-4 text-sm leading-relaxed"
 					onFocus={e => e.currentTarget.select()}
 					readOnly
+					ref={field}
 					value={text}
 				/>
 			)}
