@@ -108,7 +108,7 @@ func (m *Meeting) admit(now time.Time, p *person) {
 		p.src[proto.Audio].forceMute = true
 	}
 	p.recv.build(m.cfg)
-	m.do(Admit{ID: p.id, Slots: p.recv.slots})
+	m.do(Admit{ID: p.id, Slots: p.recv.table()})
 	m.touch(p)
 	m.mapOne(now, p)
 	m.welcomes = append(m.welcomes, p)
@@ -191,7 +191,7 @@ func (m *Meeting) takeOver(now time.Time, p *person, e Join) {
 		m.refreshGate(now, p, proto.Kind(k))
 		m.resetWanted(p, proto.Kind(k))
 	}
-	m.do(Admit{ID: p.id, Slots: p.recv.slots})
+	m.do(Admit{ID: p.id, Slots: p.recv.table()})
 	for k := range p.src {
 		if p.src[k].open {
 			m.do(Gate{Source: proto.Source(p.id, proto.Kind(k)), Open: true})

@@ -67,7 +67,7 @@ func (m *Meeting) remap(now time.Time) {
 		m.sortCams()
 	}
 	for _, p := range m.list {
-		if p.waiting || !all && !p.recv.dirty || p.recv.slots == nil {
+		if p.waiting || !all && !p.recv.dirty || p.recv.wires == nil {
 			continue
 		}
 		p.recv.dirty = false

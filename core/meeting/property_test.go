@@ -122,7 +122,7 @@ func (w *world) settled() {
 		return
 	}
 	for _, p := range m.list {
-		if p.waiting || p.recv.slots == nil {
+		if p.waiting || p.recv.wires == nil {
 			continue
 		}
 		for _, q := range m.speech.places {

@@ -240,7 +240,7 @@ func (m *Meeting) flushWelcomes() {
 			Participant: p.id,
 			Role:        p.role,
 			Meeting:     m.cfg.Info,
-			Slots:       p.recv.slots,
+			Slots:       p.recv.table(),
 			Roster:      proto.Roster{Version: version, Put: parts[0].put},
 			State:       m.state,
 			Chat:        chat[:n:n],

@@ -15,13 +15,12 @@ type receiver struct {
 	caps proto.Caps
 	seed uint32
 
-	slots    []proto.Slot
 	float0   int // index of f0; a0 is 0
 	video0   int
 	content0 int
 	sound0   int // content audio
 
-	wires   []wire // by slot
+	wires   []wire // by slot; nil while there is no table
 	pairs   []pair // by video slot
 	changes []proto.Mapping
 	seq     uint64 // of the last Slots message; goes on over a resume
@@ -51,17 +50,15 @@ type pair struct {
 func slotTable(seed uint32, nVideo, nFloat, nContent int) []proto.Slot {
 	nSound := min(nContent, 1)
 	table := make([]proto.Slot, 0, 2*nVideo+nFloat+nContent+nSound)
-	used := map[uint32]bool{0: true}
 	ssrc := func() uint32 {
 		for {
-			// A counter through a mixer of full period (SplitMix32): all values differ, so the loop ends.
+			// A counter of full period through a mixer that loses nothing (SplitMix32): all values differ.
 			seed += 0x9e3779b9
 			z := seed
 			z = (z ^ z>>16) * 0x85ebca6b
 			z = (z ^ z>>13) * 0xc2b2ae35
 			z ^= z >> 16
-			if !used[z] {
-				used[z] = true
+			if z != 0 {
 				return z
 			}
 		}
@@ -99,15 +96,19 @@ func videoSlots(cfg Config, caps proto.Caps) int {
 	return min(caps.VideoSlots, maxVideoSlots)
 }
 
+// table is the slot table. It follows from the seed, so nobody keeps its four kilobytes.
+func (r *receiver) table() []proto.Slot {
+	return slotTable(r.seed, len(r.pairs), r.video0-r.float0, r.sound0-r.content0)
+}
+
 // build makes the table anew, with nothing in it.
 func (r *receiver) build(cfg Config) {
 	n := videoSlots(cfg, r.caps)
-	r.slots = slotTable(r.seed, n, cfg.FloatingAudio, cfg.ContentSlots)
 	r.float0 = n
 	r.video0 = r.float0 + cfg.FloatingAudio
 	r.content0 = r.video0 + n
 	r.sound0 = r.content0 + cfg.ContentSlots
-	r.wires = make([]wire, len(r.slots))
+	r.wires = make([]wire, r.sound0+min(cfg.ContentSlots, 1))
 	r.pairs = make([]pair, n)
 	r.changes = nil
 }
@@ -127,10 +128,11 @@ func (r *receiver) change(c proto.Mapping) {
 // contents, so that transports which outlived the control channel go on undisturbed.
 func (m *Meeting) resize(p *person, e Join) {
 	r := &p.recv
-	r.caps, r.seed = e.Caps, e.Seed
-	if r.slots != nil && len(r.pairs) == videoSlots(m.cfg, e.Caps) {
+	r.caps = e.Caps
+	if r.wires != nil && len(r.pairs) == videoSlots(m.cfg, e.Caps) {
 		return
 	}
+	r.seed = e.Seed
 	m.emptySlots(p)
 	r.build(m.cfg)
 }
@@ -148,7 +150,7 @@ func (m *Meeting) emptySlots(p *person) {
 // forgetReceiver ends a person's receiving, and frees the pairs it owned at others.
 func (m *Meeting) forgetReceiver(p *person) {
 	m.emptySlots(p)
-	p.recv.slots = nil
+	p.recv.wires = nil
 	for _, q := range m.list {
 		for i := range q.recv.pairs {
 			if q.recv.pairs[i].owner == p {
