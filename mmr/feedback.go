@@ -95,7 +95,7 @@ func (p *peer) bound(ssrc uint32) *binding {
 // legOf is the leg of a slot's SSRC, 0 for one that is not this peer's: nobody asks for another's packets.
 func (p *peer) legOf(ssrc uint32) forward.LegID {
 	for i := range p.slots {
-		if p.slots[i].slot.SSRC == ssrc {
+		if p.slots[i].ssrc == ssrc {
 			return p.slots[i].leg
 		}
 	}
@@ -234,7 +234,7 @@ func (s *shard) report(now time.Time, p *peer) {
 			if !ok {
 				continue
 			}
-			s.rtcp = rtp.AppendSR(s.rtcp, sl.slot.SSRC, info)
+			s.rtcp = rtp.AppendSR(s.rtcp, sl.ssrc, info)
 			if len(s.rtcp) > 1000 { // stay under every path's MTU
 				s.sendRTCP(t, proto.Group(g), s.rtcp)
 				s.rtcp = s.rtcp[:0]
@@ -255,7 +255,7 @@ func (s *shard) reportSlot(now time.Time, p *peer, slot int) {
 		return
 	}
 	if info, ok := s.fwd.LegReport(now, sl.leg); ok {
-		s.rtcp = rtp.AppendSR(s.rtcp[:0], sl.slot.SSRC, info)
+		s.rtcp = rtp.AppendSR(s.rtcp[:0], sl.ssrc, info)
 		s.sendRTCP(t, p.group(sl.kind), s.rtcp)
 	}
 }

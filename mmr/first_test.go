@@ -12,7 +12,7 @@ import (
 func TestSequencesBeginFarFromTheirWrap(t *testing.T) {
 	s := &shard{fwd: forward.New(forward.Config{})}
 	for range 200 {
-		p := &peer{slots: []slotLeg{{slot: proto.Slot{Kind: proto.Video, SSRC: 1, RTX: 2}, kind: proto.Video}}}
+		p := &peer{slots: []slotLeg{{ssrc: 1, rtx: 2, kind: proto.Video}}}
 		s.needLeg(p, 0)
 		cfg, _ := s.fwd.Leg(p.slots[0].leg)
 		if cfg.FirstSeq >= 1<<15 || cfg.FirstRTXSeq >= 1<<15 {

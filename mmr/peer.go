@@ -73,7 +73,8 @@ type conn struct {
 
 // slotLeg is one receive slot of a peer.
 type slotLeg struct {
-	slot   proto.Slot
+	ssrc   uint32 // of what we send in it
+	rtx    uint32 // of retransmissions
 	kind   proto.Kind
 	leg    forward.LegID  // 0 until the slot is first wired
 	source proto.SourceID // what it is wired to, 0 nothing
@@ -295,7 +296,7 @@ func (s *shard) admitPeer(now time.Time, key peerKey, slots []proto.Slot, oneGro
 func (p *peer) setSlots(slots []proto.Slot) {
 	p.slots = make([]slotLeg, len(slots))
 	for i, sl := range slots {
-		p.slots[i] = slotLeg{slot: sl, kind: sl.Kind}
+		p.slots[i] = slotLeg{ssrc: sl.SSRC, rtx: sl.RTX, kind: sl.Kind}
 	}
 }
 
@@ -309,7 +310,7 @@ func (s *shard) needLeg(p *peer, slot int) {
 	}
 	seed := randomSeed()
 	sl.leg = s.fwd.AddLeg(forward.LegConfig{
-		Receiver: p.recv, Slot: uint16(slot), Kind: sl.kind, SSRC: sl.slot.SSRC, RTX: sl.slot.RTX,
+		Receiver: p.recv, Slot: uint16(slot), Kind: sl.kind, SSRC: sl.ssrc, RTX: sl.rtx,
 		FirstSeq: rtp.Seq(seed & 0x7fff), FirstRTXSeq: rtp.Seq(seed >> 16 & 0x7fff), FirstTime: rtp.Time(randomSeed()),
 		TWCC: p.twcc[sl.kind.Group()],
 	})
@@ -329,7 +330,8 @@ func (s *shard) reset(now time.Time, p *peer, slots []proto.Slot) {
 	}
 	same := len(slots) == len(p.slots)
 	for i := 0; same && i < len(slots); i++ {
-		same = slots[i] == p.slots[i].slot
+		have := &p.slots[i]
+		same = slots[i].SSRC == have.ssrc && slots[i].RTX == have.rtx && slots[i].Kind == have.kind
 	}
 	if !same {
 		for _, sl := range p.slots {
