@@ -40,14 +40,15 @@ func (c *Context) SealRTP(dst, packet []byte) ([]byte, error) {
 	}
 	s.rtp.use(index)
 
+	keys := c.keysRTP()
 	start := len(dst)
 	dst = append(dst, packet[:h]...)
-	if c.rtp.aead != nil {
-		return c.rtp.aead.Seal(dst, c.gcmNonce(&c.rtp, ssrc, index), packet[h:], dst[start:]), nil
+	if keys.aead != nil {
+		return keys.aead.Seal(dst, c.gcmNonce(keys, ssrc, index), packet[h:], dst[start:]), nil
 	}
 	dst = append(dst, packet[h:]...)
-	c.counter(&c.rtp, ssrc, index, dst[start+h:])
-	return append(dst, c.rtp.tag(dst[start:], uint32(index>>16))...), nil
+	c.counter(keys, ssrc, index, dst[start+h:])
+	return append(dst, keys.tag(dst[start:], uint32(index>>16))...), nil
 }
 
 // OpenRTP checks and decrypts a packet in place and returns the plaintext packet, which is a shorter
@@ -70,16 +71,17 @@ func (c *Context) OpenRTP(packet []byte) (plain []byte, newest bool, err error) 
 			return nil, false, ErrReplay
 		}
 	}
+	keys := c.keysRTP()
 	n := len(packet) - c.profile.tagLen()
-	if c.rtp.aead != nil {
-		if _, err := c.rtp.aead.Open(packet[h:h], c.gcmNonce(&c.rtp, ssrc, index), packet[h:], packet[:h]); err != nil {
+	if keys.aead != nil {
+		if _, err := keys.aead.Open(packet[h:h], c.gcmNonce(keys, ssrc, index), packet[h:], packet[:h]); err != nil {
 			return nil, false, ErrAuth
 		}
 	} else {
-		if !hmac.Equal(c.rtp.tag(packet[:n], uint32(index>>16)), packet[n:]) {
+		if !hmac.Equal(keys.tag(packet[:n], uint32(index>>16)), packet[n:]) {
 			return nil, false, ErrAuth
 		}
-		c.counter(&c.rtp, ssrc, index, packet[h:n])
+		c.counter(keys, ssrc, index, packet[h:n])
 	}
 	if s == nil {
 		if s, err = c.add(ssrc); err != nil {
@@ -109,17 +111,18 @@ func (c *Context) SealRTCP(dst, packet []byte) ([]byte, error) {
 	index := s.rtcpNext
 	s.rtcpNext++
 
+	keys := c.keysRTCP()
 	start := len(dst)
-	if c.rtcp.aead != nil {
-		aad := c.rtcp.associated(packet, encrypted|index)
+	if keys.aead != nil {
+		aad := keys.associated(packet, encrypted|index)
 		dst = append(dst, packet[:8]...)
-		dst = c.rtcp.aead.Seal(dst, c.gcmNonce(&c.rtcp, ssrc, uint64(index)), packet[8:], aad)
+		dst = keys.aead.Seal(dst, c.gcmNonce(keys, ssrc, uint64(index)), packet[8:], aad)
 		return binary.BigEndian.AppendUint32(dst, encrypted|index), nil
 	}
 	dst = append(dst, packet...)
-	c.counter(&c.rtcp, ssrc, uint64(index), dst[start+8:])
+	c.counter(keys, ssrc, uint64(index), dst[start+8:])
 	dst = binary.BigEndian.AppendUint32(dst, encrypted|index)
-	return append(dst, c.rtcp.tag(dst[start:], 0)...), nil
+	return append(dst, keys.tag(dst[start:], 0)...), nil
 }
 
 // OpenRTCP checks and decrypts a compound packet in place; see OpenRTP. Packets sent in clear (E bit 0)
@@ -134,8 +137,9 @@ func (c *Context) OpenRTCP(packet []byte) (plain []byte, newest bool, err error)
 	if s == nil && len(c.streams) >= MaxStreams {
 		return nil, false, ErrStreams
 	}
+	keys := c.keysRTCP()
 	at := len(packet) - 4 // of the index
-	if c.rtcp.aead == nil {
+	if keys.aead == nil {
 		at -= tag
 	}
 	word := binary.BigEndian.Uint32(packet[at:])
@@ -144,21 +148,21 @@ func (c *Context) OpenRTCP(packet []byte) (plain []byte, newest bool, err error)
 		return nil, false, ErrReplay
 	}
 	n := at // of the plaintext
-	if c.rtcp.aead != nil {
+	if keys.aead != nil {
 		if word&encrypted == 0 {
 			return nil, false, ErrMalformed
 		}
 		n -= tag
-		aad := c.rtcp.associated(packet, word)
-		if _, err := c.rtcp.aead.Open(packet[8:8], c.gcmNonce(&c.rtcp, ssrc, index), packet[8:at], aad); err != nil {
+		aad := keys.associated(packet, word)
+		if _, err := keys.aead.Open(packet[8:8], c.gcmNonce(keys, ssrc, index), packet[8:at], aad); err != nil {
 			return nil, false, ErrAuth
 		}
 	} else {
-		if !hmac.Equal(c.rtcp.tag(packet[:at+4], 0), packet[at+4:]) {
+		if !hmac.Equal(keys.tag(packet[:at+4], 0), packet[at+4:]) {
 			return nil, false, ErrAuth
 		}
 		if word&encrypted != 0 {
-			c.counter(&c.rtcp, ssrc, index, packet[8:n])
+			c.counter(keys, ssrc, index, packet[8:n])
 		}
 	}
 	if s == nil {

@@ -87,8 +87,9 @@ var (
 // Context is one direction of a transport: it either opens or seals. Not safe for concurrent use.
 type Context struct {
 	profile Profile
-	rtp     suite
-	rtcp    suite
+	master  [32 + 14]byte // key, then salt
+	rtp     *suite        // nil until a packet needs it: many transports carry RTP one way only, or none
+	rtcp    *suite
 	streams map[uint32]*stream
 	last    *stream // of the previous packet: bursts are of one SSRC
 	nonce   [16]byte
@@ -130,32 +131,48 @@ func New(p Profile, key, salt []byte) (*Context, error) {
 		return nil, fmt.Errorf("srtp: key of %d and salt of %d bytes do not fit %v", len(key), len(salt), p)
 	}
 	c := &Context{profile: p, streams: make(map[uint32]*stream)}
-	if err := c.rtp.derive(p, key, salt, 0); err != nil {
-		return nil, err
-	}
-	if err := c.rtcp.derive(p, key, salt, labelRTCP); err != nil {
-		return nil, err
-	}
+	copy(c.master[copy(c.master[:], key):], salt)
 	return c, nil
+}
+
+// keysRTP are the session keys of RTP, made when they are first needed: a cipher with its tables is most of
+// what an idle transport would hold.
+func (c *Context) keysRTP() *suite {
+	if c.rtp == nil {
+		c.rtp = c.derive(0)
+	}
+	return c.rtp
+}
+
+// keysRTCP are the session keys of RTCP.
+func (c *Context) keysRTCP() *suite {
+	if c.rtcp == nil {
+		c.rtcp = c.derive(labelRTCP)
+	}
+	return c.rtcp
 }
 
 // Profile is the profile of the keys.
 func (c *Context) Profile() Profile { return c.profile }
 
-func (s *suite) derive(p Profile, key, salt []byte, base byte) error {
+func (c *Context) derive(base byte) *suite {
+	p := c.profile
+	key, salt := c.master[:p.KeyLen()], c.master[p.KeyLen():][:p.SaltLen()]
 	block, err := aes.NewCipher(derive(key, salt, base+labelKey, p.KeyLen()))
 	if err != nil {
-		return err
+		panic("srtp: session keys have the length of the master key: " + err.Error())
 	}
+	s := &suite{roc: base != labelRTCP}
 	copy(s.salt[:], derive(key, salt, base+labelSalt, p.SaltLen()))
-	s.roc = base != labelRTCP
 	if p == CM80 {
 		s.block = block
 		s.mac = hmac.New(sha1.New, derive(key, salt, base+labelAuth, sha1.Size))
-		return nil
+		return s
 	}
-	s.aead, err = cipher.NewGCM(block)
-	return err
+	if s.aead, err = cipher.NewGCM(block); err != nil {
+		panic("srtp: AES has the block size GCM asks for: " + err.Error())
+	}
+	return s
 }
 
 // derive is the key derivation of RFC 3711 §4.3.3 with a derivation rate of zero. A salt of 12 bytes is
@@ -178,10 +195,10 @@ func derive(key, salt []byte, label byte, n int) []byte {
 	return out[:n]
 }
 
-// stream finds the state of an SSRC, nil where there is none yet.
 // Knows reports whether a packet of this SSRC has been sealed or opened.
 func (c *Context) Knows(ssrc uint32) bool { return c.streams[ssrc] != nil }
 
+// stream finds the state of an SSRC, nil where there is none yet.
 func (c *Context) stream(ssrc uint32) *stream {
 	if s := c.last; s != nil && s.ssrc == ssrc {
 		return s

@@ -33,11 +33,9 @@ func session(t *testing.T, p Profile, key, salt []byte) *Context {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Context{profile: p, streams: make(map[uint32]*stream)}
-	c.rtp.aead, c.rtcp.aead = aead, aead
-	copy(c.rtp.salt[:], salt)
-	copy(c.rtcp.salt[:], salt)
-	return c
+	keys := &suite{aead: aead}
+	copy(keys.salt[:], salt)
+	return &Context{profile: p, rtp: keys, rtcp: keys, streams: make(map[uint32]*stream)}
 }
 
 func TestVectorsOfRFC7714(t *testing.T) {
