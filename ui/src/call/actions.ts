@@ -31,6 +31,8 @@ export type Actions = {
 	openPanel: (panel: Panel) => void;
 	chooseDevice: (kind: DeviceKind, id: string) => void;
 	refreshDevices: () => void;
+	/** Uses the devices a notice offers. */
+	takeFound: (notice: number) => void;
 	setLayout: Maybe<(tiles: { source: SourceID; height: number }[]) => void>;
 	answerAsk: Maybe<(ask: { kind: Kind; by: ParticipantID }, yes: boolean) => void>;
 	dismiss: (notice: number) => void;
@@ -77,6 +79,7 @@ export function actionsFor(dispatch: (e: UserEvent) => void): (s: CallState) => 
 		openPanel: (panel: Panel) => dispatch({ is: "view", change: { panel } }),
 		chooseDevice: (kind: DeviceKind, id: string) => dispatch({ is: "choose_device", kind, id }),
 		refreshDevices: () => dispatch({ is: "refresh_devices" }),
+		takeFound: (notice: number) => dispatch({ is: "use_found", notice }),
 		setLayout: (tiles: { source: SourceID; height: number }[]) => dispatch({ is: "layout", tiles }),
 		answerAsk: (ask: { kind: Kind; by: ParticipantID }, yes: boolean) => dispatch({ is: "answer_ask", ask, yes }),
 		dismiss: (notice: number) => dispatch({ is: "dismiss", notice }),
@@ -142,6 +145,7 @@ export function actionsFor(dispatch: (e: UserEvent) => void): (s: CallState) => 
 			openPanel: all.openPanel,
 			chooseDevice: all.chooseDevice,
 			refreshDevices: all.refreshDevices,
+			takeFound: all.takeFound,
 			setLayout: when(here, all.setLayout),
 			answerAsk: when(around, all.answerAsk), // nobody is held in front of a question that cannot be answered
 			dismiss: all.dismiss,

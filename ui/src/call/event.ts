@@ -47,6 +47,7 @@ export type UserEvent =
 	| { is: "pin"; source?: SourceID }
 	| { is: "choose_device"; kind: DeviceKind; id: string }
 	| { is: "refresh_devices" }
+	| { is: "use_found"; notice: number }
 	| { is: "layout"; tiles: { source: SourceID; height: number }[] }
 	| { is: "answer_ask"; ask: Ask; yes: boolean }
 	| { is: "dismiss"; notice: number }

@@ -7,6 +7,8 @@ import { type CallState, initialState, type MineKind, type NoticeKind, type Sour
 export type Step = [CallState, Effect[]];
 
 const noticeFor = 6000;
+/** What can be answered stays longer. */
+const offerFor = 20_000;
 
 /** The state before a call, with what is known of the person and the devices. */
 export function fromIdle(s: CallState): CallState {
@@ -21,7 +23,8 @@ export function toggle(s: CallState, kind: "audio" | "video"): Step {
 }
 
 export function unmute(s: CallState): Step {
-	const next = withMine(s, "audio", { ...s.mine.audio, wanted: true, muted: false, byHost: false });
+	const { lost: _, ...mine } = s.mine.audio;
+	const next = withMine(s, "audio", { ...mine, wanted: true, muted: false, byHost: false });
 	if (!s.mine.audio.on) return [next, [open(s, "audio")]];
 	return [next, [mute(next), ...publish(next, "audio")]];
 }
@@ -30,7 +33,7 @@ export function want(s: CallState, kind: MineKind, wanted: boolean): Step {
 	const mine = s.mine[kind];
 	if (wanted) {
 		if (mine.wanted && mine.on) return [s, []];
-		const { problem: _, ...rest } = mine;
+		const { problem: _p, lost: _l, ...rest } = mine;
 		return [withMine(s, kind, { ...rest, wanted: true, byHost: false }), [open(s, kind)]];
 	}
 	const [next, effects] = closed(withMine(s, kind, { ...gone(mine), wanted: false }), kind);
@@ -109,6 +112,6 @@ export function note(
 	const id = s.nextID;
 	return [
 		{ ...s, nextID: id + 1, notices: [...s.notices.slice(-9), { id, kind, values, at: now }] },
-		[...effects, { do: "expire", what: "notice", id, after: noticeFor }],
+		[...effects, { do: "expire", what: "notice", id, after: kind === "device_found" ? offerFor : noticeFor }],
 	];
 }

@@ -1,6 +1,7 @@
 // What an event makes of the state, and what has to be done about it. Pure: the time comes in.
 import { Kind } from "../proto/messages.gen.ts";
 import type { CallEvent, Effect, UserEvent } from "./event.ts";
+import { chooseDevice, onCaptureEnded, onDevices, takeFound } from "./gear.ts";
 import { onMessage } from "./inbound.ts";
 import {
 	closed,
@@ -47,31 +48,31 @@ export function reduce(s: CallState, e: CallEvent, now: number): Step {
 				...(e.height ? { height: e.height } : {}),
 			};
 			delete mine.problem;
+			delete mine.lost;
 			// It was not wanted any more when it came.
 			if (!mine.wanted) return [s, [{ do: "release", kind: e.kind }]];
 			const next = withMine(s, e.kind, mine);
-			return [next, [...publish(next, e.kind), ...(e.kind === "audio" ? [mute(next)] : [])]];
+			const effects = [...publish(next, e.kind), ...(e.kind === "audio" ? [mute(next)] : [])];
+			if (!s.mine[e.kind].lost) return [next, effects];
+			const label = e.stream.getAudioTracks()[0]?.label || "none";
+			return note(next, "device_switched", { label }, now, effects);
 		}
 		case "capture_failed": {
 			const mine = { ...gone(s.mine[e.kind]), wanted: false, problem: e.problem };
 			const [next, effects] = closed(withMine(s, e.kind, mine), e.kind);
+			if (mine.lost) return note(next, "device_lost", { kind: e.kind }, now, effects);
 			// Where another device was to take over, the one before goes too: what is said to be off is off.
 			return [next, s.mine[e.kind].on ? [...effects, { do: "release", kind: e.kind }] : effects];
 		}
-		case "capture_ended": {
-			const [next, effects] = closed(withMine(s, e.kind, { ...gone(s.mine[e.kind]), wanted: false }), e.kind);
-			effects.push({ do: "release", kind: e.kind });
-			return e.kind === "content" ? [next, effects] : note(next, "device_lost", { kind: e.kind }, now, effects);
-		}
+		case "capture_ended":
+			return onCaptureEnded(s, e.kind, now);
 		case "level":
 			if (Math.abs((s.mine.audio.level ?? 0) - e.level) < 0.02) return [s, []];
 			return [withMine(s, "audio", { ...s.mine.audio, level: e.level }), []];
 		case "talking_muted":
 			return note(s, "talking_muted", {}, now);
-		case "devices": {
-			const { is: _, ...list } = e;
-			return [{ ...s, devices: { ...s.devices, ...list } }, []];
-		}
+		case "devices":
+			return onDevices(s, e, now);
 		case "slot":
 			return [{ ...s, slots: new Map(s.slots).set(e.source, e.view) }, []];
 		case "unslot": {
@@ -172,17 +173,10 @@ function onUser(s: CallState, e: UserEvent, now: number): Step {
 			if (e.source === undefined) return [{ ...s, view }, []];
 			return [{ ...s, view: { ...view, pinned: e.source, mode: "speaker" } }, []];
 		}
-		case "choose_device": {
-			const devices = { ...s.devices, chosen: { ...s.devices.chosen, [e.kind]: e.id } };
-			const next = { ...s, devices };
-			const effects: Effect[] = [{ do: "remember", device: { kind: e.kind, id: e.id } }];
-			if (e.kind === "audioOut") effects.push({ do: "output", device: e.id });
-			else {
-				const kind = e.kind === "audioIn" ? "audio" : "video";
-				if (s.mine[kind].wanted) effects.push({ do: "capture", kind, device: e.id });
-			}
-			return [next, effects];
-		}
+		case "choose_device":
+			return chooseDevice(s, e.kind, e.id);
+		case "use_found":
+			return takeFound(s, e.notice);
 		case "refresh_devices":
 			return [s, [{ do: "list_devices" }]];
 		case "layout": {

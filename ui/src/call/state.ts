@@ -77,6 +77,8 @@ export type SourceMine = {
 	/** A host muted it; only the person may open it again. */
 	byHost: boolean;
 	problem?: Problem;
+	/** The device went away by itself; another may be opening in its place. */
+	lost?: boolean;
 	/** Loudness from 0 to 1, of a microphone that is open. */
 	level?: number;
 	/** For the self view. */
@@ -123,7 +125,9 @@ export type NoticeKind =
 	| "waiting" // name
 	| "locked"
 	| "unlocked"
-	| "device_lost" // kind
+	| "device_lost" // kind; nothing takes its place
+	| "device_switched" // label, "none" where it has none
+	| "device_found" // label, and ids by kind of device
 	| "refused" // code, text
 	| "talking_muted"
 	| "back"; // after a reconnection

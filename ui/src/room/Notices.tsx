@@ -1,4 +1,5 @@
 import { useActions, useCall } from "../call/useCall.ts";
+import { Button } from "../components/Button.tsx";
 import { cx } from "../components/cx.ts";
 import { Icon } from "../components/Icon.tsx";
 import { IconButton } from "../components/IconButton.tsx";
@@ -12,7 +13,7 @@ const shown = 3;
 export function Notices() {
 	const t = useT();
 	const notices = useCall(s => s.notices);
-	const { dismiss } = useActions();
+	const { dismiss, takeFound } = useActions();
 	const keyboard = useMedia("(hover: hover)");
 	const visible = notices.slice(-shown);
 	return (
@@ -33,6 +34,11 @@ export function Notices() {
 					<p className="wrap-anywhere line-clamp-3 min-w-0 grow" dir="auto">
 						{noticeText(t, n, keyboard)}
 					</p>
+					{n.kind === "device_found" && (
+						<Button onClick={() => takeFound(n.id)} size="sm">
+							{t("room.device.use")}
+						</Button>
+					)}
 					<IconButton icon="close" label={t("room.notice.dismiss")} noTooltip onClick={() => dismiss(n.id)} size="sm" />
 				</div>
 			))}

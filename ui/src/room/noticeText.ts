@@ -24,6 +24,8 @@ export function noticeText(t: T, n: Notice, keyboard: boolean): string {
 		case "locked":
 		case "unlocked":
 		case "device_lost":
+		case "device_switched":
+		case "device_found":
 		case "back":
 			return t(`room.notice.${n.kind}`, n.values);
 		default:
@@ -76,8 +78,11 @@ export function noticeIcon(n: Notice): IconName {
 		case "unlocked":
 			return "unlock";
 		case "device_lost":
+		case "device_switched":
 		case "refused":
 			return "warning";
+		case "device_found":
+			return "sliders";
 		case "back":
 			return "check";
 		default:
