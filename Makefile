@@ -4,12 +4,14 @@ SHELL := /bin/bash
 GO ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s
+# How many networks of `make lab` live at once
+LAB_PARALLEL ?= 3
 # Further flags of `parley up`: make run ARGS="--https :9443"
 ARGS ?=
 # Flags of bin/bench: -quick, -run NAMES, -shards 1,2, -markdown, -json, -profile FILE; bin/bench -help lists them
 BENCH ?=
 
-.PHONY: run build test race check fuzz soak setup clean
+.PHONY: run build test race check fuzz soak lab setup clean
 
 ## run: build everything and serve on this machine
 run: build
@@ -39,6 +41,12 @@ check: modules
 	$(GO) -C lab/interop vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 	$(GO) test -count 1 .
+
+## lab: joins through every kind of network, on this kernel: namespaces, nftables, squid and a bad wire (root).
+## Writes the connection matrix, tests/out/lab.md. One alone: go test ./lab/netns -run 'Scenario/07'
+lab: setup build
+	PARLEY_LAB=1 PARLEY_BINARY=$(CURDIR)/bin/parley $(GO) test -count 1 -parallel $(LAB_PARALLEL) -timeout 20m -v ./lab/netns | grep -v '^=== '
+	@echo; cat tests/out/lab.md
 
 ## soak: 200 people come and go, then ten minutes of media, in the laboratory and then on real sockets
 ## (there SOAK=1m for less): memory and goroutines flat

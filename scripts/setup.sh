@@ -2,12 +2,19 @@
 # Debian packages the tests use. What can't be had makes its tests skip, and is said here loudly.
 set -u
 
+# What to look for, and the package that has it. The laboratory of network namespaces (make lab) takes ip, nft
+# and squid; the web client's reactions are emoji.
+tools=(
+	"ffmpeg ffmpeg" "chromium chromium" "firefox-esr firefox-esr"
+	"ip iproute2" "nft nftables" "squid squid"
+	"/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf fonts-noto-color-emoji"
+)
+have() { command -v "$1" >/dev/null || [ -e "$1" ]; }
+
 missing=()
-for tool in ffmpeg chromium firefox-esr; do
-	command -v "$tool" >/dev/null || missing+=("$tool")
+for t in "${tools[@]}"; do
+	have "${t% *}" || missing+=("${t#* }")
 done
-# The web client's reactions are emoji.
-[ -e /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf ] || missing+=(fonts-noto-color-emoji)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 root=()
@@ -18,8 +25,10 @@ if command -v apt-get >/dev/null && "${root[@]}" true 2>/dev/null; then
 	export DEBIAN_FRONTEND=noninteractive
 	"${root[@]}" apt-get update -qq
 	"${root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+	# The laboratory starts its own squids, where nobody else sees them.
+	case " ${missing[*]} " in *" squid "*) "${root[@]}" systemctl disable --now squid 2>/dev/null ;; esac
 fi
-for tool in "${missing[@]}"; do
-	[ "$tool" = fonts-noto-color-emoji ] || command -v "$tool" >/dev/null || echo "!!! $tool is not installed and could not be: tests that need it WILL BE SKIPPED" >&2
+for t in "${tools[@]}"; do
+	have "${t% *}" || echo "!!! ${t#* } is not installed and could not be: tests that need it WILL BE SKIPPED" >&2
 done
 exit 0

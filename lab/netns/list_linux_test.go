@@ -1,0 +1,538 @@
+package netns
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"parley/lab/netns/wire"
+	"parley/wire/proto"
+)
+
+const ms = time.Millisecond
+
+// blockUDP and the like are the gateway's rules of the usual obstacles.
+const (
+	blockUDP     = "meta l4proto udp drop"
+	onlyTCP443   = "oifname wan tcp dport != 443 drop"
+	blockAll     = "oifname wan drop"
+	resetAll     = "meta l4proto tcp reject with tcp reset"
+	tlsHandshake = "tcp dport 443 @th,256,8 0x16" // the first byte behind a TCP header with time stamps
+)
+
+// scenarios are the networks, by their numbers in the list; x… are the further ones.
+func scenarios() []scenario {
+	any := []proto.Rung{udpRung, tcpRung, tlsRung}
+	return slices.Concat(ladder(any), proxies(any), changing(any), servers(any), later())
+}
+
+// ladder: what the network lets through.
+func ladder(any []proto.Rung) []scenario {
+	return []scenario{
+		{
+			number: "1", name: "home NAT, UDP open", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
+			says: []string{"Audio runs over UDP 8801"}, never: []string{"blocked"}, forbid: []func(Flow) string{noMediaOverTCP},
+		},
+		{
+			number: "2", name: "mobile, symmetric NAT, 80 ms ± 30, 1 % lost", nat: NATSymmetric,
+			link:  wire.Link{Delay: 25 * ms, Jitter: 30 * ms, Loss: 0.01},
+			audio: only(udpRung), video: only(udpRung), within: 2 * time.Second, says: []string{"Audio runs over UDP 8801"},
+			after: func(r *run) {
+				r.keepalive(15 * time.Second)
+			},
+		},
+		{
+			number: "3", name: "dual stack, IPv6 a black hole", ipv6: true, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack + 250*ms,
+			prepare: func(r *run) { r.forward("meta nfproto ipv6 drop") },
+			forbid:  []func(Flow) string{noMediaOverTCP},
+		},
+		{
+			number: "5", name: "UDP to port 3478 alone", audio: only(udpRung), video: only(udpRung), within: time.Second,
+			prepare: func(r *run) { r.forward("oifname wan udp dport != 3478 drop") },
+		},
+		{
+			number: "5b", name: "UDP dropped but for port 443", audio: any, video: any, within: time.Second,
+			prepare: func(r *run) { r.forward("oifname wan udp dport != 443 drop") },
+		},
+		{
+			number: "6", name: "UDP dropped in silence, any TCP", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack, friend: true,
+			prepare: func(r *run) { r.forward(blockUDP) },
+			says:    []string{"UDP 8801.*blocked", "Audio runs over TCP 8801"},
+			after: func(r *run) {
+				r.forward()
+				r.upgraded(udpRung, 75*time.Second)
+			},
+		},
+		{
+			number: "7", name: "nothing but TCP 443", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack, friend: true,
+			prepare: func(r *run) { r.forward(blockUDP, onlyTCP443) },
+			says:    []string{"Audio runs over TLS 443"},
+			after: func(r *run) {
+				r.forward(blockUDP)
+				r.upgraded(tcpRung, 75*time.Second)
+			},
+		},
+		{
+			number: "16", name: "NAT forgets every 3 s", nat: NATSymmetric, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			after: func(r *run) {
+				for range 3 {
+					r.pause(3 * time.Second)
+					r.must(r.access.Rebind())
+				}
+				r.pause(time.Second)
+				r.hasRung("audio", udpRung)
+				r.gapless(time.Second)
+			},
+		},
+		{
+			number: "16b", name: "NAT forgets five times a second", nat: NATSymmetric, audio: only(udpRung), within: 6*rtt + slack, friend: true,
+			after: func(r *run) {
+				stop := time.Now().Add(12 * time.Second)
+				for time.Now().Before(stop) {
+					r.must(r.access.Rebind())
+					r.pause(200 * ms)
+					if seat, ok := r.client.Seat(); ok && seat.Rungs[0] == tcpRung {
+						r.note("demoted to TCP after %d s", 12-int(time.Until(stop).Seconds()))
+						return
+					}
+				}
+				if !r.gapless(time.Second) {
+					r.Error("neither demoted within 12 s nor heard without gaps")
+				}
+			},
+		},
+		{
+			number: "17", name: "UDP works, then is killed", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			after: func(r *run) {
+				r.pause(2 * time.Second)
+				r.forward(blockUDP)
+				r.demoted([]proto.Rung{tcpRung, tlsRung}, 3*time.Second)
+				r.again("the next call", []proto.Rung{tcpRung}, 6*rtt+slack)
+			},
+		},
+		{
+			number: "18", name: "UDP throttled to 100 kbit/s", bigVideo: true, audio: only(udpRung), within: 6*rtt + slack, friend: true,
+			prepare: func(r *run) {
+				r.wires(wire.Class{Proto: wire.UDP, Up: wire.Link{Delay: rtt / 2, Rate: 100_000, Queue: 2500}, Down: wire.Link{Delay: rtt / 2, Rate: 100_000, Queue: 2500}},
+					wire.Both(wire.Link{Delay: rtt / 2}))
+			},
+			after: func(r *run) {
+				r.wait(14*time.Second, "audio on UDP and video elsewhere", func(s Seat) bool { return s.Rungs[0] == udpRung && (s.Rungs[1] == tcpRung || s.Rungs[1] == tlsRung) })
+			},
+		},
+		{
+			number: "20", name: "MTU 1280, no ICMP", audio: only(udpRung), video: only(udpRung), bigVideo: true, within: 6*rtt + slack, friend: true,
+			link:    wire.Link{Delay: rtt / 2, MTU: 1280, Silent: true},
+			prepare: clampMSS,
+			after: func(r *run) {
+				r.pause(2 * time.Second)
+				for _, d := range []wire.Direction{wire.Up, wire.Down} {
+					if n := r.access.Wire.Count(d, wire.TooBig); n > 0 {
+						r.Errorf("%d packets %s were longer than the path takes", n, d)
+					}
+				}
+			},
+		},
+		{
+			number: "20b", name: "MTU 1200, no ICMP", audio: only(udpRung), within: 6*rtt + slack,
+			link: wire.Link{Delay: rtt / 2, MTU: 1200, Silent: true}, prepare: clampMSS, says: []string{"MTU"},
+		},
+	}
+}
+
+// clampMSS is what gateways before a short path do for TCP.
+func clampMSS(r *run) { r.forward("tcp flags syn tcp option maxseg size set 1100") }
+
+// proxies: what stands on the way, and says so.
+func proxies(any []proto.Rung) []scenario {
+	viaProxy := func(auth Auth) func(r *run) {
+		return func(r *run) {
+			p, err := r.access.StartSquid(auth)
+			r.must(err)
+			r.forward(blockAll)
+			r.env = append(r.env, "HTTPS_PROXY="+p.URL)
+			if auth != AuthNone {
+				file := filepath.Join(r.TempDir(), "proxy-user")
+				r.must(os.WriteFile(file, []byte(ProxyUser+":"+p.Password+"\n"), 0o600))
+				r.args = append(r.args, "--proxy-user", "@"+file)
+			}
+		}
+	}
+	pac := func(body string) func(r *run) {
+		return func(r *run) {
+			p, err := r.access.StartSquid(AuthNone)
+			r.must(err)
+			r.must(r.access.ServeLAN("192.168.1.1:80", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/x-ns-proxy-autoconfig")
+				fmt.Fprint(w, strings.ReplaceAll(body, "PROXY_HERE", strings.TrimPrefix(p.URL, "http://")))
+			})))
+			r.args = append(r.args, "--pac", "http://192.168.1.1/proxy.pac")
+		}
+	}
+	return []scenario{
+		{
+			number: "8", name: "HTTP proxy, CONNECT to 443 alone", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
+			prepare: viaProxy(AuthNone), says: []string{"(?i)proxy", "Audio runs over TLS 443"},
+		},
+		{
+			number: "9", name: "HTTP proxy, UDP open beside it", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
+			prepare: func(r *run) {
+				viaProxy(AuthNone)(r)
+				r.forward("oifname wan udp dport != 8801 drop", "oifname wan meta l4proto tcp drop")
+			},
+			says: []string{"(?i)proxy", "Audio runs over UDP 8801"},
+		},
+		{
+			number: "10", name: "TLS inspected, CA trusted", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
+			prepare: func(r *run) {
+				i, err := r.access.StartInspector()
+				r.must(err)
+				r.forward(blockAll)
+				r.env = append(r.env, "HTTPS_PROXY="+i.URL)
+				r.noCA = true
+				r.args = append(r.args, "--ca", i.CA)
+			},
+			says: []string{InspectorName},
+		},
+		{
+			number: "11", name: "TLS inspected, CA not trusted", fails: true, within: 2 * time.Second,
+			prepare: func(r *run) {
+				i, err := r.access.StartInspector()
+				r.must(err)
+				r.forward(blockAll)
+				r.env = append(r.env, "HTTPS_PROXY="+i.URL)
+			},
+			says: []string{InspectorName},
+		},
+		{
+			number: "12", name: "proxy asks for a password (Basic)", audio: only(tlsRung), video: only(tlsRung), within: 1500*ms + slack,
+			prepare: viaProxy(AuthBasic), says: []string{"(?i)proxy"},
+		},
+		{
+			number: "12b", name: "proxy asks for a password (Digest)", audio: only(tlsRung), video: only(tlsRung), within: 1500*ms + slack,
+			prepare: viaProxy(AuthDigest), says: []string{"(?i)proxy"},
+		},
+		{
+			number: "12c", name: "proxy asks for a password, none given", fails: true, within: 2 * time.Second,
+			prepare: func(r *run) {
+				p, err := r.access.StartSquid(AuthBasic)
+				r.must(err)
+				r.forward(blockAll)
+				r.env = append(r.env, "HTTPS_PROXY="+p.URL)
+			},
+			says: []string{"(?i)proxy.*password"},
+		},
+		{
+			number: "13", name: "PAC file: proxy for all but zones", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
+			prepare: func(r *run) {
+				pac(`function FindProxyForURL(url, host) {
+	return shExpMatch(host, "ctl-*") || shExpMatch(host, "mmr-*") ? "DIRECT" : "PROXY PROXY_HERE";
+}`)(r)
+				r.forward("ip daddr " + r.servers("site") + " drop")
+			},
+			says: []string{"(?i)proxy"},
+		},
+		{
+			number: "13b", name: "PAC file broken, direct way open", audio: any, video: any, within: 3*time.Second + slack,
+			prepare: pac("function FindProxyForURL(url, host) { return nonsense("),
+		},
+		{
+			number: "13c", name: "PAC server never answers", audio: any, video: any, within: 4*time.Second + slack,
+			prepare: func(r *run) {
+				stop := make(chan struct{})
+				r.Cleanup(func() { close(stop) })
+				r.must(r.access.ServeLAN("192.168.1.1:80", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop })))
+				r.args = append(r.args, "--pac", "http://192.168.1.1/proxy.pac")
+			},
+		},
+		{
+			number: "21", name: "captive portal", fails: true, within: 3 * time.Second,
+			prepare: func(r *run) {
+				r.must(r.access.ServeLAN("192.168.1.1:80", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+					http.Redirect(w, q, "http://192.168.1.1/login", http.StatusFound)
+				})))
+				r.must(r.access.Redirect("tcp dport 80 dnat to 192.168.1.1:80"))
+				r.forward(resetAll, blockUDP)
+			},
+			says: []string{"(?i)sign in"},
+		},
+		{
+			number: "24", name: "no zone reachable, tunnels are", audio: any, video: any, within: 1500*ms + slack, friend: true,
+			prepare: func(r *run) { r.forward("ip daddr " + r.servers("ctl", "mmr") + " drop") },
+			says:    []string{"(?i)tunnel"},
+			after: func(r *run) {
+				r.forward()
+				r.note("the direct way opened")
+			},
+		},
+		{
+			number: "24b", name: "neither site nor zones, tunnels known from before", audio: any, video: any, within: 3 * time.Second,
+			prepare: func(r *run) {
+				r.visit()
+				r.forward("ip daddr " + r.servers("site", "ctl", "mmr") + " drop")
+			},
+			says: []string{"(?i)tunnel"},
+		},
+		{
+			number: "25", name: "nothing but a browser gets through", fails: true, within: 25 * time.Second,
+			prepare: func(r *run) { r.forward(tlsHandshake+" reject with tcp reset", blockUDP) },
+			says:    []string{`https://` + SiteName + `/j/\d+`, "(?i)web client|browser"},
+		},
+		{
+			number: "25b", name: "long ClientHello reset", audio: only(udpRung), video: only(udpRung), within: 3 * time.Second,
+			prepare: func(r *run) { r.forward(tlsHandshake + " meta length > 1000 reject with tcp reset") },
+		},
+		{
+			number: "25c", name: "long ClientHello dropped", audio: only(udpRung), video: only(udpRung), within: 6 * time.Second,
+			prepare: func(r *run) { r.forward(tlsHandshake + " meta length > 1000 drop") },
+		},
+	}
+}
+
+// changing: networks that are not the same all the time.
+func changing(any []proto.Rung) []scenario {
+	return []scenario{
+		{
+			number: "15", name: "Wi-Fi to mobile in the meeting", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			after: func(r *run) {
+				mobile, err := r.in.NewAccess(NATSymmetric, wire.Both(wire.Link{Delay: 40 * ms}))
+				r.must(err)
+				r.must(r.machine.Attach(mobile))
+				before := *r.client.joined
+				r.pause(time.Second)
+				r.must(r.machine.Use(mobile))
+				r.pause(5 * time.Second)
+				r.gap("from one network to the other", time.Second)
+				r.hasRung("audio", udpRung)
+				if seat, ok := r.client.Seat(); !ok || seat.Participant != before.Participant {
+					r.Error("the router does not know it as the same participant")
+				}
+			},
+		},
+		{
+			number: "x1", name: "Wi-Fi of 600 ms round trip", link: wire.Link{Delay: 300 * ms}, audio: only(udpRung), video: only(udpRung), within: 6*600*ms + slack,
+			never: []string{"blocked"},
+		},
+	}
+}
+
+// servers: what breaks on the other side.
+func servers(any []proto.Rung) []scenario {
+	return []scenario{
+		{
+			number: "x2", name: "the zone dies in the middle of joining", alone: true, world: InternetConfig{Tunnels: -1}, audio: only(udpRung), video: only(udpRung), within: 4 * time.Second,
+			prepare: func(r *run) {
+				// Zone b is far, so a is chosen; it freezes when the lookup has been answered.
+				r.far("b", 40*ms)
+				r.onPhase("lookup", func() {
+					r.in.Server("ctl-a").Freeze()
+					r.in.Server("mmr-a").Freeze()
+				})
+			},
+		},
+		{
+			number: "x3", name: "one of five zones is a black hole", alone: true, world: InternetConfig{Tunnels: -1, Small: []string{"c", "d", "e"}}, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
+			prepare: func(r *run) { r.forward("ip daddr " + r.servers("ctl-c") + " drop") },
+		},
+		{
+			number: "x4", name: "four of five zones are black holes", alone: true, world: InternetConfig{Tunnels: -1, Small: []string{"c", "d", "e"}}, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
+			prepare: func(r *run) {
+				r.forward("ip daddr " + r.servers("ctl-a", "mmr-a", "ctl-c", "ctl-d", "ctl-e") + " drop")
+			},
+		},
+		{
+			number: "x5", name: "the router is full", alone: true, world: InternetConfig{Tunnels: -1, Router: map[string]string{"a": ", max_people: 1"}}, audio: only(udpRung), video: only(udpRung), within: 7*rtt + slack,
+			prepare: func(r *run) {
+				r.far("b", 40*ms)
+				other, err := r.in.NewMeeting("The only one there")
+				r.must(err)
+				a, err := r.in.NewAccess(NATHome, wire.Class{Net: r.netOf("b"), Up: wire.Link{Delay: 100 * ms}})
+				r.must(err)
+				m, err := r.in.NewMachine(a, false)
+				r.must(err)
+				first, err := r.in.JoinNative(m.Namespace, other, NativeConfig{Name: "First"})
+				r.must(err)
+				joined, err := first.WaitJoined(10 * time.Second)
+				r.must(err)
+				if joined.Router != "mmr-a" {
+					r.Fatalf("the first is on %s", joined.Router)
+				}
+			},
+		},
+		{
+			number: "x6", name: "the router is behind 1:1 NAT", alone: true, world: InternetConfig{Tunnels: -1, Zones: []string{"a"}, Mapped: []string{"a"}}, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
+		},
+		{
+			number: "x7", name: "no zone reachable, the nearer tunnel accepts and never answers", alone: true, world: InternetConfig{Silent: true}, audio: any, video: any, within: 1500*ms + slack,
+			prepare: func(r *run) { r.forward("ip daddr " + r.servers("ctl", "mmr") + " drop") },
+			says:    []string{"(?i)tunnel"},
+		},
+	}
+}
+
+// later: what a later issue asks for.
+func later() []scenario {
+	return []scenario{
+		{number: "4", name: "Wi-Fi with 5 % lost in bursts and 200 ms of queue", later: "with media that adapts"},
+		{number: "12d", name: "proxy asks for NTLM", later: "NTLM"},
+		{number: "12e", name: "proxy asks for Negotiate", later: "Negotiate"},
+		{number: "14", name: "a box that strips Upgrade", later: "requests in place of WebSockets"},
+		{number: "19", name: "30 % lost upwards, nothing downwards", later: "with media that adapts"},
+		{number: "22", name: "IPv6 alone, NAT64", later: "NAT64"},
+		{number: "23", name: "no name service", later: "the cached dial plan without names"},
+	}
+}
+
+// netOf is the address range of a zone's servers.
+func (r *run) netOf(zone string) netip.Prefix {
+	return netip.PrefixFrom(r.in.Server("mmr-"+zone).Addr, 32)
+}
+
+// far puts a zone's servers at a distance from the client.
+func (r *run) far(zone string, delay time.Duration) {
+	link := wire.Link{Delay: delay}
+	r.wires(
+		wire.Class{Net: r.netOf(zone), Up: link, Down: link},
+		wire.Class{Net: netip.PrefixFrom(r.in.Server("ctl-"+zone).Addr, 32), Up: link, Down: link},
+		wire.Both(wire.Link{Delay: rtt / 2}))
+}
+
+// pause lets the call go on; it fails if the client ends meanwhile.
+func (r *run) pause(d time.Duration) {
+	r.Helper()
+	select {
+	case <-r.client.Done():
+		r.Fatalf("the client ended: %s", r.client.Told())
+	case <-time.After(d):
+	}
+}
+
+// onPhase does something when the client has got through a phase.
+func (r *run) onPhase(phase string, do func()) {
+	go func() {
+		for r.client == nil || !slices.ContainsFunc(r.client.Events(), func(e Event) bool { return e.Phase == phase }) {
+			time.Sleep(2 * ms)
+		}
+		do()
+	}()
+}
+
+// wait waits for the router's record.
+func (r *run) wait(d time.Duration, what string, want func(Seat) bool) bool {
+	r.Helper()
+	t0 := time.Now()
+	if _, err := r.client.WaitSeat(d, what, want); err != nil {
+		r.Error(err)
+		return false
+	}
+	r.note("%s after %.1f s", what, time.Since(t0).Seconds())
+	return true
+}
+
+func (r *run) hasRung(medium string, want proto.Rung) {
+	r.Helper()
+	seat, _ := r.client.Seat()
+	if got := seat.Rungs[0]; got != want {
+		r.Errorf("%s runs over %q, want %q", medium, got, want)
+	}
+}
+
+// upgraded: the obstacle is gone, a better path is found, and nobody hears it.
+func (r *run) upgraded(to proto.Rung, within time.Duration) {
+	r.Helper()
+	if r.wait(within, "upgraded to "+string(to), func(s Seat) bool { return s.Rungs[0] == to && s.Rungs[1] == to }) {
+		r.gapless(300 * ms)
+	}
+}
+
+// demoted: the path in use is gone.
+func (r *run) demoted(to []proto.Rung, within time.Duration) {
+	r.Helper()
+	r.wait(within+slack, fmt.Sprintf("demoted to %v", to), func(s Seat) bool { return slices.Contains(to, s.Rungs[0]) })
+}
+
+// again joins a second time from the same machine, which remembers.
+func (r *run) again(what string, audio []proto.Rung, within time.Duration) {
+	r.Helper()
+	r.client.Stop()
+	c, err := r.in.JoinNative(r.machine.Namespace, r.meeting, NativeConfig{Name: "Ann Client", Args: r.args, Env: r.env})
+	r.must(err)
+	defer c.Stop()
+	e, err := c.WaitJoined(within + 10*time.Second)
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	seat, err := c.WaitSeat(within+5*time.Second, what, func(s Seat) bool { return slices.Contains(audio, s.Rungs[0]) })
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	for _, x := range c.Events() {
+		if x.Event == "media" && x.Kind == "audio" {
+			if took := time.Duration(x.MS) * ms; took > within {
+				r.Errorf("%s has %s after %v, the bound is %v", what, seat.Rungs[0], took, within)
+			}
+			r.note("%s has %s after %d ms (joined after %d)", what, seat.Rungs[0], x.MS, e.MS)
+			return
+		}
+	}
+}
+
+// visit joins and leaves: what is learnt then is remembered.
+func (r *run) visit() {
+	c, err := r.in.JoinNative(r.machine.Namespace, r.meeting, NativeConfig{Name: "Ann Client"})
+	r.must(err)
+	_, err = c.WaitJoined(10 * time.Second)
+	r.must(err)
+	c.Stop()
+}
+
+// keepalive waits and sees that nothing on UDP was silent for longer than NATs forget.
+func (r *run) keepalive(most time.Duration) {
+	r.Helper()
+	r.pause(4 * time.Second)
+	for _, f := range r.access.Flows(func(f Flow) bool { return f.Dir == wire.Up && f.Kind == "rtcp" }) {
+		if f.N > 1 {
+			if every := f.Last.Sub(f.First) / time.Duration(f.N-1); every > most {
+				r.Errorf("%v comes every %v only", f, every)
+			}
+		}
+	}
+}
+
+// gapless looks for silence in what the friend hears of the client, since the beginning or the last call.
+func (r *run) gapless(most time.Duration) bool {
+	r.Helper()
+	return r.gap("", most)
+}
+
+// gap is gapless, and notes the longest silence.
+func (r *run) gap(what string, most time.Duration) bool {
+	r.Helper()
+	all := r.heard.Sounds()
+	var longest time.Duration
+	for i := 1; i < len(all); i++ {
+		longest = max(longest, all[i].Sub(all[i-1]))
+	}
+	if len(all) > 0 {
+		longest = max(longest, time.Since(all[len(all)-1]))
+	}
+	if what != "" {
+		r.note("%s: %d ms without sound", what, longest.Milliseconds())
+	}
+	switch {
+	case len(all) == 0:
+		r.Error("the friend hears nothing")
+	case longest > most:
+		r.Errorf("the friend hears nothing for %v, the bound is %v", longest.Round(ms), most)
+	default:
+		return true
+	}
+	return false
+}

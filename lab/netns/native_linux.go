@@ -1,0 +1,175 @@
+package netns
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"parley/core/join"
+	"parley/wire/proto"
+)
+
+// Native is a running native client.
+type Native struct {
+	*Process
+	in     *Internet
+	joined *Event
+	next   int // line of output not looked at yet
+}
+
+// Event is one line of `parley join --json`, as far as scenarios look at it.
+type Event struct {
+	Event       string              `json:"event"`
+	TS          int64               `json:"ts"`
+	MS          int                 `json:"ms"`
+	Phase       string              `json:"phase"`
+	Detail      string              `json:"detail"`
+	Kind        string              `json:"kind"`
+	Path        proto.Rung          `json:"path"`
+	Participant proto.ParticipantID `json:"participant"`
+	Router      string              `json:"router"`
+	Zone        string              `json:"zone"`
+	Text        string              `json:"text"`
+	join.Report
+	Media []struct {
+		Kind    string     `json:"kind"`
+		Dir     string     `json:"dir"`
+		Path    proto.Rung `json:"path"`
+		Packets uint64     `json:"packets"`
+	} `json:"media"`
+}
+
+// NativeConfig says how a native client joins.
+type NativeConfig struct {
+	Name string
+	Clip string   // what it sends; "" nothing
+	Args []string // further flags
+	Env  []string
+	NoCA bool // it does not trust the site's CA
+}
+
+// JoinNative starts a native client on a machine.
+func (in *Internet) JoinNative(on *Namespace, m Meeting, c NativeConfig) (*Native, error) {
+	args := []string{in.cfg.Binary, "join", m.Link, "--name", c.Name, "--json", "--explain"}
+	if c.Clip != "" {
+		args = append(args, "--publish", c.Clip, "--loop")
+	}
+	if !c.NoCA {
+		args = append(args, "--ca", in.CA)
+	}
+	p, err := in.start(on, c.Name, append([]string{"HOME=" + in.cfg.Dir, "XDG_STATE_HOME=" + in.cfg.Dir + "/" + on.Name, "XDG_CACHE_HOME=" + in.cfg.Dir + "/" + on.Name}, c.Env...), append(args, c.Args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return &Native{Process: p, in: in}, nil
+}
+
+// Events are all events so far.
+func (n *Native) Events() []Event {
+	var out []Event
+	for _, l := range n.Lines(0) {
+		if e, ok := event(l); ok {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func event(l Line) (e Event, ok bool) {
+	return e, !l.Stderr && strings.HasPrefix(l.Text, "{") && json.Unmarshal([]byte(l.Text), &e) == nil
+}
+
+// WaitJoined waits until the client is in the meeting.
+func (n *Native) WaitJoined(timeout time.Duration) (Event, error) {
+	l, err := n.WaitLine(timeout, func(l Line) bool {
+		e, ok := event(l)
+		return ok && e.Event == "joined"
+	})
+	if err != nil {
+		return Event{}, err
+	}
+	e, _ := event(l)
+	n.joined = &e
+	return e, nil
+}
+
+// Click is when the user clicked: the start of the joining process, by the client's own clock, which is
+// the servers' too.
+func (n *Native) Click() time.Time {
+	for _, e := range n.Events() {
+		if e.Event == "phase" || e.Event == "joined" {
+			return time.UnixMilli(e.TS - int64(e.MS))
+		}
+	}
+	return time.Time{}
+}
+
+// Seat is what the router that hosts the client knows of it; false where it does not know it.
+func (n *Native) Seat() (Seat, bool) {
+	if n.joined == nil {
+		return Seat{}, false
+	}
+	s := n.in.Server(n.joined.Router)
+	if s == nil { // a small zone has both in one process
+		s = n.in.Server("ctl-" + n.joined.Zone)
+	}
+	if s == nil {
+		return Seat{}, false
+	}
+	seats, err := s.Seats()
+	if err != nil {
+		return Seat{}, false
+	}
+	for _, seat := range seats {
+		if seat.Participant == n.joined.Participant {
+			return seat, true
+		}
+	}
+	return Seat{}, false
+}
+
+// WaitSeat waits until the router's record of the client is as wanted.
+func (n *Native) WaitSeat(timeout time.Duration, what string, want func(Seat) bool) (Seat, error) {
+	deadline := time.Now().Add(timeout)
+	for {
+		seat, ok := n.Seat()
+		if ok && want(seat) {
+			return seat, nil
+		}
+		select {
+		case <-n.Done():
+			return seat, fmt.Errorf("the client ended while waiting for %s: %s", what, n.Output(true))
+		default:
+		}
+		if time.Now().After(deadline) {
+			return seat, fmt.Errorf("no %s within %v: the router has audio %q, video %q, content %q", what, timeout, seat.Rungs[0], seat.Rungs[1], seat.Rungs[2])
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// Told is everything the user was told: the explanation, if the client has ended, and what went to
+// standard error.
+func (n *Native) Told() string {
+	var b strings.Builder
+	for _, e := range n.Events() {
+		switch e.Event {
+		case "explain":
+			b.WriteString(strings.Join(e.Summary, "\n") + "\n")
+		case "trouble":
+			b.WriteString(e.Text + "\n")
+		}
+	}
+	return b.String() + n.Output(true)
+}
+
+// Attempts is the client's record of what it tried, once it has ended.
+func (n *Native) Attempts() []join.Attempt {
+	for _, e := range n.Events() {
+		if e.Event == "explain" {
+			return e.Report.Attempts
+		}
+	}
+	return nil
+}
