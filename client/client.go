@@ -42,7 +42,7 @@ type Config struct {
 
 	LastZone string       // zone that worked from this network before (S7)
 	LastRung proto.Rung   // the same of the media path
-	Rungs    []proto.Rung // media paths to try; nil: UDP 8801
+	Rungs    []proto.Rung // media paths to try; nil: the whole ladder (S11)
 	OneGroup bool         // all media on one transport
 	Slots    int          // video slots wanted; 0: the router's default
 
@@ -162,6 +162,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if len(cfg.Rungs) == 0 {
+		cfg.Rungs = []proto.Rung{proto.UDP8801, proto.TCP8801, proto.TLS443}
 	}
 	if cfg.Events == nil {
 		cfg.Events = func(Event) {}
@@ -304,7 +307,7 @@ func (c *Client) act(now time.Time) {
 				c.dropControl(a.Attempt) // a goodbye would give the seat up
 			}
 		case join.StartTransport:
-			c.startTransport(a, now)
+			c.startTransport(a)
 		case join.UseTransport:
 			c.useTransport(a, now)
 		case join.CloseTransport:

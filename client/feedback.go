@@ -31,7 +31,8 @@ const (
 type media struct {
 	startedAt time.Time
 	welcomed  bool
-	lanes     map[int]*lane // by attempt
+	lanes     map[int]*lane       // by attempt
+	carriers  map[string]*carrier // by ufrag
 	active    [proto.NGroups]*lane
 	feeders   []*feeder
 	out       [proto.NKinds]*outStream
@@ -54,7 +55,7 @@ type media struct {
 }
 
 func (m *media) init() {
-	m.lanes = map[int]*lane{}
+	m.lanes, m.carriers = map[int]*lane{}, map[string]*carrier{}
 	m.slots, m.rtx = map[uint32]*inSlot{}, map[uint32]*inSlot{}
 	m.lastFrames = map[uint32]uint64{}
 	m.reporter = m.freshSSRC()
@@ -254,7 +255,7 @@ func (c *Client) tickSlot(now time.Time, s *inSlot) {
 // rtt is the path's round trip as far as known.
 func (c *Client) rtt(g proto.Group) time.Duration {
 	if l := c.laneOf(g); l != nil {
-		if d := l.conn.RTT(); d > 0 {
+		if d := l.carrier.conn.RTT(); d > 0 {
 			return d
 		}
 	}
@@ -367,7 +368,7 @@ func (c *Client) closeMedia(now time.Time) {
 		}
 		for _, o := range c.media.out {
 			if o != nil && o.packets > 0 && o.kind.Group() == l.group {
-				l.conn.WriteRTCP(rtp.AppendBye(rtp.AppendRR(nil, o.ssrc), o.ssrc))
+				l.carrier.conn.WriteRTCP(rtp.AppendBye(rtp.AppendRR(nil, o.ssrc), o.ssrc))
 			}
 		}
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
 
 	"parley/core/join"
+	"parley/sys/link"
 	"parley/sys/rtc"
 	"parley/wire/proto"
 )
@@ -17,24 +19,38 @@ type transport interface {
 	WriteRTCP(packet []byte) error
 	Read(buf []byte) (n int, rtcp bool, err error)
 	RTT() time.Duration
+	Room() int     // bytes that may be written without queueing for long
+	Stalled() bool // what is written has not moved for too long
 	io.Closer
 }
 
-// lane is one media transport, being set up or up. Owned by the loop.
+// carrier is one transport of one set of credentials. The rungs that are tried with these share it, so
+// that media goes from one to another with the same keys and numbers. Owned by the loop.
+type carrier struct {
+	group proto.Group
+	conn  transport
+	rtc   *rtc.Conn // conn, to try ways on
+	lanes int       // attempts that share it
+}
+
+// lane is one attempt on one rung, being set up or up. Owned by the loop.
 type lane struct {
 	attempt int
 	group   proto.Group
 	rung    proto.Rung
 	cancel  context.CancelFunc
-	conn    transport // nil until it is up
+	carrier *carrier
+	way     *rtc.Way
+	ufrag   string
+	up      bool
 	heardAt time.Time // last packet; zero before the first
 }
 
 // received is one packet on its way to the loop.
 type received struct {
-	lane *lane
-	rtcp bool
-	data []byte
+	carrier *carrier
+	rtcp    bool
+	data    []byte
 }
 
 // marks are the DSCP code points of audio, video and content (S12).
@@ -50,71 +66,107 @@ func marks(profile string) ([proto.NGroups]uint8, error) {
 	return [proto.NGroups]uint8{}, fmt.Errorf("unknown DSCP profile %q: use rfc8837, original or none", profile)
 }
 
-// startTransport sets up one media transport.
-func (c *Client) startTransport(a join.StartTransport, now time.Time) {
+// startTransport tries one rung for a group.
+func (c *Client) startTransport(a join.StartTransport) {
 	ctx, cancel := context.WithCancel(c.ctx)
-	l := &lane{attempt: a.Attempt, group: a.Group, rung: a.Rung, cancel: cancel}
-	c.media.lanes[a.Attempt] = l
-	dscp, _ := marks(c.cfg.Marking)
-	cfg := rtc.DialConfig{
-		Host: c.cfg.Host, Remote: a.Candidates, Credentials: a.Credentials, Fingerprint: a.Fingerprint,
-		Certificate: c.cert, DSCP: dscp[a.Group], Log: c.cfg.Log,
+	cr := c.media.carriers[a.Credentials.Ufrag]
+	if cr == nil {
+		cr = c.newCarrier(a)
+		c.media.carriers[a.Credentials.Ufrag] = cr
 	}
+	cr.lanes++
+	l := &lane{
+		attempt: a.Attempt, group: a.Group, rung: a.Rung, cancel: cancel, carrier: cr, ufrag: a.Credentials.Ufrag,
+		way: cr.rtc.Try(a.Rung, a.Candidates),
+	}
+	c.media.lanes[a.Attempt] = l
 	c.wg.Go(func() {
 		defer cancel()
-		conn, err := rtc.Dial(ctx, cfg)
-		if err != nil {
+		if err := l.way.Wait(ctx); err != nil {
 			if ctx.Err() == nil {
 				_, text := blame(err)
 				c.tell(join.TransportFailed{Attempt: a.Attempt, Text: text})
 			}
 			return
 		}
-		stop := context.AfterFunc(ctx, func() { conn.Close() })
-		defer stop()
-		defer conn.Close()
 		c.post(func(now time.Time) {
 			if c.media.lanes[a.Attempt] == l {
-				l.conn = conn
+				l.up = true
 				c.mind.Handle(now, join.TransportUp{Attempt: a.Attempt})
 			}
 		})
-		c.readMedia(ctx, l, conn)
+		select {
+		case <-l.way.Done():
+			if ctx.Err() == nil {
+				c.tell(join.TransportLost{Attempt: a.Attempt, Text: "nothing arrives any more"})
+			}
+		case <-ctx.Done():
+		}
 	})
 }
 
+// newCarrier makes a transport without a way yet, and keys it as soon as one answers.
+func (c *Client) newCarrier(a join.StartTransport) *carrier {
+	dscp, _ := marks(c.cfg.Marking)
+	url := c.mind.Grant().URL + "/media"
+	conn := rtc.Open(rtc.DialConfig{
+		Host: c.cfg.Host, Credentials: a.Credentials, Fingerprint: a.Fingerprint,
+		Certificate: c.cert, DSCP: dscp[a.Group], Log: c.cfg.Log,
+		TLS: func(ctx context.Context) (*link.Stream, error) { return c.dialMedia(ctx, url) },
+	})
+	cr := &carrier{group: a.Group, conn: conn, rtc: conn}
+	c.wg.Go(func() {
+		defer conn.Close()
+		defer context.AfterFunc(c.ctx, func() { conn.Close() })()
+		if conn.Handshake(c.ctx) == nil {
+			c.readMedia(cr)
+		}
+	})
+	return cr
+}
+
 // readMedia posts packets until the transport ends.
-func (c *Client) readMedia(ctx context.Context, l *lane, conn transport) {
+func (c *Client) readMedia(cr *carrier) {
 	buf := make([]byte, 2048)
 	for {
-		n, rtcp, err := conn.Read(buf)
+		n, rtcp, err := cr.conn.Read(buf)
 		if err != nil {
-			if ctx.Err() == nil {
-				c.tell(join.TransportLost{Attempt: l.attempt, Text: "nothing arrives any more"})
-			}
-			return
+			return // its ways tell
 		}
 		select {
-		case c.packets <- received{l, rtcp, append(make([]byte, 0, n), buf[:n]...)}:
-		case <-ctx.Done():
+		case c.packets <- received{cr, rtcp, append(make([]byte, 0, n), buf[:n]...)}:
+		case <-c.ctx.Done():
 			return
 		}
 	}
 }
 
-// useTransport moves a group's media to a transport that is up.
-func (c *Client) useTransport(a join.UseTransport, now time.Time) {
-	l := c.media.lanes[a.Attempt]
-	if l == nil || l.conn == nil {
-		return
+// dialMedia opens the media WebSocket of rung TLS 443.
+func (c *Client) dialMedia(ctx context.Context, url string) (*link.Stream, error) {
+	ws, err := link.DialWebSocket(ctx, link.WSDial{Host: c.cfg.Host, URL: url, TLS: c.cfg.TLS, MaxMessage: link.MaxStreamPacket})
+	if err != nil {
+		return nil, err
 	}
-	c.media.active[a.Group] = l
-	l.heardAt = time.Time{}
-	c.emit(Media{Kind: a.Group.String(), Path: a.Rung, MS: int(now.Sub(c.media.startedAt).Milliseconds())})
-	c.startSending(now)
+	return ws.Stream(proto.TLS443, netip.AddrPort{}), nil
 }
 
-// closeTransport ends a transport, up or not.
+// useTransport moves a group's media to a rung that is up.
+func (c *Client) useTransport(a join.UseTransport, now time.Time) {
+	l := c.media.lanes[a.Attempt]
+	if l == nil || !l.up {
+		return
+	}
+	was := c.media.active[a.Group]
+	c.media.active[a.Group] = l
+	l.heardAt = time.Time{}
+	l.way.Use() // a way that broke just now is told by itself
+	c.emit(Media{Kind: a.Group.String(), Path: a.Rung, MS: int(now.Sub(c.media.startedAt).Milliseconds())})
+	if was == nil || was.carrier != l.carrier {
+		c.startSending(now)
+	}
+}
+
+// closeTransport ends an attempt, up or not, and with the last one of a transport the transport.
 func (c *Client) closeTransport(attempt int) {
 	l := c.media.lanes[attempt]
 	if l == nil {
@@ -122,6 +174,12 @@ func (c *Client) closeTransport(attempt int) {
 	}
 	delete(c.media.lanes, attempt)
 	l.cancel()
+	if l.carrier.lanes--; l.carrier.lanes == 0 && c.media.carriers[l.ufrag] == l.carrier {
+		delete(c.media.carriers, l.ufrag)
+	}
+	if l.way != nil {
+		c.wg.Go(l.way.Close) // may wait for a stream's writer
+	}
 	for g := range c.media.active {
 		if c.media.active[g] == l {
 			c.media.active[g] = nil
@@ -139,10 +197,10 @@ func (c *Client) laneOf(g proto.Group) *lane {
 
 func (c *Client) writeRTP(g proto.Group, packet []byte) bool {
 	l := c.laneOf(g)
-	return l != nil && l.conn.WriteRTP(packet) == nil
+	return l != nil && l.carrier.conn.WriteRTP(packet) == nil
 }
 
 func (c *Client) writeRTCP(g proto.Group, packet []byte) bool {
 	l := c.laneOf(g)
-	return l != nil && l.conn.WriteRTCP(packet) == nil
+	return l != nil && l.carrier.conn.WriteRTCP(packet) == nil
 }

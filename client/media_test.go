@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -14,12 +15,16 @@ import (
 // wireTap is a transport that keeps what is sent.
 type wireTap struct {
 	rtp, rtcp [][]byte
+	full      int // math.MaxInt: no room
+	stalled   bool
 }
 
 func (w *wireTap) WriteRTP(b []byte) error        { w.rtp = append(w.rtp, slices.Clone(b)); return nil }
 func (w *wireTap) WriteRTCP(b []byte) error       { w.rtcp = append(w.rtcp, slices.Clone(b)); return nil }
 func (w *wireTap) Read([]byte) (int, bool, error) { select {} }
 func (w *wireTap) RTT() time.Duration             { return 40 * time.Millisecond }
+func (w *wireTap) Room() int                      { return math.MaxInt - w.full }
+func (w *wireTap) Stalled() bool                  { return w.stalled }
 func (w *wireTap) Close() error                   { return nil }
 
 // rig is a client whose loop does not run, with taps for transports: the test is the router.
@@ -45,7 +50,8 @@ func newRig(t *testing.T, src Source) *rig {
 	r.Client = c
 	for g := range r.lanes {
 		r.taps[g] = &wireTap{}
-		r.lanes[g] = &lane{attempt: g + 1, group: proto.Group(g), rung: proto.UDP8801, conn: r.taps[g], cancel: func() {}}
+		cr := &carrier{group: proto.Group(g), conn: r.taps[g], lanes: 1}
+		r.lanes[g] = &lane{attempt: g + 1, group: proto.Group(g), rung: proto.UDP8801, carrier: cr, up: true, cancel: func() {}}
 		c.media.lanes[g+1], c.media.active[g] = r.lanes[g], r.lanes[g]
 	}
 	for _, f := range c.media.feeders {
@@ -70,7 +76,9 @@ func packet(ssrc uint32, pt uint8, seq rtp.Seq, at rtp.Time, marker bool, source
 	return append(b, payload...)
 }
 
-func (r *rig) get(g proto.Group, data []byte) { r.receive(r.now, received{r.lanes[g], false, data}) }
+func (r *rig) get(g proto.Group, data []byte) {
+	r.receive(r.now, received{r.lanes[g].carrier, false, data})
+}
 
 // feedbackOf collects what kinds of RTCP a transport has carried since the last call.
 func (r *rig) nacksAndPLIs(g proto.Group) (nacks []rtp.Seq, plis int) {

@@ -311,7 +311,7 @@ func TestLostForGoodExplainsItself(t *testing.T) {
 func TestBlockedUDPIsNamed(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.srv.Block(lab.Rule{Proto: lab.UDP})
-		b := w.join("ben", publish)
+		b := w.join("ben", func(c *client.Config) { publish(c); c.Rungs = []proto.Rung{proto.UDP8801} })
 		var lost *client.ConnectError
 		if err := b.end(); !errors.As(err, &lost) || !strings.Contains(err.Error(), "UDP") || !strings.Contains(err.Error(), lost.WebURL) {
 			t.Errorf("ended with %v", err)

@@ -77,13 +77,15 @@ type inStats struct {
 
 // receive takes one packet from a transport.
 func (c *Client) receive(now time.Time, p received) {
-	l := p.lane
-	if c.media.lanes[l.attempt] != l {
-		return
+	if p.carrier.lanes == 0 {
+		return // closed meanwhile
 	}
-	l.heardAt = now
+	g := p.carrier.group
+	if l := c.media.active[g]; l != nil && l.carrier == p.carrier {
+		l.heardAt = now
+	}
 	if c.cfg.OnPacket != nil {
-		c.cfg.OnPacket(l.group, p.rtcp, p.data)
+		c.cfg.OnPacket(g, p.rtcp, p.data)
 	}
 	if p.rtcp {
 		c.feedback(now, p.data)

@@ -39,6 +39,7 @@ type world struct {
 	net     *lab.Net
 	site    *trust.Site
 	srv     *lab.Host
+	router  *mmr.Server
 	refusal *proto.Error // the lookup's answer; nil: the meeting
 
 	mu      sync.Mutex
@@ -78,7 +79,8 @@ func (w *world) start() {
 		Certificate: must(rtc.NewCertificate(now))(t),
 	}))(t)
 	key := w.site.ZoneKey("z1")
-	m := must(mmr.New(mmr.Config{ID: "m1", Zone: "z1", URL: "/mmr/m1", Plane: plane, Bus: b, Verifier: v, ZoneKey: key}))(t)
+	m := must(mmr.New(mmr.Config{ID: "m1", Zone: "z1", URL: "/mmr/m1", TLS: "meet.test:443", Plane: plane, Bus: b, Verifier: v, ZoneKey: key}))(t)
+	w.router = m
 	z := must(zone.New(zone.Config{Zone: "z1", ID: "c1", URL: "/zone/z1/c1", Bus: b, Verifier: v, ZoneKey: key}))(t)
 	answer := func(a proto.ClaimAnswer) func(context.Context, []byte) (any, error) {
 		return func(context.Context, []byte) (any, error) { return a, nil }

@@ -56,7 +56,7 @@ func (s *Server) announceSoon() {
 func (s *Server) Announcement() proto.RouterAnnounce {
 	a := proto.RouterAnnounce{
 		V: proto.Version, Build: s.cfg.Build, ID: s.cfg.ID, Zone: s.cfg.Zone, URL: s.cfg.URL,
-		Candidates: s.cfg.Plane.Candidates(), Fingerprint: s.cfg.Plane.Fingerprint(), Shards: 1,
+		Candidates: s.candidates(), Fingerprint: s.cfg.Plane.Fingerprint(), Shards: 1,
 		MaxPeople: s.cfg.MaxPeople, MaxMeetings: s.cfg.MaxMeetings, Meetings: []proto.MeetingLoad{},
 	}
 	s.mu.Lock()

@@ -31,7 +31,10 @@ type Config struct {
 	URL   string
 	Build string
 	Plane *Plane
-	Bus   *bus.Bus
+	// TLS is "host:port" under which URL is reached over TLS; clients that nothing else lets out take
+	// their media there (S11). Empty: that rung is not offered.
+	TLS string
+	Bus *bus.Bus
 	// Verifier knows the site's token keys; ZoneKey makes and opens this zone's media credentials.
 	Verifier *trust.Verifier
 	ZoneKey  trust.ZoneKey
@@ -110,10 +113,12 @@ func New(cfg Config) (*Server, error) {
 	}, nil
 }
 
-// Handler serves GET /control, the WebSocket of the control channel (S10).
+// Handler serves GET /control, the WebSocket of the control channel (S10), and GET /media, those of media
+// where nothing but TLS 443 passes (S11).
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /control", s.serveControl)
+	mux.HandleFunc("GET /media", s.serveMedia)
 	return mux
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -334,4 +335,23 @@ func (s *shard) transportMoved(_ time.Time, t *rtc.Transport) {
 	if p := a.conn.peer; p.room != nil && p.active[a.group] == t {
 		s.tell(p.room, pathUp{id: p.key.id, group: a.group, rung: t.Rung()})
 	}
+}
+
+// serveMedia is the media of a native client where only TLS 443 passes: a WebSocket for each medium, one
+// binary message a packet. It is opened by the check inside it, like any other path.
+func (s *Server) serveMedia(w http.ResponseWriter, r *http.Request) {
+	ws, err := link.AcceptWebSocket(w, r, link.WSAccept{MaxMessage: link.MaxStreamPacket})
+	if err != nil {
+		return // AcceptWebSocket has answered
+	}
+	s.cfg.Plane.ServeStream(ws.Stream(proto.TLS443, netip.AddrPort{}))
+}
+
+// candidates are the addresses clients are told, best rung first.
+func (s *Server) candidates() []proto.Candidate {
+	out := s.cfg.Plane.Candidates()
+	if s.cfg.TLS != "" {
+		out = append(out, proto.Candidate{Rung: proto.TLS443, Addr: s.cfg.TLS})
+	}
+	return out
 }

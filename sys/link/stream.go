@@ -34,6 +34,8 @@ const (
 	maxQueued = 64 << 10
 	// keepBuf is the largest buffer kept by a stream with nothing to send.
 	keepBuf = 32 << 10
+	// StalledAfter is the most a path may queue (design §4).
+	StalledAfter = 150 * time.Millisecond
 	// MaxStreamPacket is the longest packet a stream carries, bytes.
 	MaxStreamPacket = 2048
 	frameHeader     = 2
@@ -81,6 +83,7 @@ type Stream struct {
 	cond   sync.Cond
 	pend   []byte
 	busy   []byte // being written
+	busyAt time.Time
 	room   int
 	want   func() // called once there is room
 	err    error
@@ -186,6 +189,14 @@ func (s *Stream) Room() int {
 	return s.room - queued
 }
 
+// Stalled reports whether the system has taken nothing for StalledAfter though there is something to
+// take: sound that would be queued now comes too late.
+func (s *Stream) Stalled(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.busy) > 0 && now.Sub(s.busyAt) >= StalledAfter
+}
+
 // Notify calls f once, from the stream's goroutine, when there is room again; at once if there is.
 func (s *Stream) Notify(f func()) {
 	s.mu.Lock()
@@ -243,7 +254,7 @@ func (s *Stream) write() {
 			s.mu.Unlock()
 			return
 		}
-		s.pend, s.busy = s.busy[:0], s.pend
+		s.pend, s.busy, s.busyAt = s.busy[:0], s.pend, time.Now()
 		s.mu.Unlock()
 		err := s.pipe.WriteFrames(s.busy)
 		if err != nil {

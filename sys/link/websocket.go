@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 	"unicode/utf8"
@@ -37,7 +38,10 @@ type WSAccept struct {
 // WebSocket is a message connection (RFC 6455), uncompressed. Writes are safe for concurrent use; one
 // reader at a time, and somebody must read for pings and closes to be answered. A context that ends
 // during a call closes the connection: a message may be half through.
-type WebSocket struct{ conn *websocket.Conn }
+type WebSocket struct {
+	conn *websocket.Conn
+	raw  net.Conn // under it; nil where unknown
+}
 
 // DialWebSocket opens a WebSocket: TCP, TLS (HTTP/1.1 alone) and the upgrade, three round trips.
 func DialWebSocket(ctx context.Context, d WSDial) (*WebSocket, error) {
@@ -45,8 +49,13 @@ func DialWebSocket(ctx context.Context, d WSDial) (*WebSocket, error) {
 	if host == nil {
 		host = Real()
 	}
+	var raw net.Conn // written before Dial returns, by the one dial there is
 	tr := &http.Transport{
-		DialContext:         host.Dial,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := host.Dial(ctx, network, addr)
+			raw = c
+			return c, err
+		},
 		TLSClientConfig:     overHTTP1(d.TLS),
 		TLSHandshakeTimeout: 10 * time.Second,
 	}
@@ -62,7 +71,7 @@ func DialWebSocket(ctx context.Context, d WSDial) (*WebSocket, error) {
 		}
 		return nil, fmt.Errorf("opening a WebSocket: %w", err)
 	}
-	return newWebSocket(conn, d.MaxMessage), nil
+	return newWebSocket(conn, raw, d.MaxMessage), nil
 }
 
 // UpgradeError is a server's plain HTTP answer to a WebSocket upgrade.
@@ -81,22 +90,23 @@ func (e *UpgradeError) Unwrap() error { return e.Err }
 
 // AcceptWebSocket upgrades a request. On an error it has answered the request.
 func AcceptWebSocket(w http.ResponseWriter, r *http.Request, opts WSAccept) (*WebSocket, error) {
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	hijacked := &hijackSeen{ResponseWriter: w}
+	conn, err := websocket.Accept(hijacked, r, &websocket.AcceptOptions{
 		OriginPatterns: opts.Origins,
 		Subprotocols:   opts.Subprotocols,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("accepting a WebSocket: %w", err)
 	}
-	return newWebSocket(conn, opts.MaxMessage), nil
+	return newWebSocket(conn, hijacked.conn, opts.MaxMessage), nil
 }
 
-func newWebSocket(conn *websocket.Conn, limit int) *WebSocket {
+func newWebSocket(conn *websocket.Conn, raw net.Conn, limit int) *WebSocket {
 	if limit <= 0 {
 		limit = proto.MaxMessageLen
 	}
 	conn.SetReadLimit(int64(limit))
-	return &WebSocket{conn: conn}
+	return &WebSocket{conn: conn, raw: raw}
 }
 
 // Read waits for one message, text or binary. CloseCode reads the peer's close out of the error.

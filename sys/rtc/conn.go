@@ -370,6 +370,16 @@ func (c *Conn) Room() int {
 	return math.MaxInt
 }
 
+// Stalled reports whether what was written waits in this machine for too long already: never over UDP.
+func (c *Conn) Stalled() bool {
+	if r := c.cur.Load(); r != nil {
+		if s, ok := r.pc.(*link.Stream); ok {
+			return s.Stalled(time.Now())
+		}
+	}
+	return false
+}
+
 // Profile is the SRTP profile in use.
 func (c *Conn) Profile() srtp.Profile {
 	c.wmu.Lock()
