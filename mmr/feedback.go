@@ -10,9 +10,12 @@ import (
 )
 
 const (
-	// reportEvery is how often receiver and sender reports go to each transport that is up: the client
-	// counts 1.5 s of silence as a lost router (design §6).
-	reportEvery = 500 * time.Millisecond
+	// lifeEvery is how long nothing may go out on a transport that is up: then an empty report does. The
+	// client counts 1.5 s of silence on all as a lost router (design §6); a timer may be a tick late.
+	lifeEvery = 480 * time.Millisecond
+	// reportEvery is how often receiver and sender reports go to each transport that has something to report,
+	// as often as browsers do.
+	reportEvery = time.Second
 	// feedbackEvery is how often transport-wide feedback goes to a publisher that sends. Browsers expect
 	// 50 to 100 ms.
 	feedbackEvery = 80 * time.Millisecond
@@ -44,19 +47,24 @@ func (s *shard) feedback(now time.Time, c *conn, data []byte) {
 				s.fwd.Nack(now, leg, s.seqs, &s.out)
 			}
 		} else if _, media, ok := pkt.PLI(); ok {
-			if leg := p.legOf(media); leg != 0 {
-				s.fwd.Picture(now, leg)
-			}
+			s.picture(now, p, media)
 		} else {
 			for i := 0; ; i++ {
 				media, _, ok := pkt.FIR(i)
 				if !ok {
 					break
 				}
-				if leg := p.legOf(media); leg != 0 {
-					s.fwd.Picture(now, leg)
-				}
+				s.picture(now, p, media)
 			}
+		}
+	}
+}
+
+// picture passes on a receiver's wish for a key frame in a slot.
+func (s *shard) picture(now time.Time, p *peer, ssrc uint32) {
+	if leg := p.legOf(ssrc); leg != 0 {
+		if from := s.owners[s.fwd.Picture(now, leg)]; from != nil {
+			s.soon(now, from)
 		}
 	}
 }
@@ -102,8 +110,18 @@ func (p *peer) legOf(ssrc uint32) forward.LegID {
 	return 0
 }
 
-// tick looks after everything that is due by time rather than by packet.
-func (s *shard) tick(now time.Time) {
+// expire does what is due by time: for those whose timer it is, and once a second for those who are not
+// admitted.
+func (s *shard) expire(now time.Time) {
+	for i, ok := s.timers.pop(now); ok; i, ok = s.timers.pop(now) {
+		if p := s.receiver(i); p != nil {
+			s.timers.set(i, now, s.tickPeer(now, p))
+		}
+	}
+	if now.Before(s.sweepAt) {
+		return
+	}
+	s.sweepAt = now.Add(sweepEvery)
 	for key, p := range s.peers {
 		if p.banned {
 			if now.After(p.bannedUntil) {
@@ -111,67 +129,107 @@ func (s *shard) tick(now time.Time) {
 			}
 			continue
 		}
-		if p.room == nil {
-			if now.Sub(p.since) > orphanFor {
-				s.drops[DropOrphan]++
-				for len(p.conns) > 0 {
-					s.closeConn(now, p.conns[0])
-				}
-				delete(s.peers, key)
+		if p.room == nil && now.Sub(p.since) > orphanFor {
+			s.drops[DropOrphan]++
+			for len(p.conns) > 0 {
+				s.closeConn(now, p.conns[0])
 			}
-			continue
-		}
-		if p.admitted {
-			s.tickPeer(now, p)
+			delete(s.peers, key)
 		}
 	}
-	s.emit(now)
 }
 
-func (s *shard) tickPeer(now time.Time, p *peer) {
-	for _, c := range p.conns {
-		if now.Before(c.feedbackAt) {
-			continue
-		}
-		c.feedbackAt = now.Add(feedbackEvery)
-		// Any transport of the peer connection will do; the video group's is where the packets came from.
-		for _, g := range [...]proto.Group{proto.GroupVideo, proto.GroupAudio, proto.GroupContent} {
-			if t := c.transports[g]; t != nil {
-				s.rtcp = c.recorder.AppendFeedback(s.rtcp[:0], now, p.ssrc, p.mediaSSRC(g))
-				if len(s.rtcp) > 0 {
-					s.sendRTCP(t, g, s.rtcp)
-				}
-				break
-			}
+// sweepEvery is how often bans and orphans are looked after.
+const sweepEvery = time.Second
+
+// soundFor is how long the last sound heard makes what is set aside urgent enough for sound.
+const soundFor = time.Second
+
+// soon sees to it that a peer is looked after in the next tick.
+func (s *shard) soon(now time.Time, p *peer) {
+	if p.admitted {
+		s.timers.sooner(p.recv, now, now)
+	}
+}
+
+// tickPeer does what is due for a peer, and says when it is to be looked after next.
+func (s *shard) tickPeer(now time.Time, p *peer) time.Time {
+	next := now.Add(lifeEvery)
+	by := func(at time.Time) {
+		if at.Before(next) {
+			next = at
 		}
 	}
+	for _, c := range p.conns {
+		if !c.heard {
+			continue
+		}
+		if !now.Before(c.feedbackAt) {
+			c.feedbackAt = now.Add(feedbackEvery)
+			c.heard = s.sendFeedback(now, c)
+		}
+		by(c.feedbackAt)
+	}
 	for i := range p.bindings {
-		s.askSender(now, p, &p.bindings[i])
+		if s.askSender(now, p, &p.bindings[i]) {
+			by(now)
+		}
 	}
 	if !now.Before(p.reportAt) {
 		p.reportAt = now.Add(reportEvery)
 		s.report(now, p)
 	}
+	by(p.reportAt)
+	for g, t := range p.active {
+		if t == nil {
+			continue
+		}
+		if now.Sub(p.sentAt[g]) >= lifeEvery {
+			s.rtcp = rtp.AppendRR(s.rtcp[:0], p.ssrc)
+			s.sendRTCP(now, p, proto.Group(g), t, s.rtcp)
+		}
+		by(p.sentAt[g].Add(lifeEvery))
+	}
+	return next
+}
+
+// sendFeedback reports the arrival of what a publisher has sent, and whether there was any.
+func (s *shard) sendFeedback(now time.Time, c *conn) bool {
+	p := c.peer
+	// Any transport of the peer connection will do; the video group's is where the packets came from.
+	for _, g := range [...]proto.Group{proto.GroupVideo, proto.GroupAudio, proto.GroupContent} {
+		if t := c.transports[g]; t != nil {
+			s.rtcp = c.recorder.AppendFeedback(s.rtcp[:0], now, p.ssrc, p.mediaSSRC(g))
+			if len(s.rtcp) == 0 {
+				return false
+			}
+			s.sendRTCP(now, p, g, t, s.rtcp)
+			return true
+		}
+	}
+	return false
 }
 
 // askSender asks a sender for what a stream of it needs now: packets that are missing, a key frame that
-// somebody waits for. Both are merged over all receivers and throttled by forward.
-func (s *shard) askSender(now time.Time, p *peer, b *binding) {
+// somebody waits for. Both are merged over all receivers and throttled by forward. It reports whether there
+// may be something to ask for again in a moment.
+func (s *shard) askSender(now time.Time, p *peer, b *binding) bool {
 	g := p.group(b.kind)
 	t := p.active[g]
-	if b.repairs != 0 || t == nil {
-		return
+	if b.repairs != 0 || t == nil || b.kind.IsAudio() || !s.fwd.Wanting(b.stream) {
+		return false
 	}
 	s.rtcp = s.rtcp[:0]
 	if s.seqs = s.fwd.Missing(now, b.stream, s.seqs[:0]); len(s.seqs) > 0 {
 		s.rtcp = rtp.AppendNack(s.rtcp, p.ssrc, b.ssrc, s.seqs)
 	}
-	if !b.kind.IsAudio() && p.sources[b.kind].open && s.fwd.KeyFrameDue(now, b.stream) {
+	if p.sources[b.kind].open && s.fwd.KeyFrameDue(now, b.stream) {
 		s.rtcp = rtp.AppendPLI(s.rtcp, p.ssrc, b.ssrc)
 	}
 	if len(s.rtcp) > 0 {
-		s.sendRTCP(t, g, s.rtcp)
+		s.sendRTCP(now, p, g, t, s.rtcp)
 	}
+	return p.sources[b.kind].open && s.fwd.Wanting(b.stream)
 }
 
 // askSenderOf is askSender for a stream, at once: a receiver that switched should not wait for the tick.
@@ -182,7 +240,9 @@ func (s *shard) askSenderOf(now time.Time, id forward.StreamID) {
 	}
 	for i := range p.bindings {
 		if b := &p.bindings[i]; b.stream == id && b.repairs == 0 {
-			s.askSender(now, p, b)
+			if s.askSender(now, p, b) {
+				s.soon(now, p)
+			}
 			return
 		}
 	}
@@ -202,14 +262,13 @@ func (p *peer) mediaSSRC(g proto.Group) (ssrc uint32) {
 }
 
 // report sends, on every transport of the peer that is up, a sender report for each slot in use and
-// receiver reports for each stream. A transport without either still gets an empty one: it is how the
-// other side knows that the router lives.
+// receiver reports for each stream. Where there is neither, nothing.
 func (s *shard) report(now time.Time, p *peer) {
-	for g := range p.active {
-		t := p.active[g]
+	for g, t := range p.active {
 		if t == nil {
 			continue
 		}
+		s.rtcp = s.rtcp[:0]
 		var blocks [8]rtp.ReportBlock
 		n := 0
 		for i := range p.bindings {
@@ -221,10 +280,9 @@ func (s *shard) report(now time.Time, p *peer) {
 				}
 			}
 		}
-		s.rtcp = rtp.AppendRR(s.rtcp[:0], p.ssrc, blocks[:n]...)
-		s.rtcp = rtp.AppendCNAME(s.rtcp, p.ssrc, cname)
-		s.sendRTCP(t, proto.Group(g), s.rtcp)
-		s.rtcp = s.rtcp[:0]
+		if n > 0 {
+			s.rtcp = rtp.AppendRR(s.rtcp, p.ssrc, blocks[:n]...)
+		}
 		for i := range p.slots {
 			sl := &p.slots[i]
 			if sl.source == 0 || p.group(sl.kind) != proto.Group(g) {
@@ -236,12 +294,12 @@ func (s *shard) report(now time.Time, p *peer) {
 			}
 			s.rtcp = rtp.AppendSR(s.rtcp, sl.ssrc, info)
 			if len(s.rtcp) > 1000 { // stay under every path's MTU
-				s.sendRTCP(t, proto.Group(g), s.rtcp)
+				s.sendRTCP(now, p, proto.Group(g), t, rtp.AppendCNAME(s.rtcp, p.ssrc, cname))
 				s.rtcp = s.rtcp[:0]
 			}
 		}
 		if len(s.rtcp) > 0 {
-			s.sendRTCP(t, proto.Group(g), s.rtcp)
+			s.sendRTCP(now, p, proto.Group(g), t, rtp.AppendCNAME(s.rtcp, p.ssrc, cname))
 		}
 	}
 }
@@ -256,7 +314,7 @@ func (s *shard) reportSlot(now time.Time, p *peer, slot int) {
 	}
 	if info, ok := s.fwd.LegReport(now, sl.leg); ok {
 		s.rtcp = rtp.AppendSR(s.rtcp[:0], sl.ssrc, info)
-		s.sendRTCP(t, p.group(sl.kind), s.rtcp)
+		s.sendRTCP(now, p, p.group(sl.kind), t, s.rtcp)
 	}
 }
 
@@ -280,6 +338,10 @@ func (s *shard) notes(now time.Time) {
 			}
 		case forward.NoteWantsKeyFrame:
 			s.askSenderOf(now, n.Stream)
+		case forward.NoteGap, forward.NoteRestarted:
+			if p := s.owners[n.Stream]; p != nil {
+				s.soon(now, p)
+			}
 		case forward.NoteSwitched:
 			p := s.receiver(n.Receiver)
 			if p == nil || p.room == nil || int(n.Slot) >= len(p.slots) {

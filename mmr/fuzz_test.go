@@ -35,7 +35,7 @@ func FuzzShard(f *testing.F) {
 				{Kind: proto.Video, SSRC: 0x100, RTX: 0x101}, {ID: 1, Kind: proto.Audio, SSRC: 0x102},
 			}, false, 1)
 			for k := range proto.Kind(proto.NKinds) {
-				s.gate(key, k, true)
+				s.gate(st.now, key, k, true)
 			}
 			s.announce(st.now, key, []proto.Stream{{Kind: proto.Audio, SSRC: 11}, {Kind: proto.Video, SSRC: 12, RTX: 13, RID: "q"}})
 			conns = append(conns, &conn{peer: s.peers[key]})

@@ -120,6 +120,9 @@ func (s *shard) enqueue(now time.Time, d *forward.Desc) {
 	q, wait := &s.heldVideo, s.plane.cfg.HoldVideo
 	if d.Audio {
 		q, wait = &s.heldAudio, s.plane.cfg.HoldAudio
+		if s.asides {
+			wait = -1 // it has waited, unread
+		}
 	}
 	if wait < 0 {
 		s.ripen(p, g)
@@ -163,7 +166,7 @@ func (s *shard) release(now time.Time) {
 		}
 	}
 	for _, r := range s.ripe {
-		s.sendBox(r.peer, r.group)
+		s.sendBox(now, r.peer, r.group)
 	}
 	clear(s.ripe)
 	s.ripe = s.ripe[:0]
@@ -192,7 +195,7 @@ func (s *shard) clearBox(p *peer, g proto.Group) {
 
 // sendBox seals an outbox into runs of equal size. Packets of one SSRC keep their order; SSRCs go by
 // size, largest first, so that whatever differs comes last and needs no padding.
-func (s *shard) sendBox(p *peer, g proto.Group) {
+func (s *shard) sendBox(now time.Time, p *peer, g proto.Group) {
 	box := &p.out[g]
 	box.ripe, box.held = false, false
 	box.turn++
@@ -222,6 +225,7 @@ func (s *shard) sendBox(p *peer, g proto.Group) {
 	}
 	s.fwd.Done(descs)
 	box.descs = box.descs[:0]
+	p.sentAt[g] = now
 }
 
 // order brings descriptors of several SSRCs together, the SSRC with the largest packet first.

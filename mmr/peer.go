@@ -54,6 +54,7 @@ type peer struct {
 	newCount int
 
 	reportAt    time.Time
+	sentAt      [proto.NGroups]time.Time // anything authenticated, on what we send on
 	sentPackets uint64
 	sentBytes   uint64
 	gotPackets  uint64
@@ -69,6 +70,7 @@ type conn struct {
 	recorder   forward.Recorder // arrivals of what it sends
 	sent       uint16           // next transport-wide number of what we send
 	feedbackAt time.Time
+	heard      bool // there may be something to give feedback on
 }
 
 // slotLeg is one receive slot of a peer.
@@ -150,7 +152,8 @@ func (s *shard) activate(now time.Time, p *peer, g proto.Group, t *rtc.Transport
 	if old != nil && old != t {
 		s.detach(now, old)
 	}
-	p.reportAt = now // the other side learns from a report that this transport lives
+	p.reportAt, p.sentAt[g] = now, time.Time{} // the other side learns from a report that this transport lives
+	s.soon(now, p)
 	if p.room != nil {
 		s.tell(p.room, pathUp{id: p.key.id, group: g, rung: t.Rung()})
 	}
@@ -281,6 +284,7 @@ func (s *shard) admitPeer(now time.Time, key peerKey, slots []proto.Slot, oneGro
 	p.ssrc = seed | 1
 	p.reportAt = now.Add(reportEvery)
 	p.recv = s.takeReceiver(p)
+	s.timers.set(p.recv, now, now.Add(lifeEvery))
 	p.setSlots(slots)
 	for _, c := range append([]*conn(nil), p.conns...) {
 		for g, t := range c.transports {
@@ -387,6 +391,7 @@ func (s *shard) removePeer(now time.Time, key peerKey, banUntil time.Time) {
 		s.fwd.RemoveLeg(sl.leg)
 	}
 	if p.admitted {
+		s.timers.stop(p.recv)
 		s.byRecv[p.recv] = nil
 		s.free = append(s.free, p.recv)
 	}
@@ -413,6 +418,10 @@ func (s *shard) media(now time.Time, c *conn, t *rtc.Transport, data []byte, out
 	p.gotBytes += uint64(len(data))
 	if e := h.Ext(data, proto.ExtTransportSeq); len(e) == 2 {
 		c.recorder.Arrive(now, uint16(e[0])<<8|uint16(e[1]))
+		if !c.heard {
+			c.heard = true
+			s.timers.sooner(p.recv, now, now.Add(feedbackEvery))
+		}
 	}
 	b := s.bindingOf(now, p, &h, data)
 	if b == nil {
@@ -432,6 +441,9 @@ func (s *shard) media(now time.Time, c *conn, t *rtc.Transport, data []byte, out
 		return out
 	}
 	b.lastSeen = now
+	if b.kind.IsAudio() && s.holding {
+		s.soundUntil = now.Add(soundFor)
+	}
 	if b.repairs == 0 {
 		if proto.OriginalOf(h.PT) != 0 {
 			s.drops[DropWrongPayload]++

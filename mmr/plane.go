@@ -35,7 +35,7 @@ type PlaneConfig struct {
 	Certificate tls.Certificate
 	// DSCP marks by media group (S12). The zero value is DSCPStandard.
 	DSCP DSCP
-	// Tick is how often feedback is looked after: 20 ms by default.
+	// Tick is how fine the timers of feedback are: 20 ms by default.
 	Tick time.Duration
 	// HoldVideo and HoldAudio bound how long a packet waits for others to the same receiver while the
 	// shard is busy: 1 ms and 5 ms by default, negative: never.
@@ -88,7 +88,7 @@ func NewPlane(cfg PlaneConfig) (*Plane, error) {
 	if cfg.DSCP == (DSCP{}) {
 		cfg.DSCP = DSCPStandard
 	}
-	cfg.Tick = cmp.Or(cfg.Tick, 20*time.Millisecond)
+	cfg.Tick = cmp.Or(cfg.Tick, defaultTick)
 	cfg.HoldVideo = cmp.Or(cfg.HoldVideo, holdVideo)
 	cfg.HoldAudio = cmp.Or(cfg.HoldAudio, holdAudio)
 	cfg.Gather = cmp.Or(cfg.Gather, gather)
@@ -174,7 +174,7 @@ func (p *Plane) swapTenants(change func(map[uint32]*tenant)) {
 // reads them itself, on a thread of its own; elsewhere each socket has a reader.
 func (p *Plane) Run(ctx context.Context) error {
 	defer p.startStreams(ctx)()
-	poller, err := link.NewPoller(p.conns)
+	poller, err := link.NewPoller(p.conns, patient[:]...)
 	if err != nil {
 		return fmt.Errorf("media plane: %w", err)
 	}

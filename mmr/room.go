@@ -304,7 +304,7 @@ func (r *room) act() {
 			sh.do(func(now time.Time) { sh.removePeer(now, key, time.Time{}) })
 		case meeting.Gate:
 			key := r.key(a.Source.Participant())
-			sh.do(func(now time.Time) { sh.gate(key, a.Source.Kind(), a.Open) })
+			sh.do(func(now time.Time) { sh.gate(now, key, a.Source.Kind(), a.Open) })
 		case meeting.Wire:
 			wires = append(wires, a)
 		case meeting.Ended:
@@ -324,7 +324,7 @@ func (r *room) fill(to proto.ParticipantID, m proto.Message) proto.Message {
 	}
 	cfg := &r.srv.cfg
 	w.V, w.Build, w.Router, w.Zone = proto.Version, cfg.Build, cfg.ID, cfg.Zone
-	w.Candidates, w.Fingerprint = r.plane.Candidates(), r.plane.Fingerprint()
+	w.Candidates, w.Fingerprint = r.srv.candidates(), r.plane.Fingerprint()
 	ticket := trust.Ticket{
 		Router: trust.RouterTag(cfg.ID), Meeting: r.tag, Participant: to,
 		Expires: time.Now().Add(ticketFor), Nonce: randomSeed(),

@@ -1,9 +1,6 @@
 package mmr
 
 import (
-	"context"
-	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -37,9 +34,12 @@ type shard struct {
 	topos  map[*room]*topology
 	dirty  []*topology // with changes not yet published
 
-	nextTick time.Time
-	nextTopo uint32
-	owners   map[forward.StreamID]*peer // who sends a stream, for audio levels
+	timers     wheel     // of peers, by receiver index: see tickPeer
+	sweepAt    time.Time // of those who are not admitted
+	asideAt    time.Time // when what is set aside is read, while busy
+	soundUntil time.Time // when sound that came lately is forgotten
+	nextTopo   uint32
+	owners     map[forward.StreamID]*peer // who sends a stream, for audio levels
 
 	// Scratch of one batch.
 	inbound []rtc.Inbound
@@ -55,6 +55,7 @@ type shard struct {
 	ripe                 []ripeBox
 	heldVideo, heldAudio holdQueue
 	holding              bool // enough goes out for holds to pay
+	asides               bool // the kernel sets aside what can wait, and wakes nobody for it
 	judgeAt              time.Time
 	judged               uint64
 	largest              []keySize
@@ -87,6 +88,7 @@ func newShard(p *Plane) *shard {
 		peers:  make(map[peerKey]*peer),
 		topos:  make(map[*room]*topology),
 		owners: make(map[forward.StreamID]*peer),
+		timers: wheel{tick: p.cfg.Tick},
 	}
 	s.cmds.wake = make(chan struct{}, 1)
 	s.mux = rtc.NewMux(rtc.MuxConfig{
@@ -130,118 +132,6 @@ func (s *shard) runCommands(now time.Time) {
 	for _, f := range queue {
 		f(now)
 	}
-}
-
-// run is the shard's loop where readers hand it what arrives: take what is there, decide, send, sleep
-// until the next thing is due.
-func (s *shard) run(ctx context.Context) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	s.nextTick = time.Now().Add(s.plane.cfg.Tick)
-	for {
-		timer.Reset(time.Until(s.wake(time.Now())))
-		select {
-		case a := <-s.in:
-			s.receive(time.Now(), a.via, a.ms[:a.n])
-			a.home <- a.batch
-		case <-s.cmds.wake:
-			s.runCommands(time.Now())
-		case <-timer.C:
-		case <-ctx.Done():
-			s.close()
-			return
-		}
-		s.turn(time.Now())
-	}
-}
-
-// readsPerTurn bounds what one socket may bring before the shard looks at everything else.
-const readsPerTurn = 16
-
-// runPolled is the shard's loop on sockets of this kernel: it reads them itself. Idle it waits in the
-// kernel, and on nothing else; busy it lets what arrives collect for a moment and reads it together, so
-// that neither a receiver's report nor a packet of a frame wakes it on its own.
-func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	s.cmds.Lock()
-	s.cmds.poller = poller
-	s.cmds.Unlock()
-	defer context.AfterFunc(ctx, poller.Wake)()
-	batches := make([]*batch, len(s.plane.conns))
-	for i, c := range s.plane.conns {
-		batches[i] = newBatch(c)
-	}
-	s.nextTick = time.Now().Add(s.plane.cfg.Tick)
-	for ctx.Err() == nil {
-		got := 0
-		for _, b := range batches {
-			for range readsPerTurn {
-				n, _, err := link.TryRead(b.via, b.ms)
-				if err != nil {
-					s.close()
-					return fmt.Errorf("reading media: %w", err)
-				}
-				if n > 0 {
-					s.receive(time.Now(), b.via, b.ms[:n])
-					got += n
-				}
-				if n < len(b.ms) {
-					break
-				}
-			}
-		}
-		now := time.Now()
-		s.runCommands(now)
-		s.turn(now)
-		switch {
-		case s.holding && s.plane.cfg.Gather > 0:
-			// Busy also means: no longer than the next look. What came meanwhile is read then.
-			poller.Pause(min(s.plane.cfg.Gather, max(time.Until(s.wake(now)), 0)))
-		case got == 0:
-			poller.Wait(max(time.Until(s.wake(now)), 0))
-		}
-	}
-	s.close()
-	return nil
-}
-
-// turn does what is due by time, and sends what this turn of the loop has made.
-func (s *shard) turn(now time.Time) {
-	if w := s.mux.Wake(); !w.IsZero() && !now.Before(w) {
-		s.mux.Tick(now)
-	}
-	if !now.Before(s.nextTick) {
-		s.nextTick = now.Add(s.plane.cfg.Tick)
-		s.tick(now)
-	}
-	s.publishTables(now)
-	s.judgeLoad(now)
-	s.release(now)
-	s.publish.store(s)
-}
-
-// wake is when the loop must turn even if nothing arrives. An empty shard sleeps on its mux alone.
-func (s *shard) wake(now time.Time) time.Time {
-	w := s.mux.Wake()
-	earlier := func(t time.Time) {
-		if w.IsZero() || t.Before(w) {
-			w = t
-		}
-	}
-	if len(s.peers) > 0 {
-		earlier(s.nextTick)
-	}
-	for _, t := range s.dirty {
-		earlier(t.due)
-	}
-	if at := s.heldUntil(); !at.IsZero() {
-		earlier(at)
-	}
-	if w.IsZero() {
-		return now.Add(time.Hour)
-	}
-	return w
 }
 
 // close ends every transport. Commands queued later are dropped.
@@ -293,7 +183,7 @@ func (s *shard) emit(now time.Time) {
 }
 
 // sendRTCP seals a compound packet for one transport; it leaves with the next flush.
-func (s *shard) sendRTCP(t *rtc.Transport, group proto.Group, packet []byte) {
+func (s *shard) sendRTCP(now time.Time, p *peer, group proto.Group, t *rtc.Transport, packet []byte) {
 	via, to, from, ok := t.Path()
 	if !ok {
 		s.drops[DropNoPath]++
@@ -309,6 +199,7 @@ func (s *shard) sendRTCP(t *rtc.Transport, group proto.Group, packet []byte) {
 		return
 	}
 	s.arena = sealed
+	p.sentAt[group] = now
 	buf := s.arena[start:len(s.arena):len(s.arena)]
 	s.queueMessage(via, link.Message{Buf: buf, N: len(buf), Addr: to, Local: from, DSCP: s.plane.cfg.DSCP[group]})
 }

@@ -36,7 +36,6 @@ type stage struct {
 	conn   *stageConn
 	room   *room
 	key    trust.ZoneKey
-	tick   time.Time
 	nonce  uint32
 	cert   tls.Certificate
 
@@ -153,7 +152,7 @@ func newStage(t *testing.T, seed uint64, cfg PlaneConfig) *stage {
 	t.Helper()
 	now := time.Now()
 	st := &stage{
-		t: t, rnd: rand.New(rand.NewPCG(seed, 2)), now: now, tick: now, hello: make(chan arrived, 1024), ref: newReference(),
+		t: t, rnd: rand.New(rand.NewPCG(seed, 2)), now: now, hello: make(chan arrived, 1024), ref: newReference(),
 		at: map[netip.AddrPort]*actorTransport{}, due: map[uint32][]expected{}, resent: map[uint32]rtp.Seq{},
 		asked: map[uint32]map[rtp.Seq]bool{}, owed: map[uint32]map[rtp.Seq]bool{},
 	}
@@ -189,16 +188,7 @@ func (st *stage) fail(format string, args ...any) {
 func (st *stage) turn() {
 	s := st.s
 	s.runCommands(st.now)
-	if w := s.mux.Wake(); !w.IsZero() && !st.now.Before(w) {
-		s.mux.Tick(st.now)
-	}
-	if !st.now.Before(st.tick) {
-		st.tick = st.now.Add(s.plane.cfg.Tick)
-		s.tick(st.now)
-	}
-	s.publishTables(st.now)
-	s.judgeLoad(st.now)
-	s.release(st.now)
+	s.turn(st.now)
 	for len(st.room.events) > 0 {
 		if _, ok := (<-st.room.events).(heard); ok {
 			st.room.levels.take()
@@ -210,7 +200,7 @@ func (st *stage) turn() {
 func (st *stage) wait(d time.Duration) {
 	until := st.now.Add(d)
 	for {
-		w := st.s.wake(st.tick)
+		w := st.s.wake(st.now)
 		if w.After(until) || st.failed {
 			break
 		}
@@ -218,7 +208,7 @@ func (st *stage) wait(d time.Duration) {
 			st.now = w
 		}
 		st.turn()
-		if again := st.s.wake(st.tick); !again.After(st.now) {
+		if again := st.s.wake(st.now); !again.After(st.now) {
 			st.now = st.now.Add(time.Microsecond) // a wake that may be early
 		}
 	}
@@ -336,8 +326,8 @@ func (st *stage) join(id proto.ParticipantID, one bool, seq, out func() rtp.Seq)
 	for layer := range 3 {
 		a.cam = append(a.cam, add(proto.Video, layer))
 	}
-	s.gate(a.key, proto.Audio, true)
-	s.gate(a.key, proto.Video, true)
+	s.gate(st.now, a.key, proto.Audio, true)
+	s.gate(st.now, a.key, proto.Video, true)
 	s.announce(st.now, a.key, streams)
 	st.actors = append(st.actors, a)
 	st.wait(tableEvery + time.Millisecond)

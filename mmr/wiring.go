@@ -35,12 +35,13 @@ func (s *shard) closeRoom(now time.Time, r *room) {
 }
 
 // gate opens or shuts a source: what a muted, waiting or not permitted person sends goes no further.
-func (s *shard) gate(key peerKey, k proto.Kind, open bool) {
+func (s *shard) gate(now time.Time, key peerKey, k proto.Kind, open bool) {
 	p := s.peers[key]
 	if p == nil || k >= proto.NKinds {
 		return
 	}
 	p.sources[k].open = open
+	s.soon(now, p)
 }
 
 // takesTWCC notes on which groups a receiver accepted the transport-wide number. Never on audio, where

@@ -94,16 +94,26 @@ func (s *Shard) Missing(now time.Time, id StreamID, dst []rtp.Seq) []rtp.Seq {
 	return dst
 }
 
-// Picture notes a receiver's wish for a key frame on a leg: PLI or FIR.
-func (s *Shard) Picture(now time.Time, id LegID) {
+// Picture notes a receiver's wish for a key frame on a leg, PLI or FIR, and says of which stream, 0 for none.
+func (s *Shard) Picture(now time.Time, id LegID) StreamID {
 	l := s.leg(id)
 	if l == nil {
-		return
+		return 0
 	}
 	l.stats.Pictures++
-	if st := s.stream(l.cur); st != nil && !st.cfg.Kind.IsAudio() {
-		st.picture, st.wantKey = true, true
+	st := s.stream(l.cur)
+	if st == nil || st.cfg.Kind.IsAudio() {
+		return 0
 	}
+	st.picture, st.wantKey = true, true
+	return l.cur
+}
+
+// Wanting reports whether there may be something to ask a stream's sender for: while it holds, call Missing
+// and KeyFrameDue every 20 ms or so.
+func (s *Shard) Wanting(id StreamID) bool {
+	st := s.stream(id)
+	return st != nil && (st.wantKey || len(st.lost) > 0)
 }
 
 // KeyFrameDue reports whether to ask the sender for a key frame of this stream now, and counts it as

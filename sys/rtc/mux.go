@@ -403,6 +403,9 @@ func (m *Mux) Counters() Counters {
 // Transport finds a transport by its local ufrag, nil for none.
 func (m *Mux) Transport(ufrag string) *Transport { return m.transports[ufrag] }
 
+// Handshaking reports whether anybody is about to get keys.
+func (m *Mux) Handshaking() bool { return m.inFlight > 0 }
+
 // Close ends all transports and waits for the handshake goroutines. Nothing is said to the peers.
 func (m *Mux) Close(now time.Time) {
 	if m.closed {

@@ -1,0 +1,175 @@
+package mmr
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"parley/sys/link"
+	"parley/wire/proto"
+)
+
+// run is the shard's loop where readers hand it what arrives: take what is there, decide, send, sleep
+// until the next thing is due.
+func (s *shard) run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(time.Until(s.wake(time.Now())))
+		select {
+		case a := <-s.in:
+			s.receive(time.Now(), a.via, a.ms[:a.n])
+			a.home <- a.batch
+		case <-s.cmds.wake:
+			s.runCommands(time.Now())
+		case <-timer.C:
+		case <-ctx.Done():
+			s.close()
+			return
+		}
+		s.turn(time.Now())
+	}
+}
+
+const (
+	// readsPerTurn bounds what one socket may bring before the shard looks at everything else.
+	readsPerTurn = 16
+	// asideEvery is how often a busy shard reads what is set aside while nobody speaks: as late as a
+	// receiver's request for a lost packet may be answered without being asked again.
+	asideEvery = 10 * time.Millisecond
+)
+
+// patient is what a busy shard is not woken for: checks, RTCP (RFC 5761 §4), and sound, which waits for
+// other sound anyway (see holdAudio). Its sender's frames, DTLS and everything else come at once.
+var patient = [...]link.Sieve{
+	{First: [2]byte{0, 3}, Second: [2]byte{0, 255}},
+	{First: [2]byte{128, 191}, Second: [2]byte{192, 223}},
+	{First: [2]byte{128, 191}, Second: [2]byte{proto.PTOpus, proto.PTOpus}},
+	{First: [2]byte{128, 191}, Second: [2]byte{proto.PTOpus | 0x80, proto.PTOpus | 0x80}},
+}
+
+// runPolled is the shard's loop on sockets of this kernel: it reads them itself, on one thread, and waits
+// in the kernel. What it is about is to be woken seldom, for a change from idle to busy costs as much as
+// sending twenty packets (bench "video 1→100", 20 November 2026: 27 µs). So what comes thick is left to
+// collect for a moment; and a shard with much to do is woken by pictures alone, and finds the rest, which
+// the kernel has set aside, every 5 or 10 ms.
+func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
+	s.cmds.Lock()
+	s.cmds.poller = poller
+	s.cmds.Unlock()
+	defer context.AfterFunc(ctx, poller.Wake)()
+	batches := make([]*batch, len(s.plane.conns))
+	for i, c := range s.plane.conns {
+		batches[i] = newBatch(c)
+	}
+	gather := max(s.plane.cfg.Gather, 0)
+	s.asides = poller.SetsAside() && gather > 0 && s.plane.cfg.HoldAudio > 0
+	var last time.Time // turn
+	for ctx.Err() == nil {
+		more, err := s.readAll(batches, tryRead)
+		now := time.Now()
+		if err == nil && (!s.busy() || !now.Add(gather).Before(s.asideAt)) {
+			var rest bool
+			rest, err = s.readAll(batches, link.TryReadAside)
+			more, now = more || rest, time.Now()
+			s.asideAt = now.Add(s.asideWait(now))
+		}
+		if err != nil {
+			s.close()
+			return fmt.Errorf("reading media: %w", err)
+		}
+		s.runCommands(now)
+		s.turn(now)
+		thick := now.Sub(last) < gather
+		last = now
+		left := max(time.Until(s.wake(now)), 0)
+		switch _, held := s.heldVideo.first(); {
+		case more:
+		case thick || s.busy() && held:
+			poller.Pause(min(left, gather))
+		case s.busy():
+			poller.WaitUrgent(left)
+		default:
+			poller.Wait(left)
+		}
+	}
+	s.close()
+	return nil
+}
+
+// busy reports whether the shard is woken only by what is urgent. Who is just joining is not kept waiting.
+func (s *shard) busy() bool { return s.asides && s.holding && !s.mux.Handshaking() }
+
+// asideWait is how long what is set aside may wait: sound no longer than its hold.
+func (s *shard) asideWait(now time.Time) time.Duration {
+	if now.Before(s.soundUntil) {
+		return min(asideEvery, s.plane.cfg.HoldAudio)
+	}
+	return asideEvery
+}
+
+// readAll takes in what has come. more says that there was more than a turn may take.
+func (s *shard) readAll(batches []*batch, read func(link.PacketConn, []link.Message) (int, error)) (more bool, err error) {
+	for _, b := range batches {
+		for n := range readsPerTurn {
+			got, err := read(b.via, b.ms)
+			if err != nil {
+				return false, err
+			}
+			if got > 0 {
+				s.receive(time.Now(), b.via, b.ms[:got])
+			}
+			if got < len(b.ms) {
+				break
+			}
+			more = more || n == readsPerTurn-1
+		}
+	}
+	return more, nil
+}
+
+func tryRead(c link.PacketConn, ms []link.Message) (int, error) {
+	n, _, err := link.TryRead(c, ms)
+	return n, err
+}
+
+// turn does what is due by time, and sends what this turn of the loop has made.
+func (s *shard) turn(now time.Time) {
+	if w := s.mux.Wake(); !w.IsZero() && !now.Before(w) {
+		s.mux.Tick(now)
+	}
+	s.expire(now)
+	s.publishTables(now)
+	s.judgeLoad(now)
+	s.release(now)
+	s.publish.store(s)
+}
+
+// wake is when the loop must turn even if nothing arrives. An empty shard sleeps on its mux alone.
+func (s *shard) wake(now time.Time) time.Time {
+	w := s.mux.Wake()
+	earlier := func(t time.Time) {
+		if !t.IsZero() && (w.IsZero() || t.Before(w)) {
+			w = t
+		}
+	}
+	timers := s.timers.wake()
+	if s.busy() {
+		earlier(s.asideAt)
+		if !timers.IsZero() && timers.Before(s.asideAt) {
+			timers = s.asideAt // they can wait as long
+		}
+	}
+	earlier(timers)
+	if len(s.peers) > 0 {
+		earlier(s.sweepAt)
+	}
+	for _, t := range s.dirty {
+		earlier(t.due)
+	}
+	earlier(s.heldUntil())
+	if w.IsZero() {
+		return now.Add(time.Hour)
+	}
+	return w
+}
