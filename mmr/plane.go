@@ -26,6 +26,9 @@ type PlaneConfig struct {
 	Host link.Host
 	// Listen are the UDP addresses media arrives on. Port 8801 is the product's (S11); port 0 picks one.
 	Listen []netip.AddrPort
+	// Extra are further UDP addresses, for networks that let only certain ports out: 443 or 3478. They are
+	// told after the others, as the same rung.
+	Extra []netip.AddrPort
 	// NoTCP leaves out the TCP port of the same number (S11).
 	NoTCP bool
 	// Advertise are the addresses clients are told, for servers behind 1:1 NAT. Empty: those bound, or
@@ -98,8 +101,8 @@ func NewPlane(cfg PlaneConfig) (*Plane, error) {
 	}
 	p := &Plane{cfg: cfg, streams: newStreams()}
 	p.tenants.Store(&map[uint32]*tenant{})
-	for _, a := range cfg.Listen {
-		if err := p.bind(a); err != nil {
+	for i, a := range slices.Concat(cfg.Listen, cfg.Extra) {
+		if err := p.bind(a, i < len(cfg.Listen) && !cfg.NoTCP); err != nil {
 			p.Close()
 			return nil, fmt.Errorf("media plane: %w", err)
 		}

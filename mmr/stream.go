@@ -254,14 +254,14 @@ func (r *streamReader) deliver(now time.Time) {
 	r.done <- struct{}{}
 }
 
-// bind binds one address for TCP and UDP: TCP first, exclusively, so that no second process shares the
-// UDP port in silence. Port 0 becomes one that is free for both.
-func (p *Plane) bind(a netip.AddrPort) error {
+// bind binds one address for UDP and, with tcp, for TCP: that first, exclusively, so that no second
+// process shares the UDP port in silence. Port 0 becomes one that is free for both.
+func (p *Plane) bind(a netip.AddrPort, tcp bool) error {
 	const tries = 16
 	for n := 1; ; n++ {
 		var ln net.Listener
 		at := a
-		if !p.cfg.NoTCP {
+		if tcp {
 			var err error
 			if ln, err = p.cfg.Host.Listen(a); err != nil {
 				return err

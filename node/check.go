@@ -100,6 +100,9 @@ func (c *Config) check() (faults []error) {
 		for i, m := range r.Media {
 			listenAddr(fmt.Sprintf("mmr.media[%d]", i), m)
 		}
+		for i, m := range r.UDPExtra {
+			listenAddr(fmt.Sprintf("mmr.udp_extra[%d]", i), m)
+		}
 		for i, a := range r.Advertise {
 			if _, err := netip.ParseAddr(a); err != nil {
 				bad(fmt.Sprintf("mmr.advertise[%d]", i), "%q is not an IP address", a)

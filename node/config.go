@@ -84,10 +84,12 @@ type Zone struct {
 
 // Router is this process's multimedia router (S5).
 type Router struct {
-	ID          string   `yaml:"id"`   // unique in the site; default "<zone>-<host name>"
-	Zone        string   `yaml:"zone"` // default: the zone of this process
-	URL         string   `yaml:"url"`  // public base; beside a web section a path on the site by default
-	Media       []string `yaml:"media"`
+	ID          string   `yaml:"id"`        // unique in the site; default "<zone>-<host name>"
+	Zone        string   `yaml:"zone"`      // default: the zone of this process
+	URL         string   `yaml:"url"`       // public base; beside a web section a path on the site by default
+	Media       []string `yaml:"media"`     // UDP and TCP, default ":8801" (S11)
+	UDPExtra    []string `yaml:"udp_extra"` // further UDP ports, for networks that let only 443 or 3478 out
+	NoTCP       bool     `yaml:"no_tcp"`    // no media over TCP on the ports of media
 	Advertise   []string `yaml:"advertise"` // addresses clients are told, behind 1:1 NAT
 	DSCP        string   `yaml:"dscp"`      // "standard" (46/34/26) or "original" (56/40/40)
 	MaxPeople   int      `yaml:"max_people"`

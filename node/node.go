@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -157,7 +158,7 @@ func (n *Node) openPlane(context.Context) error {
 		return err
 	}
 	pc := mmr.PlaneConfig{
-		Host: n.deps.Host, Certificate: cert, DSCP: mmr.DSCPStandard, Log: n.log,
+		Host: n.deps.Host, Certificate: cert, DSCP: mmr.DSCPStandard, NoTCP: r.NoTCP, Log: n.log,
 	}
 	if r.DSCP == "original" {
 		pc.DSCP = mmr.DSCPOriginal
@@ -169,6 +170,13 @@ func (n *Node) openPlane(context.Context) error {
 		}
 		pc.Listen = append(pc.Listen, a)
 	}
+	for _, m := range r.UDPExtra {
+		a, err := bindAddr(m)
+		if err != nil {
+			return fmt.Errorf("mmr.udp_extra: %w", err)
+		}
+		pc.Extra = append(pc.Extra, a)
+	}
 	for _, s := range r.Advertise {
 		a, err := netip.ParseAddr(s)
 		if err != nil {
@@ -177,7 +185,7 @@ func (n *Node) openPlane(context.Context) error {
 		pc.Advertise = append(pc.Advertise, a)
 	}
 	if len(pc.Advertise) == 0 {
-		for _, a := range pc.Listen {
+		for _, a := range slices.Concat(pc.Listen, pc.Extra) {
 			if a.Addr().IsUnspecified() {
 				pc.Advertise = link.Addresses()
 				break
@@ -319,7 +327,7 @@ func (n *Node) openRouters(context.Context) error {
 	add := func(r Router) error {
 		at := base(r.URL, "/mmr/"+r.ID)
 		srv, err := mmr.New(mmr.Config{
-			ID: r.ID, Zone: r.Zone, URL: at, Build: n.deps.Build, Plane: n.plane, Bus: n.bus,
+			ID: r.ID, Zone: r.Zone, URL: at, TLS: n.tlsAddr(at), Build: n.deps.Build, Plane: n.plane, Bus: n.bus,
 			Verifier: n.keys.verifier, ZoneKey: n.keys.zones[r.Zone],
 			MaxPeople: r.MaxPeople, MaxMeetings: r.MaxMeetings,
 			Meeting: meeting.Config{
@@ -356,6 +364,25 @@ func base(configured, path string) string {
 		return strings.TrimSuffix(configured, "/")
 	}
 	return path
+}
+
+// tlsAddr is where media over TLS 443 of a router with this base URL goes: its own host and port, or the
+// site's; with neither named, ":port" of the HTTPS listener, which a client reads as the host it uses.
+func (n *Node) tlsAddr(base string) string {
+	for _, s := range []string{base, n.cfg.Site} {
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" {
+			continue
+		}
+		if u.Scheme != "https" {
+			return ""
+		}
+		return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))
+	}
+	if https, _, _ := n.Addrs(); https.IsValid() {
+		return fmt.Sprintf(":%d", https.Port())
+	}
+	return ""
 }
 
 // mount puts a part under the path of its base URL.
