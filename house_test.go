@@ -63,6 +63,8 @@ var owners = []struct {
 	{"go.uber.org/goleak", []string{"tests"}, "Run returns when all it started has ended: this proves it"},
 	{"github.com/google/go-cmp", []string{"tests"}, "differences a reader of a failed test can see"},
 	{"pgregory.net/rapid", []string{"tests"}, "random scripts that shrink to the shortest failing one"},
+	{"github.com/dop251/goja", []string{"sys/proxy"}, "proxy auto-config scripts are JavaScript"},
+	{"golang.org/x/net/http/httpproxy", []string{"sys/proxy"}, "what NO_PROXY means, as every other program has it"},
 	{"golang.org/x/net/ipv", []string{"sys/link"}, "batches and packet information where there is no Linux; sockets stay in one place"},
 }
 

@@ -266,6 +266,9 @@ func (h *Host) resolve(name string) ([]netip.Addr, error) {
 	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 }
 
+// Resolve gives the addresses of a name or literal.
+func (h *Host) Resolve(_ context.Context, name string) ([]netip.Addr, error) { return h.resolve(name) }
+
 // patience is how long a dial of several addresses waits for each but the last.
 const patience = 2 * time.Second
 

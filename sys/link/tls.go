@@ -1,8 +1,10 @@
 package link
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 )
 
 // ServerTLS is the house's TLS for a listener that serves HTTP/2 and HTTP/1.1 with these certificates:
@@ -34,4 +36,26 @@ func overHTTP1(conf *tls.Config) *tls.Config {
 	conf = conf.Clone()
 	conf.NextProtos = []string{"http/1.1"}
 	return conf
+}
+
+// TLSDialer is a Host that shakes hands itself: it has several ways to a server and knows only then which of
+// them leads there.
+type TLSDialer interface {
+	Host
+	DialTLS(ctx context.Context, network, addr string, conf *tls.Config) (*tls.Conn, error)
+}
+
+// dialTLS is a transport's DialTLSContext; nil where the host leaves TLS to its caller.
+func dialTLS(h Host, conf *tls.Config) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	d, ok := h.(TLSDialer)
+	if !ok {
+		return nil
+	}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := d.DialTLS(ctx, network, addr, conf)
+		if err != nil {
+			return nil, err // not a nil *tls.Conn in an interface
+		}
+		return c, nil
+	}
 }
