@@ -1,6 +1,7 @@
 // The whole state of a call as plain values: what the screens are drawn from. Nothing here acts;
 // reduce.ts makes the next state, runner.ts does what has to be done.
 import type { Fact } from "../join/explain.ts";
+import type { Attempt } from "../join/mind.ts";
 import type {
 	Chat,
 	Code,
@@ -136,7 +137,7 @@ export type ReactionView = { id: number; from: ParticipantID; emoji: string; at:
 
 /** One line of the record of the connection process, as `parley join --explain` has it. */
 export type AttemptView = {
-	phase: string;
+	phase: Attempt["phase"];
 	what: string;
 	start_ms: number;
 	took_ms: number;

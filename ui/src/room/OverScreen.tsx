@@ -5,6 +5,7 @@ import { cx } from "../components/cx.ts";
 import { Icon } from "../components/Icon.tsx";
 import { useT } from "../i18n/useT.ts";
 import { readWishes } from "../lobby/wishes.ts";
+import { triedLines } from "./attemptText.ts";
 import { overWords } from "./overText.ts";
 import { Plate } from "./Plate.tsx";
 
@@ -14,12 +15,15 @@ export function OverScreen({ onHome }: { onHome: () => void }) {
 	const over = useCall(s => s.over);
 	const target = useCall(s => s.target);
 	const topic = useCall(s => s.meeting?.topic);
+	const attempts = useCall(s => s.connection.attempts);
 	const { openLobby, reset } = useActions();
 	const heading = useRef<HTMLHeadingElement>(null);
 	// What had the focus is gone; a screen reader starts here.
 	useEffect(() => heading.current?.focus(), []);
 	if (!over) return null;
 	const { icon, bad, title, text, ways } = overWords(t, over);
+	// Only where nothing could be reached is there anything to tell of the way.
+	const tried = over.tried.length > 0 ? triedLines(t, attempts) : [];
 	const home = () => {
 		reset();
 		onHome();
@@ -43,11 +47,11 @@ export function OverScreen({ onHome }: { onHome: () => void }) {
 					{topic}
 				</p>
 			)}
-			{over.tried.length > 0 && (
+			{tried.length > 0 && (
 				<details className="mt-5 w-full text-left text-sm">
 					<summary className="cursor-pointer text-center font-medium text-accent-ink">{t("room.over.tried")}</summary>
 					<ul className="wrap-anywhere mt-2 max-h-60 list-disc overflow-y-auto rounded-lg bg-sunken py-3 pr-3 pl-8 text-muted">
-						{[...new Set(over.tried)].map(line => (
+						{tried.map(line => (
 							<li key={line}>{line}</li>
 						))}
 					</ul>

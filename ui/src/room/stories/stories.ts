@@ -57,6 +57,7 @@ const over =
 		stage: "over",
 		target: { number: "83012345678" },
 		over: { code, text: "", tried },
+		connection: { ...initialState().connection, attempts: tried.length > 0 ? connection.attempts : [] },
 	});
 
 const hands = (): CallState => {
