@@ -60,21 +60,31 @@ func ladder(any []proto.Rung) []scenario {
 			prepare: func(r *run) { r.forward("oifname wan udp dport != 443 drop") },
 		},
 		{
-			number: "6", name: "UDP dropped in silence, any TCP", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack, friend: true,
+			number: "6", name: "UDP dropped in silence, any TCP", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack,
 			prepare: func(r *run) { r.forward(blockUDP) },
 			says:    []string{"UDP 8801.*blocked", "Audio runs over TCP 8801"},
+		},
+		{
+			number: "6b", name: "the same, and then UDP opens", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack, friend: true,
+			prepare: func(r *run) { r.forward(blockUDP) },
 			after: func(r *run) {
+				r.pause(7 * time.Second)
 				r.forward()
-				r.upgraded(udpRung, 75*time.Second)
+				r.upgraded(udpRung, 70*time.Second)
 			},
 		},
 		{
-			number: "7", name: "nothing but TCP 443", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack, friend: true,
+			number: "7", name: "nothing but TCP 443", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack,
 			prepare: func(r *run) { r.forward(blockUDP, onlyTCP443) },
-			says:    []string{"Audio runs over TLS 443"},
+			says:    []string{"UDP 8801.*blocked", "Audio runs over TLS 443"},
+		},
+		{
+			number: "7b", name: "the same, and then all opens", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack, friend: true,
+			prepare: func(r *run) { r.forward(blockUDP, onlyTCP443) },
 			after: func(r *run) {
-				r.forward(blockUDP)
-				r.upgraded(tcpRung, 75*time.Second)
+				r.pause(7 * time.Second)
+				r.forward()
+				r.upgraded(udpRung, 70*time.Second)
 			},
 		},
 		{

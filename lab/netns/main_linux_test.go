@@ -37,57 +37,62 @@ func needLab(t *testing.T) {
 	}
 }
 
-// built is what all tests share: the binary and a clip, made once.
+// built is what all tests of one run share, made when it is first needed.
 type built struct {
 	once   sync.Once
 	err    error
 	binary string
 	dir    string
-	clip   string
 
-	bigOnce sync.Once
-	bigClip string
-	bigErr  error
+	small, big clip
 }
 
-func (b *built) get(t *testing.T) (binary, clip string) {
+type clip struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+// get builds the binary, unless there is one.
+func (b *built) get(t *testing.T) string {
 	t.Helper()
 	b.once.Do(func() { b.err = b.make() })
-	t.Cleanup(func() { os.RemoveAll(b.dir) })
 	if b.err != nil {
 		t.Fatal(b.err)
 	}
-	return b.binary, b.clip
+	t.Cleanup(func() { os.RemoveAll(b.dir) })
+	return b.binary
 }
 
-func (b *built) make() error {
+func (b *built) make() (err error) {
 	if err := RemoveStale(); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "parley-lab-")
-	if err != nil {
+	if b.dir, err = os.MkdirTemp("", "parley-lab-"); err != nil {
 		return err
 	}
-	b.binary = os.Getenv("PARLEY_BINARY")
-	if b.binary == "" {
-		b.binary = filepath.Join(dir, "parley")
-		if out, err := exec.Command("go", "build", "-o", b.binary, "../../cmd/parley").CombinedOutput(); err != nil {
-			return fmt.Errorf("building: %w: %s", err, out)
-		}
+	if b.binary = os.Getenv("PARLEY_BINARY"); b.binary != "" {
+		return nil
 	}
-	b.dir = dir
-	b.clip, err = b.film("clip.webm", "160x120", "60k")
-	return err
+	b.binary = filepath.Join(b.dir, "parley")
+	if out, err := exec.Command("go", "build", "-o", b.binary, "../../cmd/parley").CombinedOutput(); err != nil {
+		return fmt.Errorf("building: %w: %s", err, out)
+	}
+	return nil
 }
 
-// big is a clip whose picture needs a megabit a second.
-func (b *built) big(t *testing.T) string {
+// clip is what a client sends: a small picture, or one that needs a megabit a second.
+func (b *built) clip(t *testing.T, big bool) string {
 	t.Helper()
-	b.bigOnce.Do(func() { b.bigClip, b.bigErr = b.film("big.webm", "640x360", "1000k") })
-	if b.bigErr != nil {
-		t.Fatal(b.bigErr)
+	c, name, size, rate := &b.small, "small.webm", "160x120", "60k"
+	if big {
+		c, name, size, rate = &b.big, "big.webm", "640x360", "1000k"
 	}
-	return b.bigClip
+	c.once.Do(func() { c.path, c.err = b.film(name, size, rate) })
+	if c.err != nil {
+		t.Fatal(c.err)
+	}
+	return c.path
 }
 
 // film makes a clip: a moving picture and a tone.

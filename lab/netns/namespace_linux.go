@@ -49,9 +49,16 @@ func (n *Namespace) close() error {
 	return errors.Join(err, os.RemoveAll(filepath.Join(filesDir, n.Name)))
 }
 
-// RemoveStale removes the namespaces of runs whose process is gone.
+// RemoveStale removes the namespaces of runs whose process is gone, and their squids' shared memory.
 func RemoveStale() error {
 	var errs []error
+	shared, _ := filepath.Glob("/dev/shm/" + shmPrefix + "*")
+	for _, name := range shared {
+		number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(name), shmPrefix), "x")
+		if pid, err := strconv.Atoi(number); err == nil && syscall.Kill(pid, 0) != nil {
+			errs = append(errs, os.Remove(name))
+		}
+	}
 	for _, dir := range []string{namesDir, filesDir} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {

@@ -3,11 +3,14 @@ package netns
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/md5"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -38,8 +41,18 @@ type Proxy struct {
 
 // StartSquid starts a proxy on the gateway that lets CONNECT through to port 443 only, as companies do.
 func (a *Access) StartSquid(auth Auth) (*Proxy, error) {
-	dir, err := os.MkdirTemp(a.in.cfg.Dir, "squid-")
+	// squid wants to be a user of its own, who must find the way to its files.
+	dir, err := os.MkdirTemp("", "parley-squid-")
 	if err != nil {
+		return nil, err
+	}
+	// Each needs a name of its own for the memory its parts share; letters and digits only.
+	name := fmt.Sprintf("%s%dx%s", shmPrefix, os.Getpid(), strings.TrimPrefix(filepath.Base(dir), "parley-squid-"))
+	a.in.onClose(func() {
+		os.RemoveAll(dir)
+		removeAll("/dev/shm/" + name + "-*")
+	})
+	if err := giveTo(squidUser, dir); err != nil {
 		return nil, err
 	}
 	p := &Proxy{URL: fmt.Sprintf("http://%s:3128", a.LAN), access: filepath.Join(dir, "access.log")}
@@ -49,7 +62,7 @@ func (a *Access) StartSquid(auth Auth) (*Proxy, error) {
 		"cache deny all", "cache_mem 1 MB", "shutdown_lifetime 0 seconds", "pid_filename none", "netdb_filename none",
 		"access_log stdio:" + p.access, "cache_log " + filepath.Join(dir, "cache.log"), "coredump_dir " + dir,
 		"hosts_file /etc/hosts", "visible_hostname proxy.parley.test", "pinger_enable off", "logfile_rotate 0",
-		"cache_effective_user root", "via off", "workers 1", "client_idle_pconn_timeout 60 seconds",
+		"cache_effective_user " + squidUser, "via off", "workers 1", "client_idle_pconn_timeout 60 seconds",
 	}
 	if auth != AuthNone {
 		p.Password = rand.Text()[:12]
@@ -64,7 +77,7 @@ func (a *Access) StartSquid(auth Auth) (*Proxy, error) {
 			ha1 := md5.Sum([]byte(ProxyUser + ":office:" + p.Password))
 			text, program = fmt.Sprintf("%s:office:%x\n", ProxyUser, ha1), "/usr/lib/squid/digest_file_auth -c "+users
 		}
-		if err := os.WriteFile(users, []byte(text), 0o600); err != nil {
+		if err := errors.Join(os.WriteFile(users, []byte(text), 0o600), giveTo(squidUser, users)); err != nil {
 			return nil, err
 		}
 		lines = append(lines, fmt.Sprintf("auth_param %s program %s", auth, program), fmt.Sprintf("auth_param %s realm office", auth),
@@ -77,11 +90,54 @@ func (a *Access) StartSquid(auth Auth) (*Proxy, error) {
 	if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	if p.Process, err = a.in.start(a.Namespace, "squid", nil, "squid", "-N", "-f", conf, "-d", "1"); err != nil {
+	if p.Process, err = a.in.start(a.Namespace, "squid", nil, "squid", "-n", name, "-N", "-f", conf, "-d", "1"); err != nil {
 		return nil, err
 	}
-	_, err = p.WaitLine(10*time.Second, func(l Line) bool { return strings.Contains(l.Text, "Accepting HTTP Socket connections") })
-	return p, err
+	return p, p.waitAccepting(a)
+}
+
+// shmPrefix begins the names of shared memory of squids; the process number follows.
+const shmPrefix = "parley"
+
+// removeAll removes the files that match a pattern.
+func removeAll(pattern string) {
+	names, _ := filepath.Glob(pattern)
+	for _, n := range names {
+		os.Remove(n)
+	}
+}
+
+// squidUser is who Debian's squid runs as.
+const squidUser = "proxy"
+
+// giveTo makes a file somebody's own.
+func giveTo(name, path string) error {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return err
+	}
+	uid, err1 := strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(u.Gid)
+	return errors.Join(err1, err2, os.Chown(path, uid, gid))
+}
+
+// waitAccepting waits until somebody on the gateway can connect: what squid says of it comes too early.
+func (p *Proxy) waitAccepting(a *Access) error {
+	addr := strings.TrimPrefix(p.URL, "http://")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		c, err := a.Dial(context.Background(), "tcp4", addr)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-p.Done():
+			return fmt.Errorf("squid ended: %s", p.Output(true))
+		default:
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("squid does not accept connections: %w\n%s", err, p.Output(true))
+		}
+	}
 }
 
 // Connect is one line of the proxy's log: a CONNECT and how it ended.

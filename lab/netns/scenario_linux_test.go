@@ -182,7 +182,7 @@ func TestScenario(t *testing.T) {
 	needLab(t)
 	var b built
 	var m matrix
-	binary, clip := b.get(t)
+	binary := b.get(t)
 	dir := t.TempDir()
 	common := &shared{}
 	t.Cleanup(func() {
@@ -219,11 +219,7 @@ func TestScenario(t *testing.T) {
 				}
 				in = common.in
 			}
-			clipFor := clip
-			if s.bigVideo {
-				clipFor = b.big(t)
-			}
-			m.add(play(t, in, s, clipFor))
+			m.add(play(t, in, s, b.clip(t, s.bigVideo)))
 		})
 	}
 }
