@@ -26,13 +26,16 @@ const (
 	DropFingerprint               // a transport with another certificate than the token's
 	DropOrphan                    // a transport whose control channel never came
 	DropEvents                    // a meeting's loop was too far behind for a note
+	DropLatePicture               // waited too long for a path over TCP or TLS
+	DropLateSound                 // a path over TCP or TLS has not moved for too long
 	nDrops
 )
 
 // String is the metric label.
 func (d Drop) String() string {
 	names := [nDrops]string{"not_admitted", "malformed", "unknown_stream", "wrong_group", "wrong_payload",
-		"gate_closed", "no_receiver", "no_transport", "no_path", "seal", "write", "fingerprint", "orphan", "events"}
+		"gate_closed", "no_receiver", "no_transport", "no_path", "seal", "write", "fingerprint", "orphan", "events",
+		"late_picture", "late_sound"}
 	if d < nDrops {
 		return names[d]
 	}

@@ -51,6 +51,7 @@ type outbox struct {
 	held  bool      // has an entry in a hold queue
 	ripe  bool      // has an entry in shard.ripe
 	until time.Time // while held: when the earliest such entry is due
+	slow  *backlog  // what waits for a path that queues; nil on one that does not
 }
 
 // hold is an entry of a hold queue. All entries of a queue wait equally long, so the queue is in order.
@@ -187,6 +188,7 @@ func (s *shard) heldUntil() (at time.Time) {
 // clearBox drops what waits for a receiver that leaves, or whose transport has gone.
 func (s *shard) clearBox(p *peer, g proto.Group) {
 	box := &p.out[g]
+	box.recall()
 	s.fwd.Done(box.descs)
 	box.descs = box.descs[:0]
 	box.turn++
@@ -199,7 +201,7 @@ func (s *shard) sendBox(now time.Time, p *peer, g proto.Group) {
 	box := &p.out[g]
 	box.ripe, box.held = false, false
 	box.turn++
-	if len(box.descs) == 0 {
+	if len(box.descs) == 0 && box.slow == nil {
 		return
 	}
 	t := p.active[g]
@@ -214,6 +216,11 @@ func (s *shard) sendBox(now time.Time, p *peer, g proto.Group) {
 		s.clearBox(p, g)
 		return
 	}
+	if st, slow := via.(*link.Stream); slow {
+		s.sendSlow(now, p, g, t, st)
+		return
+	}
+	box.recall()
 	descs := box.descs
 	if len(descs) > 1 {
 		s.order(descs)

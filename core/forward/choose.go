@@ -165,7 +165,7 @@ func (s *Shard) emit(at time.Duration, legID LegID, l *leg, iv *interval, slab S
 	n := m.ext + iv.off
 	t := m.time + iv.timeOff
 	d := l.desc(legID, iv, m)
-	d.Slab, d.Seq, d.Time, d.Size = slab, rtp.Seq(n), t, int(m.size)
+	d.Slab, d.Seq, d.Time, d.Size, d.Late = slab, rtp.Seq(n), t, int(m.size), !newest
 	if l.cfg.TWCC {
 		d.Size = int(m.sizeTW)
 	}

@@ -28,6 +28,7 @@ type Desc struct {
 	Key      bool   // first packet of a key frame
 	Audio    bool   // on an audio leg
 	TWCC     bool   // the leg takes a transport-wide number
+	Late     bool   // its number is below one that was given before
 	TL0      uint8  // VP8 TL0PICIDX to write
 	Pic      uint16 // VP8 picture id to write
 	Frame    uint16 // dependency descriptor frame number to write
