@@ -49,12 +49,13 @@ lab: setup build
 	@echo; cat tests/out/lab.md
 
 ## soak: 200 people come and go, then ten minutes of media, in the laboratory and then on real sockets
-## (there SOAK=1m for less): memory and goroutines flat
+## (there SOAK=1m for less): memory and goroutines flat; and browsers beside a loaded router: no picture freezes
 soak: modules
 	PARLEY_SOAK=1 $(GO) test -count 1 -v -timeout 60m -run 'TestJoinsAndLeavesLeaveNothingBehind|TestMinutesOfMediaStayFlat|TestOneRouterServesTwoHundredParticipants' ./lab/scenario
 	PARLEY_SOAK=1 $(GO) test -count 1 -timeout 60m -run TestAnythingMayHappen ./core/meeting
 	PARLEY_SOAK=1 $(GO) test -count 1 -timeout 60m -run TestEveryPacketArrivesAsTheReferenceSays ./mmr
 	$(GO) test -tags soak -count 1 -v -run TestSoak -timeout 60m ./node
+	$(if $(NODE),$(MAKE) --no-print-directory soak-browsers,@echo "!!! no Node here: the browsers are left out")
 
 ## fuzz: each fuzz target for FUZZTIME
 fuzz: modules
@@ -85,7 +86,7 @@ clean:
 NODE := $(shell command -v node)
 UI_FILES := $(shell find ui/src ui/public ui/index.html ui/vite.config.ts -type f ! -name '*.test.*' 2>/dev/null)
 
-.PHONY: ui ui-check ui-e2e ui-test-all dev screenshots
+.PHONY: ui ui-check ui-e2e ui-test-all soak-browsers dev screenshots
 
 ifdef NODE
 ## ui: the web client, into ui/dist/app, which the binary embeds
@@ -116,6 +117,10 @@ ui-test-all: setup build bin/testlog
 	$(GO) build -o bin/ ./lab/testsite ./lab/crowd
 	@set -o pipefail; BROWSERS=all scripts/browsers.sh | bin/testlog
 	npm --prefix ui run --silent screens
+
+## soak-browsers: Chromium and Firefox see each other for ten minutes (SOAK=1m for less) under load
+soak-browsers: setup build
+	cd ui && SOAK=$(or $(SOAK),10m) node_modules/.bin/playwright test -c playwright.soak.config.ts
 
 ## dev: the web client with hot reload, beside a `make run`
 dev: ui/node_modules/.package-lock.json

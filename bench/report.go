@@ -27,14 +27,9 @@ func columns() []column {
 		{"CPU", false, func(r *one) string { return fmt.Sprintf("%.0f %%", 100*r.CPU) }},
 		{"µs/packet", false, func(r *one) string { return fmt.Sprintf("%.2f", r.NS/1000) }},
 		{"rel (target; best peer)", false, func(r *one) string { return fmt.Sprintf("%.2f", r.Rel) + r.against() }},
-		{"floor µs", false, func(r *one) string { return fmt.Sprintf("%.2f", r.Floor/1000) }},
-		{"ratio", false, func(r *one) string { return fmt.Sprintf("%.2f", r.Ratio) }},
-		{"packets/send", false, func(r *one) string {
-			if r.PerSend == 0 {
-				return "–"
-			}
-			return fmt.Sprintf("%.1f", r.PerSend)
-		}},
+		{"floor µs", false, func(r *one) string { return known(r.Floor / 1000) }},
+		{"ratio", false, func(r *one) string { return known(r.Ratio) }},
+		{"packets/send", false, func(r *one) string { return known(r.PerSend) }},
 		{"p50 / p99 ms", false, func(r *one) string { return fmt.Sprintf("%.2f / %.2f", r.Load.P50, r.Load.P99) }},
 		{"loss", false, func(r *one) string { return r.loss() }},
 		{"MiB/part.", false, func(r *one) string { return fmt.Sprintf("%.3f", r.MiB) }},
@@ -45,6 +40,14 @@ func columns() []column {
 		{"wakes (preempted)/s", true, func(r *one) string { return fmt.Sprintf("%.0f (%.0f)", r.Wakes, r.Preempted) }},
 		{"reference", true, func(r *one) string { return fmt.Sprintf("%.2f", r.Reference) }},
 	}
+}
+
+// known shows a figure that may not have been measured.
+func known(v float64) string {
+	if v == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", v)
 }
 
 func (r *one) title() string {

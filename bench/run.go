@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -120,12 +121,12 @@ func (b *bench) one(ctx context.Context, s scenario, merge bool) (one, error) {
 	if b.noFloor {
 		return r, nil
 	}
-	f, err := b.floor(ctx, b.shape(s, r.Load), merge, time.Second)
-	if err != nil {
-		return r, err
-	}
-	r.Floor = float64(f)
-	if r.Floor > 0 {
+	if shape := b.shape(s, r.Load); shape.Burst > 0 {
+		f, err := b.floor(ctx, shape, merge, time.Second)
+		if err != nil {
+			return r, err
+		}
+		r.Floor = float64(f)
 		r.Ratio = r.NS / r.Floor
 	}
 	if r.Reference, err = b.referenceRatio(ctx, merge, r.Calibration); err != nil {
@@ -135,15 +136,11 @@ func (b *bench) one(ctx context.Context, s scenario, merge bool) (one, error) {
 	return r, nil
 }
 
-// shape is what the floor has to send to be this scenario: as many packets in a send as there were
-// with UDP_GRO, where they can be seen, and as long.
+// shape is what the floor has to send to be this scenario: packets as long, and as many in a send as there
+// were with UDP_GRO, where they can be seen; before that was run it is not known (Burst 0).
 func (b *bench) shape(s scenario, r load.Result) floor.Shape {
-	burst := b.bursts[s.name]
-	if s.like != "" {
-		burst = b.bursts[s.like]
-	}
 	return floor.Shape{
-		Receivers: max(1, r.People), Burst: max(1, int(burst+0.5)), Len: int(r.Bytes/max(1, r.Packets)) - floor.TagLen,
+		Receivers: max(1, r.People), Burst: int(b.bursts[cmp.Or(s.like, s.name)] + 0.5), Len: int(r.Bytes/max(1, r.Packets)) - floor.TagLen,
 	}
 }
 

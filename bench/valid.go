@@ -63,12 +63,13 @@ func (o options) measureBaseline(ctx context.Context, merges []bool) (b baseline
 
 // String says how the machine compares.
 func (b baseline) String() string {
-	s := "After calibration, sending costs"
-	for i, name := range [...]string{" %.2f × as much as on the reference machine without UDP_GRO", " %.2f × with it"} {
+	var parts []string
+	for i, name := range [...]string{"without UDP_GRO", "with it"} {
 		if b.is[i] > 0 {
-			s += fmt.Sprintf(name, b.is[i])
+			parts = append(parts, fmt.Sprintf("%.2f × %s", b.is[i], name))
 		}
 	}
+	s := "Sending costs, after calibration, of what it does on the reference machine: " + strings.Join(parts, ", ")
 	if strings.Contains(machine(), referenceCPU) {
 		return fmt.Sprintf("%s; a run is void where that differs from 1 by more than %.0f %%.", s, 100*tolerance)
 	}

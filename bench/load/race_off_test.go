@@ -1,0 +1,6 @@
+//go:build !race
+
+package load
+
+// raceEnabled: the race detector makes everything heavier.
+const raceEnabled = false
