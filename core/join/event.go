@@ -29,6 +29,14 @@ type LookupFailed struct {
 	Final bool `json:"final,omitempty"`
 }
 
+// Asking says that the lookup waits for a person (a proxy wants a password), Asked that it goes on.
+type Asking struct {
+	For string `json:"for"`
+}
+
+// Asked ends Asking.
+type Asked struct{}
+
 // PingDone is a controller's answer to a Ping: RTT of the request on a connection that stands, not of
 // its handshakes.
 type PingDone struct {
@@ -153,6 +161,8 @@ type Tick struct{}
 func (Start) Name() string           { return "start" }
 func (LookupDone) Name() string      { return "lookup_done" }
 func (LookupFailed) Name() string    { return "lookup_failed" }
+func (Asking) Name() string          { return "asking" }
+func (Asked) Name() string           { return "asked" }
 func (PingDone) Name() string        { return "ping_done" }
 func (PingFailed) Name() string      { return "ping_failed" }
 func (ProbeDone) Name() string       { return "probe_done" }

@@ -55,6 +55,7 @@ const (
 	decideAfter     = 400 * time.Millisecond // after the first answer, whoever is silent
 	udpPenalty      = 50.0                   // ms; a zone whose UDP is dead means TCP, and TCP stalls
 	keepBy          = 10.0                   // ms; hysteresis towards the last zone, together with 2/3
+	askFor          = 5 * time.Minute        // a person's time to type a password
 	tunnelAfter     = 600 * time.Millisecond // or three round trips of the lookup
 	tunnelStagger   = 100 * time.Millisecond
 	maxTunnels      = 3                // tunnels dialled at once
@@ -219,6 +220,10 @@ func (m *Mind) Handle(now time.Time, e Event) {
 		m.handleLookupDone(now, e)
 	case LookupFailed:
 		m.handleLookupFailed(now, e)
+	case Asking:
+		m.handleAsking(now, e)
+	case Asked:
+		m.handleAsked(now)
 	case PingDone:
 		m.handlePingDone(now, e)
 	case PingFailed:

@@ -100,6 +100,20 @@ func (m *Mind) handleLookupFailed(now time.Time, e LookupFailed) {
 	m.lookupAgainAt = at
 }
 
+// handleAsking gives a person time; the network's own begins anew with their answer.
+func (m *Mind) handleAsking(now time.Time, e Asking) {
+	if m.state == LookingUp {
+		m.lookupLimit = now.Add(askFor)
+		m.progress(now, "lookup", "waiting for "+e.For)
+	}
+}
+
+func (m *Mind) handleAsked(now time.Time) {
+	if m.state == LookingUp {
+		m.lookupLimit = now.Add(m.cfg.LookupFor)
+	}
+}
+
 func (m *Mind) advanceLookup(now time.Time) {
 	switch {
 	case due(now, m.lookupLimit):

@@ -38,6 +38,10 @@ func DecodeEvent(b []byte) (Event, error) {
 		return decodeAs[LookupDone](b)
 	case "lookup_failed":
 		return decodeAs[LookupFailed](b)
+	case "asking":
+		return decodeAs[Asking](b)
+	case "asked":
+		return decodeAs[Asked](b)
 	case "ping_done":
 		return decodeAs[PingDone](b)
 	case "ping_failed":

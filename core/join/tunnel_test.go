@@ -173,6 +173,28 @@ func TestAFinalLookupFailureIsNotRepeated(t *testing.T) {
 	w.record("lookup-final")
 }
 
+// A person who is asked for a password may take longer than a network.
+func TestAPersonHasTimeToAnswer(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	answer := w.answer([]proto.Zone{zoneOf("a", 0, 0)})
+	w.lookup = func(int) (Event, float64) { return nil, 0 }
+	w.at(50, Asking{For: "the proxy's password"})
+	w.at(60_000, Asked{})
+	w.at(61_000, answer)
+	w.run(65_000)
+	w.wantState(In)
+	w.record("asked")
+
+	w = newWorld(t, Config{}, zoneOf("a", 0, 0)) // silence after the answer
+	w.lookup = func(int) (Event, float64) { return nil, 0 }
+	w.at(50, Asking{For: "the proxy's password"})
+	w.at(60_000, Asked{})
+	w.run(80_000)
+	if _, at := first[Failed](w); at != 75_000 {
+		t.Errorf("gave up at %v ms", at)
+	}
+}
+
 func TestProxyAndInspectionAreTold(t *testing.T) {
 	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
 	w.lookup = func(int) (Event, float64) {

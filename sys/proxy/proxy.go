@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -302,6 +303,7 @@ func first(ctx context.Context, wg *sync.WaitGroup, stagger time.Duration, dials
 	done := make(chan outcome)
 	next := time.NewTimer(0)
 	defer next.Stop()
+	var told <-chan time.Time // an attempt has said all there is to know; the others get a moment
 	var errs []error
 	for started, ended := 0, 0; ; {
 		select {
@@ -330,29 +332,46 @@ func first(ctx context.Context, wg *sync.WaitGroup, stagger time.Duration, dials
 			if ended == len(dials) {
 				return nil, 0, worst(errs)
 			}
+			if told == nil && telling(o.err) {
+				t := time.NewTimer(afterTold)
+				defer t.Stop()
+				told = t.C
+			}
 			if started < len(dials) {
 				next.Reset(0)
 			}
+		case <-told:
+			return nil, 0, worst(errs)
 		case <-ctx.Done():
 			return nil, 0, ctx.Err()
 		}
 	}
 }
 
-// worst is the failure to tell of several: who intercepts, or what a proxy wants, says more than a refused
-// connection.
+// afterTold is how long other ways may take once one has failed for good: a firewall that swallows the direct
+// way must not hold up the news.
+const afterTold = time.Second
+
+// telling reports whether a failure says what a person has to do: asking again will not help.
+func telling(err error) bool {
+	_, untrusted := errors.AsType[*Untrusted](err)
+	_, login := errors.AsType[*LoginError](err)
+	return untrusted || login
+}
+
+// worst is the failure to tell of several.
 func worst(errs []error) error {
-	for _, err := range errs {
-		if _, ok := errors.AsType[*Untrusted](err); ok {
-			return err
-		}
-	}
-	for _, err := range errs {
-		if _, ok := errors.AsType[*LoginError](err); ok {
-			return err
-		}
+	if i := slices.IndexFunc(errs, telling); i >= 0 {
+		return errs[i]
 	}
 	return errs[0]
+}
+
+// Final reports whether an error of Dial or DialTLS will be the same however often one asks: nobody's
+// certificate, a login that is missing or wrong, a proxy that refuses the server.
+func Final(err error) bool {
+	refused, ok := errors.AsType[*Refused](err)
+	return telling(err) || ok && refused.Status/100 == 4
 }
 
 // Resolve finds a name's addresses where the host below can.

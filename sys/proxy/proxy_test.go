@@ -379,6 +379,19 @@ func TestInterceptionIsNamed(t *testing.T) {
 	}
 }
 
+// A firewall that swallows the direct way must not hold up what the proxy's answer tells.
+func TestWhatAProxySaysIsToldWithinTwoSeconds(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.serveProxy(lab.ProxyOpts{Auth: lab.ProxyBasic, User: "a", Password: "b"})
+		w.onlyProxy()
+		began := time.Now()
+		_, _, err := w.get(w.host(Config{Env: env("HTTPS_PROXY", "proxy:3128")}), 30*time.Second)
+		if took := time.Since(began); !Final(err) || took > 2*time.Second {
+			t.Errorf("told %v after %v", err, took)
+		}
+	})
+}
+
 func TestOtherFaultsOfCertificates(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -21,6 +21,10 @@ export type JoinEvent =
 	  }
 	/** The site refused (code), or could not be reached (no code); final: however often one asks. */
 	| { is: "lookup_failed"; code?: Code | undefined; text?: string | undefined; final?: boolean | undefined }
+	/** The lookup waits for a person (a proxy wants a password), */
+	| { is: "asking"; for: string }
+	/** and goes on. */
+	| { is: "asked" }
 	/** A controller's answer to a ping: the request's round trip on a standing connection, not its handshakes'. */
 	| {
 			is: "ping_done";

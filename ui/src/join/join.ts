@@ -23,7 +23,16 @@ import type { JoinAction } from "./actions.ts";
 import { millisecond, type Nanos, second } from "./clock.ts";
 import type { JoinEvent } from "./events.ts";
 import { type Fact, facts, type Report, report } from "./explain.ts";
-import { advanceLookup, handleLookupDone, handleLookupFailed, handleStart, newLookup, serverTime } from "./lookup.ts";
+import {
+	advanceLookup,
+	handleAsked,
+	handleAsking,
+	handleLookupDone,
+	handleLookupFailed,
+	handleStart,
+	newLookup,
+	serverTime,
+} from "./lookup.ts";
 import * as media from "./media.ts";
 import { type Config, type FullConfig, type Mind, type Reason, type State, seeking, stateOf } from "./mind.ts";
 import * as reach from "./reach.ts";
@@ -144,6 +153,12 @@ function dispatch(m: Mind, now: Nanos, e: JoinEvent): void {
 			break;
 		case "lookup_failed":
 			handleLookupFailed(m, now, e);
+			break;
+		case "asking":
+			handleAsking(m, now, e);
+			break;
+		case "asked":
+			handleAsked(m, now);
 			break;
 		case "ping_done":
 			zones.handlePingDone(m, now, e);

@@ -1,7 +1,7 @@
 // Phase one (S7, S8): the site names the meeting, and the zones that may host it.
 import { Code, type Grant } from "../proto/messages.gen.ts";
 import { some } from "./actions.ts";
-import { due, millis, millisecond, type Nanos, wholeMillis } from "./clock.ts";
+import { due, millis, millisecond, type Nanos, second, wholeMillis } from "./clock.ts";
 import type { EventOf } from "./events.ts";
 import { act, amend, begin, end, type LookupState, type Mind, note, progress } from "./mind.ts";
 import { fail, takeGrant } from "./reach.ts";
@@ -9,6 +9,7 @@ import { openZones } from "./zones.ts";
 
 /** A grant about to lapse is not used. */
 const grantMarginMs = 1000;
+const askFor = 300 * second; // a person's time to type a password
 
 export function newLookup(): LookupState {
 	return {
@@ -130,6 +131,20 @@ export function handleLookupFailed(m: Mind, now: Nanos, e: EventOf<"lookup_faile
 		return;
 	}
 	l.againAt = at;
+}
+
+/** Gives a person time; the network's own begins anew with their answer. */
+export function handleAsking(m: Mind, now: Nanos, e: EventOf<"asking">): void {
+	if (m.state === "looking-up") {
+		m.lookup.limit = now + askFor;
+		progress(m, now, "lookup", `waiting for ${e.for}`);
+	}
+}
+
+export function handleAsked(m: Mind, now: Nanos): void {
+	if (m.state === "looking-up") {
+		m.lookup.limit = now + m.cfg.lookup_for;
+	}
 }
 
 export function advanceLookup(m: Mind, now: Nanos): void {
