@@ -32,7 +32,7 @@ type weight struct {
 
 func weigh() (w weight) {
 	w.RSS = resident()
-	for range 6 {
+	for range 2 {
 		runtime.GC()
 	}
 	var m runtime.MemStats
