@@ -4,7 +4,22 @@ import { expect, test } from "@playwright/test";
 import type { Browser as Firefox } from "puppeteer-core";
 import { launchFirefox } from "./firefox.ts";
 import { clip, Native } from "./native.ts";
-import { camera, type Driven, enter, idOf, launchChromium, microphone, person, sees, stage, tile } from "./people.ts";
+import {
+	camera,
+	type Driven,
+	enter,
+	hearsTone,
+	idOf,
+	launchChromium,
+	microphone,
+	person,
+	screen,
+	screenSound,
+	sees,
+	stage,
+	tile,
+	touch,
+} from "./people.ts";
 import { type Meeting, Server } from "./server.ts";
 
 let server: Server;
@@ -32,37 +47,130 @@ test.afterAll(async () => {
 
 type Reloads = { reload(): Promise<unknown> };
 
-async function fox(m: Meeting, name: string, color: string, browser = firefox): Promise<Driven> {
+async function fox(m: Meeting, name: string, query: Record<string, string>, browser = firefox): Promise<Driven> {
 	const page = await browser.newPage();
 	page.on("pageerror", (err: unknown) => console.log(`${name}: ${err instanceof Error ? err.message : String(err)}`));
-	await page.goto(await server.page(`&color=${color}`));
+	const more = Object.entries(query).map(([k, v]) => `&${k}=${encodeURIComponent(v)}`);
+	await page.goto(await server.page(more.join("")));
 	const driven = page as unknown as Driven;
 	await enter(driven, m, name);
 	return driven;
 }
 
-async function hears(page: Driven, source: number): Promise<void> {
-	await expect.poll(() => page.evaluate(s => window.call.store.get().slots.has(s), source)).toBe(true);
-	const packets = () =>
-		page.evaluate(() => window.call.store.get().connection.media.find(x => x.kind === 0 && !x.up)?.packets ?? 0);
-	await expect.poll(packets).toBeGreaterThan(20);
+const says = (page: Driven, text: string) =>
+	page.evaluate(t => window.call.actions(window.call.store.get()).say?.(t), text);
+const lines = (page: Driven) => page.evaluate(() => window.call.store.get().chat.lines.map(l => l.text));
+const share = (page: Driven) => page.evaluate(() => window.call.actions(window.call.store.get()).share?.());
+const stopShare = (page: Driven) => page.evaluate(() => window.call.actions(window.call.store.get()).stopShare?.());
+
+async function shows(page: Driven, source: number, color: string): Promise<void> {
+	await sees(page, source);
+	expect((await tile(page, source)).color).toBe(color);
 }
 
-test("Firefox and Chromium see and hear each other", async () => {
+test("Firefox comes late, sees and hears all, shares, is shown a screen, and leaves", async () => {
+	test.setTimeout(150_000);
 	const m = server.meeting();
-	const ada = await person(chromium, server, m, "Ada", { color: "red" });
-	const bo = await fox(m, "Bo", "blue");
-	await sees(bo, await camera(ada));
-	await sees(ada, await camera(bo));
-	expect((await tile(bo, await camera(ada))).color).toBe("red");
-	expect((await tile(ada, await camera(bo))).color).toBe("blue");
-	await hears(bo, await microphone(ada));
-	await hears(ada, await microphone(bo));
+	const native = new Native(m, "Nat", "--publish", clip("lime"), "--loop");
+	try {
+		const ada = await person(chromium, server, m, "Ada", { color: "red", voice: "300", screen: "blue,1200" });
+		await touch(ada);
+		await expect.poll(() => native.id).toBeGreaterThan(0);
+		const green = native.id * 8 + 1;
+		await sees(ada, green);
+		await says(ada, "before anybody came");
+
+		const bo = await fox(m, "Bo", { color: "blue", screen: "lime" });
+		await shows(bo, await camera(ada), "red");
+		await shows(bo, green, "green");
+		await shows(ada, await camera(bo), "blue");
+		expect(await lines(bo)).toEqual(["before anybody came"]);
+		await ada.evaluate(() => window.speak(0.5));
+		await hearsTone(bo, await microphone(ada), 300);
+		await hearsTone(ada, await microphone(bo), 1000); // Firefox's own
+		await hearsTone(bo, native.id * 8, 440);
+
+		// A Firefox without a display has no screen to give, and none ever gives the screen's sound.
+		await share(bo);
+		await shows(ada, await screen(bo), "green");
+		const encodings = await bo.evaluate(() => window.layers("uc"));
+		expect(Object.values(encodings)).toMatchObject([{ width: 1280, height: 720 }]);
+		await stopShare(bo);
+		await expect.poll(() => ada.evaluate(() => window.call.store.get().share)).toBeUndefined();
+		await share(ada);
+		await shows(bo, await screen(ada), "blue");
+		await hearsTone(bo, await screenSound(ada), 1200);
+		expect((await tile(bo, await screen(ada))).width).toBe(1280);
+
+		const gone = await camera(bo);
+		const ids = { ada: await idOf(ada), bo: await idOf(bo) };
+		await bo.evaluate(() => window.call.actions(window.call.store.get()).leave?.());
+		await expect.poll(() => ada.evaluate(() => window.call.store.get().people.size)).toBe(2);
+		await expect.poll(() => ada.evaluate(s => window.call.store.get().slots.has(s), gone)).toBe(false);
+		await native.leave();
+		expect(native.colors()).toEqual({
+			[ids.ada]: "red",
+			[`${ids.ada} screen`]: "blue",
+			[ids.bo]: "blue",
+			[`${ids.bo} screen`]: "green",
+		});
+	} finally {
+		await native.end();
+	}
+});
+
+test("Firefox signs in, starts a meeting and is its host, with the real screens", async () => {
+	const m = server.meeting("--topic", "Tea");
+	const host = await second.newPage();
+	await host.setViewport({ width: 1280, height: 800 });
+	const press = (role: string, name: string) => host.locator(`::-p-aria([name="${name}"][role="${role}"])`).click();
+	const { http, admin } = server.ready;
+	await host.goto(`${http}/meetings`);
+	await host.locator("input[type=email]").fill(admin.email);
+	await host.locator("input[type=password]").fill(admin.password ?? "");
+	await press("button", "Sign in");
+	await press("button", "Start");
+	await host.locator("input[autocomplete=name]").wait();
+	await press("button", "Join now");
+
+	const native = new Native(m, "Nat", "--publish", clip("lime"), "--loop");
+	try {
+		const ada = await person(chromium, server, m, "Ada", { color: "red" });
+		const live = () => host.evaluate(() => document.querySelectorAll("li[data-live] video").length);
+		await expect.poll(live, { message: "the host sees both, and himself" }).toBe(3);
+		const hostID = await ada.evaluate(() => {
+			const all = [...window.call.store.get().people.values()];
+			return all.find(p => p.role === "host")?.id ?? 0;
+		});
+		expect(hostID).toBeGreaterThan(0);
+		await sees(ada, hostID * 8 + 1);
+
+		await host.keyboard.press("p");
+		await press("button", "More about Ada");
+		await press("menuitem", "Mute");
+		await expect.poll(() => ada.evaluate(() => window.call.store.get().mine.audio.byHost)).toBe(true);
+		await press("button", "More about Ada");
+		await press("menuitem", "Make co-host");
+		await expect.poll(() => ada.evaluate(() => window.call.store.get().role)).toBe("cohost");
+		await press("switch", "Lock the meeting");
+		await expect.poll(() => ada.evaluate(() => window.call.store.get().switches.locked)).toBe(true);
+		await press("button", "More about Nat");
+		await press("menuitem", "Remove");
+		await press("button", "Remove");
+		await expect.poll(() => ada.evaluate(() => window.call.store.get().people.size)).toBe(2);
+
+		await press("button", "Leave");
+		await press("menuitem", "End for everyone");
+		await press("button", "End for everyone");
+		await expect.poll(() => ada.evaluate(() => window.call.store.get().over?.code)).toBe("ended");
+	} finally {
+		await native.end();
+	}
 });
 
 test("a large tile of Firefox's camera gets 720 lines", async () => {
 	const m = server.meeting();
-	const bo = await fox(m, "Bo", "blue");
+	const bo = await fox(m, "Bo", { color: "blue" });
 	const ada = await person(chromium, server, m, "Ada", {}, { video: false });
 	const source = await camera(bo);
 	await ada.evaluate(
@@ -74,8 +182,8 @@ test("a large tile of Firefox's camera gets 720 lines", async () => {
 
 test("two Firefox see each other", async () => {
 	const m = server.meeting();
-	const ada = await fox(m, "Ada", "red");
-	const bo = await fox(m, "Bo", "blue", second);
+	const ada = await fox(m, "Ada", { color: "red" });
+	const bo = await fox(m, "Bo", { color: "blue" }, second);
 	await sees(bo, await camera(ada));
 	await sees(ada, await camera(bo));
 });
@@ -83,7 +191,7 @@ test("two Firefox see each other", async () => {
 test("Firefox gets fresh transports after its network changed", async () => {
 	const m = server.meeting();
 	const ada = await person(chromium, server, m, "Ada", { color: "red" });
-	const bo = await fox(m, "Bo", "blue");
+	const bo = await fox(m, "Bo", { color: "blue" });
 	await sees(bo, await camera(ada));
 	await bo.evaluate(() => window.call.session()?.tell({ is: "network_changed" }));
 	await expect.poll(() => stage(bo)).toBe("in");
@@ -95,7 +203,7 @@ test("Firefox and a native client decode each other, and a reload of Firefox kee
 	const m = server.meeting();
 	const native = new Native(m, "Nat", "--publish", clip("lime"), "--loop");
 	try {
-		const bo = await fox(m, "Bo", "blue");
+		const bo = await fox(m, "Bo", { color: "blue" });
 		await expect.poll(() => native.id).toBeGreaterThan(0);
 		const green = native.id * 8 + 1;
 		await sees(bo, green);

@@ -28,6 +28,10 @@ const lines = (page: Page) => page.evaluate(() => window.call.store.get().chat.l
 const say = (page: Page, text: string) =>
 	page.evaluate(t => window.call.actions(window.call.store.get()).say?.(t), text);
 
+/** The lines that say they are for one person, and for whom. */
+const marked = (page: Page) =>
+	page.evaluate(() => window.call.store.get().chat.lines.flatMap(l => (l.to ? [[l.text, l.to]] : [])));
+
 /** The level of what is heard of somebody, as the roster's speaking mark has it. */
 const speaks = (page: Page, id: number) =>
 	page.evaluate(id => window.call.store.get().speakers.loudest.includes(id), id);
@@ -75,6 +79,21 @@ test("two browsers and a native client, a latecomer and one who leaves", async (
 		}
 	}
 	expect(await lines(cy)).toEqual(await lines(ada));
+
+	// What is said to one is read by one; the others' lines stay in one order around it.
+	const everybody = await lines(bo);
+	const to = await idOf(cy);
+	await ada.evaluate(to => window.call.actions(window.call.store.get()).say?.("for Cy alone", to), to);
+	await say(bo, "for everybody");
+	for (const page of [ada, cy]) {
+		await expect.poll(() => lines(page)).toEqual([...everybody, "for Cy alone", "for everybody"]);
+		expect(await marked(page)).toEqual([["for Cy alone", to]]);
+	}
+	for (const heard of [() => lines(bo), () => native.events("chat").map(e => e["text"])]) {
+		await expect.poll(heard).toEqual([...everybody, "for everybody"]);
+	}
+	expect(await marked(bo)).toEqual([]);
+
 	await sees(ada, await camera(cy));
 	expect((await tile(ada, await camera(cy))).color).toBe("green");
 

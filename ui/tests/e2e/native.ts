@@ -56,9 +56,12 @@ export class Native {
 		clearTimeout(hard);
 	}
 
-	/** The colours it recorded, by whom: what a decoder makes of the last pictures of each file. */
-	colors(): Record<number, string> {
-		const out: Record<number, string> = {};
+	/**
+	 * The colours it recorded, by whom, of a screen with that word behind: what a decoder makes of the last
+	 * pictures of each file.
+	 */
+	colors(): Record<string, string> {
+		const out: Record<string, string> = {};
 		for (const file of readdirSync(this.records).filter(f => f.endsWith(".webm"))) {
 			const pixels = execFileSync(
 				"ffmpeg",
@@ -74,7 +77,8 @@ export class Native {
 				{ stdio: ["ignore", "pipe", "ignore"] },
 			);
 			const [r = 0, g = 0, b = 0] = pixels.subarray(-3);
-			out[Number.parseInt(file, 10)] = r > g && r > b ? "red" : g > b ? "green" : "blue";
+			const screen = file.includes("-content") ? " screen" : "";
+			out[`${Number.parseInt(file, 10)}${screen}`] = r > g && r > b ? "red" : g > b ? "green" : "blue";
 		}
 		return out;
 	}

@@ -2,11 +2,12 @@
 import { type Browser, type BrowserContext, chromium, expect, type Page } from "@playwright/test";
 import type { Meeting, Server } from "./server.ts";
 
-export function launchChromium(): Promise<Browser> {
+/** Chromium with cameras, microphones and loudspeakers that are not there, so many of each. */
+export function launchChromium(devices = 1): Promise<Browser> {
 	return chromium.launch({
 		executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
 		args: [
-			"--use-fake-device-for-media-stream",
+			`--use-fake-device-for-media-stream=device-count=${devices}`,
 			"--use-fake-ui-for-media-stream",
 			"--auto-select-desktop-capture-source=Entire screen",
 			"--no-sandbox",
@@ -53,6 +54,31 @@ export const idOf = (page: Driven): Promise<number> => page.evaluate(() => windo
 export const camera = async (page: Driven): Promise<number> => (await idOf(page)) * 8 + 1;
 export const microphone = async (page: Driven): Promise<number> => (await idOf(page)) * 8;
 export const screen = async (page: Driven): Promise<number> => (await idOf(page)) * 8 + 2;
+export const screenSound = async (page: Driven): Promise<number> => (await idOf(page)) * 8 + 3;
+
+/** A person with the real screens, by the link, without what makes a picture move by itself. */
+export async function visitor(browser: Browser, m: Meeting, name: string): Promise<Page> {
+	const context = await browser.newContext({ locale: "en", permissions: ["camera", "microphone"] });
+	const page = await context.newPage();
+	page.on("pageerror", err => console.log(`${name}: ${err.message}`));
+	await page.goto(m.link);
+	await page.getByLabel("Your name").fill(name);
+	await page.getByRole("button", { name: "Join now" }).click();
+	await expect(page.getByRole("button", { name: "Leave", exact: true })).toBeVisible();
+	return page;
+}
+
+/** The first gesture: pages make no sound before it. */
+export const touch = (page: Page): Promise<void> => page.mouse.click(5, 5);
+
+/** Waits until a tone of this many hertz comes from a source, and is loud. */
+export async function hearsTone(page: Driven, source: number, hertz: number): Promise<void> {
+	const tone = async () => {
+		const heard = await page.evaluate(s => window.listen(s, 300), source);
+		return heard.level > 0.02 && Math.abs(heard.hertz - hertz) < 30 ? hertz : heard;
+	};
+	await expect.poll(tone, { message: "the tone is heard" }).toBe(hertz);
+}
 
 /** The tile of a source as this person sees it. */
 export const tile = (page: Driven, source: number) =>

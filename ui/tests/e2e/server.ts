@@ -14,6 +14,8 @@ export type Ready = {
 	site: string;
 	http: string;
 	media: string;
+	/** Where the debug pages are, with --admin. */
+	debug?: string;
 	token: string;
 	admin: { email: string; password?: string };
 };

@@ -1,7 +1,8 @@
 // The media of a meeting in real browsers: they see and hear each other, it is the right person in each
 // tile, and what breaks is repaired.
 import { type Browser, expect, test } from "@playwright/test";
-import { camera, idOf, launchChromium, microphone, person, screen, sees, stage, tile } from "./people.ts";
+import { clip, Native } from "./native.ts";
+import { camera, idOf, launchChromium, microphone, person, screen, sees, stage, tile, touch } from "./people.ts";
 import { Server } from "./server.ts";
 
 let server: Server;
@@ -104,15 +105,78 @@ test("one slot shows one after the other, and never one under the other's name",
 	expect(colors(green)).toEqual(["green"]);
 });
 
-test("a shared screen arrives and goes", async () => {
+test("pages of people: whatever a slot is given next, no picture is under another's name", async () => {
+	const m = server.meeting();
+	const colors = ["red", "lime", "blue", "yellow"];
+	const natives = colors.map(c => new Native(m, c, "--publish", clip(c), "--loop"));
+	try {
+		const zoe = await person(browser, server, m, "Zoe", { slots: "2" }, { audio: false, video: false });
+		for (const n of natives) await expect.poll(() => n.id).toBeGreaterThan(0);
+		const people = natives.map((n, i) => ({ source: n.id * 8 + 1, color: colors[i] === "lime" ? "green" : colors[i] }));
+		// Each picture on the screen is looked at, from the moment on when it may be seen.
+		const seen: Record<string, Set<string>> = {};
+		const page = async (...shown: number[]) => {
+			const wanted = shown.map(i => people[i]).filter(p => p !== undefined);
+			await zoe.evaluate(
+				tiles => window.call.actions(window.call.store.get()).setLayout?.(tiles),
+				wanted.map(({ source }) => ({ source, height: 180 })),
+			);
+			await Promise.all(wanted.map(({ source }) => sees(zoe, source)));
+			for (const { source, color } of wanted) {
+				seen[`${color}`] ??= new Set();
+				for (const c of Object.keys((await tile(zoe, source)).seen)) seen[`${color}`]?.add(c);
+			}
+		};
+		for (const shown of ["01", "23", "03", "12", "30", "21"]) await page(...[...shown].map(Number));
+		for (const { color } of people) {
+			// An element that was just given a stream may be black for one picture.
+			expect([...(seen[`${color}`] ?? [])].filter(c => c !== "black")).toEqual([color]);
+		}
+	} finally {
+		for (const n of natives) await n.end();
+	}
+});
+
+test("a shared screen arrives with its sound, in one sharp encoding, and goes", async () => {
 	const m = server.meeting();
 	const ada = await person(browser, server, m, "Ada", { color: "red" });
-	const bo = await person(browser, server, m, "Bo");
+	const bo = await person(browser, server, m, "Bo", { color: "blue" });
+	for (const page of [ada, bo]) await touch(page);
+	// Her microphone beeps too: what is heard of the screen is not to come from there.
+	await ada.evaluate(() => window.call.actions(window.call.store.get()).setMuted?.(true));
 	await ada.evaluate(() => window.call.actions(window.call.store.get()).share?.());
-	await sees(bo, await screen(ada));
+	const source = await screen(ada);
+	await sees(bo, source);
 	expect(await bo.evaluate(() => window.call.store.get().share?.by)).toBe(await idOf(ada));
+
+	const mine = await ada.evaluate(() =>
+		window.call.store
+			.get()
+			.mine.content.stream?.getTracks()
+			.map(t => [t.kind, t.contentHint, t.getSettings().width, t.getSettings().height]),
+	);
+	const [width, height] = mine?.find(t => t[0] === "video")?.slice(2) ?? [];
+	expect(mine).toContainEqual(["video", "detail", width, height]);
+	expect(mine).toContainEqual(expect.arrayContaining(["audio", "music"]));
+	const encodings = await ada.evaluate(() => window.layers("uc"));
+	expect(Object.keys(encodings)).toEqual([""]); // one, and no name for it
+	// As many pixels leave and arrive as the screen has.
+	expect(encodings[""]).toMatchObject({ active: true, width, height });
+	expect(await tile(bo, source)).toMatchObject({ width, height });
+
+	const level = async () => (await bo.evaluate(s => window.listen(s, 1500), source + 1)).level;
+	await expect.poll(level, { message: "the screen is heard" }).toBeGreaterThan(0.02);
+	const kinds = await bo.evaluate(s => {
+		const { slots } = window.call.store.get();
+		return [slots.get(s)?.kind, slots.get(s + 1)?.kind];
+	}, source);
+	expect(kinds).toEqual([2, 3]);
+
 	await ada.evaluate(() => window.call.actions(window.call.store.get()).stopShare?.());
 	await expect.poll(() => bo.evaluate(() => window.call.store.get().share)).toBeUndefined();
+	for (const s of [source, source + 1]) {
+		await expect.poll(() => bo.evaluate(s => window.call.store.get().slots.has(s), s)).toBe(false);
+	}
 });
 
 test("a reload comes back to the same seat", async () => {

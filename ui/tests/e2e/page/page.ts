@@ -1,9 +1,12 @@
 // The call without screens, for tests of media: one <video> per source, and the call on window.
 // ?site= where the server is, ?one=1 one transport, ?slots= cameras at once, ?color= a camera of one colour
-// (and of moving noise, so that it costs bits as a real one does), ?clap=1 a flash and a beep once a second,
-// ?via= the port media goes to instead of its own.
+// (and of moving noise, so that it costs bits as a real one does), ?voice= a microphone that is a tone of so
+// many hertz, ?screen=color,hertz a screen with sound (or without), ?clap=1 a flash and a beep once a second, ?via= the port
+// media goes to instead of its own.
 import { createCall, type RunningCall } from "../../../src/call/runner.ts";
 import { playClapper, watchClapper } from "./clapper.ts";
+import { listenTo } from "./listen.ts";
+import { paintCamera, replaceMicrophone, replaceScreen } from "./sources.ts";
 
 export type TileReport = {
 	/** Pictures shown since the tile was made. */
@@ -20,7 +23,15 @@ export type TileReport = {
 	seen: Record<string, number>;
 };
 
-export type Layer = { width: number; height: number; frames: number; active: boolean; limit: string };
+export type Layer = {
+	width: number;
+	height: number;
+	frames: number;
+	active: boolean;
+	limit: string;
+	/** The id of the track that is encoded. */
+	track: string;
+};
 
 declare global {
 	interface Window {
@@ -28,8 +39,12 @@ declare global {
 		tiles(): Record<number, TileReport>;
 		/** How much later than its flash each beep of a person comes, ms. */
 		clapper(person: number, ms: number): Promise<number[]>;
-		/** What the sender's encoders made, by rid. */
-		layers(): Promise<Record<string, Layer>>;
+		/** What the encoders of one of the own m-lines made, by rid; "" where there is one encoding. */
+		layers(mid?: string): Promise<Record<string, Layer>>;
+		/** The strongest tone of a source that arrives, and how loud it is: full scale is 1. */
+		listen(source: number, ms: number): Promise<{ hertz: number; level: number }>;
+		/** How loud ?voice= speaks. */
+		speak(loudness: number): Promise<void>;
 	}
 }
 
@@ -38,6 +53,10 @@ const site = query.get("site");
 const slots = query.get("slots");
 const color = query.get("color");
 if (color) paintCamera(color);
+const voice = query.get("voice");
+const speak = voice ? replaceMicrophone(Number(voice)) : undefined;
+const [screen, sound] = query.get("screen")?.split(",") ?? [];
+if (screen) replaceScreen(screen, sound ? Number(sound) : undefined);
 if (query.get("clap") === "1") playClapper();
 const via = query.get("via");
 if (via) sendVia(via);
@@ -128,31 +147,6 @@ function sendVia(port: string): void {
 	};
 }
 
-/** Replaces the camera by a canvas. */
-function paintCamera(color: string): void {
-	const media = navigator.mediaDevices;
-	const real = media.getUserMedia.bind(media);
-	media.getUserMedia = async constraints => {
-		if (!constraints?.video) return real(constraints);
-		const canvas = document.createElement("canvas");
-		canvas.width = 1280;
-		canvas.height = 720;
-		const c = canvas.getContext("2d");
-		let n = 0;
-		setInterval(() => {
-			if (!c) return;
-			c.fillStyle = color;
-			c.fillRect(0, 0, 1280, 720);
-			for (let i = 0; i < 40; i++) {
-				c.fillStyle = `hsl(${(n * 7 + i * 9) % 360} 80% 50%)`;
-				c.fillRect((i * 32 + n * 5) % 1280, 560 + ((n + i * 13) % 120), 32, 40);
-			}
-			n++;
-		}, 40);
-		return canvas.captureStream(25);
-	};
-}
-
 window.call = call;
 window.tiles = () => Object.fromEntries([...tiles].map(([s, t]) => [s, t.report]));
 window.clapper = async (person, ms) => {
@@ -161,17 +155,24 @@ window.clapper = async (person, ms) => {
 	if (!picture || !sound) throw new Error("nobody to see and hear");
 	return watchClapper(picture, sound, ms);
 };
-window.layers = async () => {
+window.speak = async loudness => speak?.(loudness);
+window.listen = async (source, ms) => {
+	const stream = call.store.get().slots.get(source)?.stream;
+	return stream ? listenTo(stream, ms) : { hertz: 0, level: 0 };
+};
+window.layers = async (mid = "uv") => {
 	const out: Awaited<ReturnType<Window["layers"]>> = {};
 	for (const peer of call.session()?.plane?.peers() ?? []) {
-		for (const s of (await peer.pc.getStats()).values()) {
-			if (s.type !== "outbound-rtp" || !s.rid) continue;
-			out[s.rid] = {
+		const report = await peer.pc.getStats();
+		for (const s of report.values()) {
+			if (s.type !== "outbound-rtp" || s.mid !== mid) continue;
+			out[s.rid ?? ""] = {
 				width: s.frameWidth ?? 0,
 				height: s.frameHeight ?? 0,
 				frames: s.framesEncoded ?? 0,
 				active: s.active !== false,
 				limit: s.qualityLimitationReason ?? "none",
+				track: report.get(s.mediaSourceId ?? "")?.trackIdentifier ?? "",
 			};
 		}
 	}
