@@ -87,9 +87,7 @@ func (in *Internet) NewAccess(nat NAT, classes ...wire.Class) (*Access, error) {
 		Namespace: n, in: in, index: index, flows: map[flowKey]*Flow{},
 		Addr: netip.AddrFrom4([4]byte{198, 51, 100, byte(index + 1)}), LAN: netip.MustParseAddr("192.168.1.1"),
 	}
-	in.mu.Lock()
-	in.where = append(in.where, a.Addr)
-	in.mu.Unlock()
+	in.UserSecret(a.Addr.String())
 	acc := fmt.Sprintf("acc%d", index)
 	near, err := n.openTUN("wan")
 	if err != nil {
@@ -302,9 +300,7 @@ func (m *Machine) Attach(a *Access) error {
 		errs = append(errs, m.ip(fmt.Sprintf("addr add %s/64 dev eth%d nodad", host, i),
 			fmt.Sprintf("route replace ::/0 via %s dev eth%d", a.net6().Addr().Next(), i)))
 	}
-	m.in.mu.Lock()
-	m.in.where = append(m.in.where, addr)
-	m.in.mu.Unlock()
+	m.in.UserSecret(addr.String())
 	return errors.Join(errs...)
 }
 

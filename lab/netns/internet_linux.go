@@ -58,16 +58,16 @@ type Internet struct {
 	token string // the administrator's session
 	http  *http.Client
 
-	secrets  []string     // what must be in no log
+	secrets  []string     // what must be in no log; guarded by mu
+	shown    []string     // what must be in no server's log, though a user sees it; guarded by mu
 	hosts    string       // /etc/hosts of every machine
 	n        atomic.Int32 // machines so far
 	accesses atomic.Int32
 
 	mu      sync.Mutex
-	servers []*Server    // guarded by mu
-	close   []func()     // guarded by mu; undone in reverse
-	logs    []*Process   // guarded by mu: of all processes there ever were
-	where   []netip.Addr // guarded by mu: clients' addresses, which must be in no log
+	servers []*Server  // guarded by mu
+	close   []func()   // guarded by mu; undone in reverse
+	logs    []*Process // guarded by mu: of all processes there ever were
 }
 
 // Server is one server process and its machine.
@@ -183,7 +183,7 @@ func (in *Internet) open() (err error) {
 	}
 	for _, z := range in.cfg.Mapped {
 		own := names["mmr-"+z]
-		err := in.core.nft(fmt.Sprintf("add table ip map\nadd chain ip map in { type nat hook prerouting priority -100; }\nadd rule ip map in ip daddr %s dnat to %s\n", publicOf(own), own))
+		err := in.core.nft(fmt.Sprintf("add table ip public\nadd chain ip public in { type nat hook prerouting priority -100; }\nadd rule ip public in ip daddr %s dnat to %s\n", publicOf(own), own))
 		if err != nil {
 			return err
 		}
@@ -421,6 +421,13 @@ func (in *Internet) Secret(s string) {
 	in.secrets = append(in.secrets, s)
 }
 
+// UserSecret names something that its user may see, and nobody else.
+func (in *Internet) UserSecret(s string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.shown = append(in.shown, s)
+}
+
 // Call makes a request of the site's API, from inside the internet.
 func (in *Internet) Call(method, path string, body, answer any) error {
 	b, err := json.Marshal(body)
@@ -462,9 +469,9 @@ type Meeting struct {
 func (in *Internet) NewMeeting(topic string) (m Meeting, err error) {
 	err = in.Call("POST", "/v2/users/me/meetings", map[string]any{"topic": topic, "type": 3}, &m)
 	if err == nil {
-		in.Secret(m.Passcode)
+		in.UserSecret(m.Passcode)
 		_, pwd, _ := strings.Cut(m.Link, "pwd=")
-		in.Secret(pwd)
+		in.UserSecret(pwd)
 	}
 	return m, err
 }
