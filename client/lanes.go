@@ -19,8 +19,8 @@ type transport interface {
 	WriteRTCP(packet []byte) error
 	Read(buf []byte) (n int, rtcp bool, err error)
 	RTT() time.Duration
-	Room() int     // bytes that may be written without queueing for long
-	Stalled() bool // what is written has not moved for too long
+	Room() int   // bytes that may be written without queueing for long
+	Stuck() bool // what is written has not moved for too long
 	io.Closer
 }
 

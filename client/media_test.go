@@ -16,7 +16,7 @@ import (
 type wireTap struct {
 	rtp, rtcp [][]byte
 	full      int // math.MaxInt: no room
-	stalled   bool
+	stuck     bool
 }
 
 func (w *wireTap) WriteRTP(b []byte) error        { w.rtp = append(w.rtp, slices.Clone(b)); return nil }
@@ -24,7 +24,7 @@ func (w *wireTap) WriteRTCP(b []byte) error       { w.rtcp = append(w.rtcp, slic
 func (w *wireTap) Read([]byte) (int, bool, error) { select {} }
 func (w *wireTap) RTT() time.Duration             { return 40 * time.Millisecond }
 func (w *wireTap) Room() int                      { return math.MaxInt - w.full }
-func (w *wireTap) Stalled() bool                  { return w.stalled }
+func (w *wireTap) Stuck() bool                    { return w.stuck }
 func (w *wireTap) Close() error                   { return nil }
 
 // rig is a client whose loop does not run, with taps for transports: the test is the router.

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"encoding/binary"
+	"math"
+	"slices"
 	"time"
 
 	"parley/core/join"
@@ -26,8 +28,9 @@ const (
 	keyEvery    = 500 * time.Millisecond // between two jumps to a key frame: each is heard
 	lateLimit   = time.Second            // a source this late starts its clock anew
 	defaultDBov = 30
-	burstLen    = 8  // packets of a frame sent at once; then half as many each millisecond
-	headRoom    = 64 // bytes for an RTP header with extensions
+	burstLen    = 8                    // packets of a frame sent at once; then half as many each millisecond
+	headRoom    = 64                   // bytes for an RTP header with extensions
+	roomEvery   = 5 * time.Millisecond // between looks for room on a path that queues
 )
 
 // outStream is one stream that this client sends. Owned by the loop.
@@ -46,8 +49,10 @@ type outStream struct {
 	feeder  *feeder
 	history [historyLen]sent
 
+	waitsKey bool // pictures are left out until a key frame: their path is too slow
+
 	packets, bytes uint64 // payload bytes
-	unsent         uint64 // packets dropped for want of a transport
+	unsent         uint64 // packets dropped for want of a transport, or of room on it
 	width, height  int
 	frames         uint64
 	report         rtp.ReportBlock // the receiver's latest
@@ -267,12 +272,16 @@ func (c *Client) sendFrame(now time.Time, f *feeder, frame clip.Frame) {
 		o.unsent += uint64(len(payloads))
 		return
 	}
+	if !c.fits(now, o, frame) {
+		o.unsent += uint64(len(payloads))
+		return
+	}
 	if frame.Kind == clip.Video && frame.Key {
 		if w, h, ok := clip.Size(frame.Codec, frame.Data); ok {
 			o.width, o.height = w, h
 		}
 	}
-	at := o.at(frame.PTS)
+	at, conn := o.at(frame.PTS), c.laneOf(o.kind.Group()).carrier.conn
 	o.frames++
 	for i, payload := range payloads {
 		p := sent{ok: true, seq: o.seq, time: at, marker: i == len(payloads)-1 && frame.Kind == clip.Video, payload: payload}
@@ -282,7 +291,7 @@ func (c *Client) sendFrame(now time.Time, f *feeder, frame clip.Frame) {
 		}
 		o.packets++
 		o.bytes += uint64(len(payload))
-		if i < burstLen && len(c.media.pacing) == 0 || frame.Kind == clip.Audio {
+		if i < burstLen && len(c.media.pacing) == 0 && conn.Room() >= len(payload)+headRoom || frame.Kind == clip.Audio {
 			c.sendPacket(o, p)
 			continue
 		}
@@ -291,6 +300,26 @@ func (c *Client) sendFrame(now time.Time, f *feeder, frame clip.Frame) {
 		}
 		c.media.pacing = append(c.media.pacing, paced{o, p})
 	}
+}
+
+// fits reports whether a frame may be sent now. A path over TCP or TLS that still has the last picture to
+// send gets no more, by whole frames and before they have numbers, until it has room for a key frame;
+// sound is left out when the path has been stuck for so long that it would come too late.
+func (c *Client) fits(now time.Time, o *outStream, frame clip.Frame) bool {
+	conn := c.laneOf(o.kind.Group()).carrier.conn
+	if frame.Kind == clip.Audio {
+		return !conn.Stuck()
+	}
+	waits := slices.ContainsFunc(c.media.pacing, func(p paced) bool { return p.o == o })
+	if conn.Room() <= 0 || waits && conn.Room() < math.MaxInt {
+		o.waitsKey = true
+	} else if o.waitsKey && frame.Key {
+		o.waitsKey = false
+	}
+	if o.waitsKey {
+		c.wantKey(now, o)
+	}
+	return !o.waitsKey
 }
 
 // paced is a packet whose turn has not come.
@@ -307,8 +336,13 @@ func (c *Client) pace(now time.Time) {
 		return
 	}
 	m.paceAt = now.Add(time.Millisecond)
-	n := min(max(burstLen/2, len(m.pacing)/10), len(m.pacing))
-	for _, x := range m.pacing[:n] {
+	n := 0
+	for most := min(max(burstLen/2, len(m.pacing)/10), len(m.pacing)); n < most; n++ {
+		x := m.pacing[n]
+		if l := c.laneOf(x.o.kind.Group()); l != nil && l.carrier.conn.Room() < len(x.p.payload)+headRoom {
+			m.paceAt = now.Add(roomEvery)
+			break // what is behind it waits too: on such a path sound goes by
+		}
 		c.sendPacket(x.o, x.p)
 	}
 	if m.pacing = m.pacing[n:]; len(m.pacing) == 0 {

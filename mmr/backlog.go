@@ -17,7 +17,7 @@ import (
 
 const (
 	// lateAfter is how long a picture may wait for its path (design §4).
-	lateAfter = link.StalledAfter
+	lateAfter = 150 * time.Millisecond
 	// maxBacklog bounds what may wait for one path, packets: a key frame of 600 KB.
 	maxBacklog = 512
 	// sealedOver is what sealing and framing add at most to a packet, bytes.
@@ -75,13 +75,13 @@ func (s *shard) sendSlow(now time.Time, p *peer, g proto.Group, t *rtc.Transport
 		q.poke = func() { s.do(wake) }
 		box.slow = q
 	}
-	stalled := st.Stalled(now)
+	stuck := st.Stuck(now) > link.SoundLate
 	for i := range box.descs {
 		d := &box.descs[i]
 		switch {
 		case !d.Audio:
 			q.video = append(q.video, waiting{*d, now})
-		case stalled:
+		case stuck:
 			s.drops[DropLateSound]++
 			s.discard(d)
 		default:

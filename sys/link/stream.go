@@ -17,25 +17,31 @@ import (
 // The bounds of one stream's queue. A path that can't keep up has its packets dropped by whoever made
 // them, who knows what they are worth; a stream only says how much room there is.
 const (
-	// maxRoom is what a stream takes ahead of the system while nothing is known of its speed, bytes: a
-	// wake-up for each 8 KiB is 40 a second at 2.5 Mbit/s.
+	// maxRoom is what a stream takes ahead of the system, bytes: a wake-up for each 8 KiB is 40 a second at
+	// 2.5 Mbit/s.
 	maxRoom = 8 << 10
+	// firstAhead is what both take while nothing is known of the stream's speed.
+	firstAhead = 4 << 10
 	// minRoom holds one packet of full size, framed.
 	minRoom = 1500
 	// maxUnsent and minUnsent bound what the system may hold that TCP has not sent (TCP_NOTSENT_LOWAT).
 	maxUnsent = 16 << 10
-	minUnsent = 4 << 10
-	// aheadFor is how much time both of these may be worth once the stream's speed is known: together, and
-	// with what is being written, less than the 150 ms a path may queue.
-	aheadFor = 40 * time.Millisecond
+	minUnsent = 1500
+	// aheadFor is how much time each of these may be worth once the stream's speed is known. There are four
+	// in a row: unsent and just added to it, being written, waiting.
+	aheadFor = 20 * time.Millisecond
 	// measureFor is the window the speed is measured in.
 	measureFor = 100 * time.Millisecond
+	// idleAfter is how long nothing must have waited for the stream to count as keeping up: whoever was told
+	// that there is room needs a moment.
+	idleAfter = 5 * time.Millisecond
 	// maxQueued is where a stream refuses, whoever asks: checks, handshakes and sound do not ask for room.
 	maxQueued = 64 << 10
 	// keepBuf is the largest buffer kept by a stream with nothing to send.
 	keepBuf = 32 << 10
-	// StalledAfter is the most a path may queue (design §4).
-	StalledAfter = 150 * time.Millisecond
+	// SoundLate is how long a path may be stuck for sound to be queued all the same: twice what pictures may
+	// wait. A segment that was lost holds everything up for about as long, and a gap is worse than that.
+	SoundLate = 300 * time.Millisecond
 	// MaxStreamPacket is the longest packet a stream carries, bytes.
 	MaxStreamPacket = 2048
 	frameHeader     = 2
@@ -85,6 +91,7 @@ type Stream struct {
 	busy   []byte // being written
 	busyAt time.Time
 	room   int
+	ahead  int    // what the system may hold unsent
 	want   func() // called once there is room
 	err    error
 	dscp   uint8
@@ -100,9 +107,9 @@ type window struct {
 
 // NewStream begins to write for a pipe, which Close closes.
 func NewStream(pipe StreamPipe, cfg StreamConfig) *Stream {
-	s := &Stream{cfg: cfg, pipe: pipe, room: maxRoom, done: make(chan struct{})}
+	s := &Stream{cfg: cfg, pipe: pipe, room: firstAhead, ahead: firstAhead, done: make(chan struct{})}
 	s.cond.L = &s.mu
-	pipe.Limit(maxUnsent)
+	pipe.Limit(firstAhead)
 	go s.write()
 	return s
 }
@@ -189,12 +196,15 @@ func (s *Stream) Room() int {
 	return s.room - queued
 }
 
-// Stalled reports whether the system has taken nothing for StalledAfter though there is something to
-// take: sound that would be queued now comes too late.
-func (s *Stream) Stalled(now time.Time) bool {
+// Stuck is how long the system has taken nothing though there is something to take. Sound that is queued
+// behind that comes as much later.
+func (s *Stream) Stuck(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.busy) > 0 && now.Sub(s.busyAt) >= StalledAfter
+	if len(s.busy) == 0 {
+		return 0
+	}
+	return now.Sub(s.busyAt)
 }
 
 // Notify calls f once, from the stream's goroutine, when there is room again; at once if there is.
@@ -243,8 +253,9 @@ func (s *Stream) write() {
 	s.mu.Lock()
 	s.window.at = time.Now()
 	for {
+		waitedAt := time.Time{}
 		for len(s.pend) == 0 && s.err == nil {
-			s.window.idle = true
+			waitedAt = time.Now()
 			if cap(s.pend)+cap(s.busy) > keepBuf {
 				s.pend, s.busy = nil, nil
 			}
@@ -255,6 +266,7 @@ func (s *Stream) write() {
 			return
 		}
 		s.pend, s.busy, s.busyAt = s.busy[:0], s.pend, time.Now()
+		s.window.idle = s.window.idle || !waitedAt.IsZero() && s.busyAt.Sub(waitedAt) > idleAfter
 		s.mu.Unlock()
 		err := s.pipe.WriteFrames(s.busy)
 		if err != nil {
@@ -279,19 +291,21 @@ func (s *Stream) write() {
 func (s *Stream) measure(now time.Time) {
 	w := &s.window
 	w.bytes += len(s.busy)
-	w.idle = w.idle || s.want == nil && len(s.pend) == 0
 	d := now.Sub(w.at)
 	if d < measureFor {
 		return
 	}
-	was := s.room
+	was := s.ahead
+	perSpan := func(bytes int) int { return int(float64(bytes) * float64(aheadFor) / float64(d)) }
 	if w.idle {
-		s.room = min(2*s.room, maxRoom)
+		s.ahead = max(s.ahead, perSpan(w.bytes-s.ahead)) // all but what the system may still hold was quick enough
 	} else {
-		s.room = max(min(int(float64(w.bytes)*float64(aheadFor)/float64(d)), maxRoom), minRoom)
+		s.ahead = perSpan(w.bytes)
 	}
-	if s.room != was {
-		s.pipe.Limit(min(max(s.room*maxUnsent/maxRoom, minUnsent), maxUnsent))
+	s.ahead = min(max(s.ahead, minUnsent), maxUnsent)
+	if s.ahead != was {
+		s.room = max(min(s.ahead, maxRoom), minRoom)
+		s.pipe.Limit(s.ahead)
 	}
 	*w = window{at: now}
 }

@@ -370,11 +370,12 @@ func (c *Conn) Room() int {
 	return math.MaxInt
 }
 
-// Stalled reports whether what was written waits in this machine for too long already: never over UDP.
-func (c *Conn) Stalled() bool {
+// Stuck reports whether what was written waits in this machine for too long already, even for sound: never
+// over UDP.
+func (c *Conn) Stuck() bool {
 	if r := c.cur.Load(); r != nil {
 		if s, ok := r.pc.(*link.Stream); ok {
-			return s.Stalled(time.Now())
+			return s.Stuck(time.Now()) > link.SoundLate
 		}
 	}
 	return false
