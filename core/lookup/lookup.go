@@ -36,6 +36,7 @@ type Zone struct {
 	Hosting     string   // "cloud" or "connector:<id>" (S16); empty: cloud
 	At          *Point   // nil where unknown
 	Controllers []string // base URLs; none: the zone can't be offered
+	IDs         []string // of the controllers, in the same order
 	Probes      []string // "ip:port" for STUN
 	Load        float64  // 0 to 1
 	Full        bool     // no router takes a new meeting
@@ -66,7 +67,7 @@ type Ranked struct {
 
 // Proto is the zone as it is offered to the client.
 func (r Ranked) Proto() proto.Zone {
-	return proto.Zone{ID: r.ID, Name: r.Name, Controllers: r.Controllers, Probes: r.Probes, Bias: r.Bias, Floor: r.Floor}
+	return proto.Zone{ID: r.ID, Name: r.Name, Controllers: r.Controllers, ControllerIDs: r.IDs, Probes: r.Probes, Bias: r.Bias, Floor: r.Floor}
 }
 
 // Rank sorts the zones that may host the meeting, best first. A connector's meeting is offered its own
@@ -170,6 +171,7 @@ func merge(said []proto.ControllerAnnounce) Zone {
 	routers := map[string]proto.RouterAnnounce{}
 	for _, c := range said {
 		z.Controllers = append(z.Controllers, c.URL)
+		z.IDs = append(z.IDs, c.ID)
 		for _, r := range c.Routers {
 			routers[r.ID] = r
 		}

@@ -141,6 +141,9 @@ func TestFromAnnounces(t *testing.T) {
 	if !slices.Equal(eu.Controllers, []string{"https://c1", "https://c2"}) {
 		t.Errorf("controllers %v", eu.Controllers)
 	}
+	if !slices.Equal(eu.IDs, []string{"c1", "c2"}) {
+		t.Errorf("ids %v", eu.IDs)
+	}
 	if !slices.Equal(eu.Probes, []string{"192.0.2.1:8801", "[2001:db8::2]:8801"}) {
 		t.Errorf("probes %v", eu.Probes)
 	}

@@ -37,9 +37,11 @@ type Site struct {
 	id     string
 	secret [32]byte
 	tokens *signer
-	keys   []proto.SigningKey
-	grants *GrantSigner
-	ca     *CA
+	// tunnels signs with the same key: the type keeps the two kinds of token apart.
+	tunnels *signer
+	keys    []proto.SigningKey
+	grants  *GrantSigner
+	ca      *CA
 }
 
 // OpenSite reads the site's secrets from dir, and makes those that are missing (mode 0600, directory
@@ -80,6 +82,9 @@ func OpenSite(dir string, now time.Time) (*Site, error) {
 		return nil, fmt.Errorf("%s: %w", fileTokenKey, err)
 	}
 	if s.tokens, err = newSigner(s.id, priv, typToken); err != nil {
+		return nil, err
+	}
+	if s.tunnels, err = newSigner(s.id, priv, typTunnel); err != nil {
 		return nil, err
 	}
 	s.keys = []proto.SigningKey{s.tokens.key}

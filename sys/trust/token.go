@@ -17,6 +17,8 @@ import (
 const (
 	typToken = "meeting+jwt"
 	typGrant = "grant+jwt"
+
+	typTunnel = "tunnel+jwt"
 )
 
 // Leeway is added to a token's expiry: clocks are wrong in the field. A tombstone must outlive the

@@ -35,13 +35,18 @@ type LookupAnswer struct {
 	Token       string        `json:"token"` // meeting token, a compact JWS; see Claims
 	Participant ParticipantID `json:"participant"`
 	Role        Role          `json:"role"`
-	ServerTime  int64         `json:"server_time"` // milliseconds since 1970; hellos are signed in this time
-	Zones       []Zone        `json:"zones"`       // best first
-	Tunnels     []string      `json:"tunnels,omitempty"`
-	YourAddr    string        `json:"your_addr"`        // as the site saw it
-	Grants      []SignedGrant `json:"grants,omitempty"` // home router, or the best of each good zone
-	Keys        []SigningKey  `json:"keys"`             // who may sign grants
-	WebURL      string        `json:"web_url"`          // where a browser joins this meeting (S15)
+	ServerTime  int64         `json:"server_time"`       // milliseconds since 1970; hellos are signed in this time
+	Zones       []Zone        `json:"zones"`             // best first
+	Tunnels     []string      `json:"tunnels,omitempty"` // base URLs; may be relative to the site
+	// TunnelToken opens streams through tunnels, for some minutes; look the meeting up again for another.
+	TunnelToken string `json:"tunnel_token,omitempty"`
+	// Binding is base64url of what the site derives from its end of this request's TLS (RFC 9266). A client
+	// that derives something else has TLS with somebody in between. Empty where the site can't tell.
+	Binding  string        `json:"binding,omitempty"`
+	YourAddr string        `json:"your_addr"`        // as the site saw it
+	Grants   []SignedGrant `json:"grants,omitempty"` // home router, or the best of each good zone
+	Keys     []SigningKey  `json:"keys"`             // who may sign grants
+	WebURL   string        `json:"web_url"`          // where a browser joins this meeting (S15)
 }
 
 // MeetingInfo is what anyone who may join gets to know beforehand.
@@ -57,7 +62,9 @@ type Zone struct {
 	ID          string   `json:"id"`
 	Name        string   `json:"name"`
 	Controllers []string `json:"controllers"` // base URLs, all of the zone; may be relative to the site
-	Probes      []string `json:"probes"`      // "ip:port" that answer STUN Binding requests over UDP
+	// ControllerIDs name the controllers, in the same order, for tunnels.
+	ControllerIDs []string `json:"controller_ids,omitempty"`
+	Probes        []string `json:"probes"` // "ip:port" that answer STUN Binding requests over UDP
 	// Bias in milliseconds is added to the measured round trip when zones are compared: load, and
 	// distance to where the meeting runs.
 	Bias int `json:"bias"`

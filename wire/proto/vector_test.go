@@ -74,7 +74,8 @@ var bodies = map[string]any{
 		Fingerprint: "sha-256 AB:CD", Client: "native", Network: Network{Proxy: "http", LastZone: "eu", LastRung: UDP8801}},
 	"lookup-answer": &LookupAnswer{V: 1, Build: "1.0.0", Meeting: MeetingInfo{ID: "AAECAwQFBgcICQoLDA0ODw", Number: "83012345678", Topic: "Weekly", Hosting: "cloud"},
 		Token: "eyJ.payload.sig", Participant: 7, Role: RoleHost, ServerTime: 1767323045123,
-		Zones:    []Zone{{ID: "eu", Name: "Europe", Controllers: []string{"https://c1.eu.example", "/zone/eu/c2"}, Probes: []string{"192.0.2.1:8801"}, Bias: 15, Floor: 3}},
+		Zones:   []Zone{{ID: "eu", Name: "Europe", Controllers: []string{"https://c1.eu.example", "/zone/eu/c2"}, ControllerIDs: []string{"c1", "c2"}, Probes: []string{"192.0.2.1:8801"}, Bias: 15, Floor: 3}},
+		Tunnels: []string{"https://tunnel.example", "/tunnel"}, TunnelToken: "eyJ.tunnel.sig", Binding: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
 		YourAddr: "198.51.100.7", Grants: []SignedGrant{"eyJ.grant.sig"}, Keys: []SigningKey{{ID: "k1", Key: "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}, WebURL: "https://site/j/83012345678"},
 	"ping-answer":   &PingAnswer{V: 1, Zone: "eu", ID: "c1", Time: 1767323045123, Load: 0.25},
 	"route-request": &RouteRequest{V: 1, Token: "eyJ.payload.sig", Lost: "mmr-1"},
@@ -100,6 +101,14 @@ var bodies = map[string]any{
 	"keys-answer":    &KeysAnswer{Site: "site-1", Tokens: []SigningKey{{"k1", "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}, ZoneKey: bytes.Repeat([]byte{7}, 32)},
 	"grant-request":  &GrantRequest{Meeting: "AAECAwQFBgcICQoLDA0ODw", Participant: 7, Router: "mmr-1", Epoch: 1, Lost: "mmr-1"},
 	"grant-answer":   &GrantAnswer{Grant: "eyJ.grant.sig"},
+	"tunnel-open":    &TunnelOpen{V: 1, Token: "eyJ.tunnel.sig", Zone: "eu", Server: "mmr-1"},
+	"tunnel-opened":  &TunnelOpened{V: 1},
+	"tunnel-pong":    &TunnelPong{V: 1, ID: "t1"},
+	"tunnel-claims": &TunnelClaims{Issuer: "site-1", Audience: []string{TunnelAudience}, ID: "AAECAwQFBgcICQoLDA0ODw", Meeting: "AAECAwQFBgcICQoLDA0ODw", Participant: 7,
+		Zones: []string{"eu", "us"}, Expires: 1767323945},
+	"tunnel-announce": &TunnelAnnounce{V: 1, Build: "1.0.0", ID: "t1", URL: "https://tunnel.example", Streams: 12, Load: 0.25},
+	"site-request":    &SiteRequest{},
+	"site-answer":     &SiteAnswer{Site: "site-1", Tokens: []SigningKey{{"k1", "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}},
 }
 
 // golden compares compact JSON with a file that holds it indented, or rewrites the file.

@@ -186,7 +186,15 @@ export interface LookupAnswer {
 	server_time: number;
 	/** best first */
 	zones: readonly Zone[];
+	/** base URLs; may be relative to the site */
 	tunnels?: readonly string[] | undefined;
+	/** TunnelToken opens streams through tunnels, for some minutes; look the meeting up again for another. */
+	tunnel_token?: string | undefined;
+	/**
+	 * Binding is base64url of what the site derives from its end of this request's TLS (RFC 9266). A client
+	 * that derives something else has TLS with somebody in between. Empty where the site can't tell.
+	 */
+	binding?: string | undefined;
 	/** as the site saw it */
 	your_addr: string;
 	/** home router, or the best of each good zone */
@@ -212,6 +220,8 @@ export interface Zone {
 	name: string;
 	/** base URLs, all of the zone; may be relative to the site */
 	controllers: readonly string[];
+	/** ControllerIDs name the controllers, in the same order, for tunnels. */
+	controller_ids?: readonly string[] | undefined;
 	/** "ip:port" that answer STUN Binding requests over UDP */
 	probes: readonly string[];
 	/**
@@ -815,9 +825,9 @@ export const shapes = {
 	ErrorBody: { code: "string", text: "string", retry_after: "?int", grant: "?string" },
 	LookupRequest: { v: "int", build: "string", number: "string", passcode: "?string", pwd: "?string", name: "string", key: "string", fingerprint: "string", client: "string", network: "Network" },
 	Network: { proxy: "?string", last_zone: "?string", last_rung: "?string" },
-	LookupAnswer: { v: "int", build: "string", meeting: "MeetingInfo", token: "string", participant: "uint32", role: "string", server_time: "int64", zones: "[]Zone", tunnels: "?[]string", your_addr: "string", grants: "?[]string", keys: "[]SigningKey", web_url: "string" },
+	LookupAnswer: { v: "int", build: "string", meeting: "MeetingInfo", token: "string", participant: "uint32", role: "string", server_time: "int64", zones: "[]Zone", tunnels: "?[]string", tunnel_token: "?string", binding: "?string", your_addr: "string", grants: "?[]string", keys: "[]SigningKey", web_url: "string" },
 	MeetingInfo: { id: "string", number: "string", topic: "string", hosting: "string" },
-	Zone: { id: "string", name: "string", controllers: "[]string", probes: "[]string", bias: "int", floor: "?int" },
+	Zone: { id: "string", name: "string", controllers: "[]string", controller_ids: "?[]string", probes: "[]string", bias: "int", floor: "?int" },
 	SigningKey: { kid: "string", key: "string" },
 	Grant: { router: "string", zone: "string", meeting: "string", participant: "uint32", url: "string", candidates: "[]Candidate", fingerprint: "string", groups: "[]Credentials", expires: "int64", home: "bool", epoch: "uint32" },
 	PingAnswer: { v: "int", zone: "string", id: "string", time: "int64", load: "float64" },
