@@ -27,6 +27,7 @@ func (s *Server) listen() error {
 		h       func(subject string, data []byte)
 	}{
 		{fmt.Sprintf(proto.SubjectController, "*", "*"), s.hear},
+		{fmt.Sprintf(proto.SubjectTunnel, "*"), s.hearTunnel},
 		{proto.SubjectEnded, s.meetingEnded},
 		{proto.SubjectRevoke, s.ejected},
 	} {
@@ -43,6 +44,7 @@ func (s *Server) listen() error {
 		{proto.SubjectClaim, s.claim},
 		{proto.SubjectHome, s.home},
 		{fmt.Sprintf(proto.SubjectKeys, "*"), s.keys},
+		{proto.SubjectSite, s.siteKeys},
 	} {
 		stop, err := s.cfg.Bus.Serve(srv.subject, queue, srv.h)
 		if err != nil {

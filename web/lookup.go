@@ -115,18 +115,25 @@ func (s *Server) answerLookup(r *http.Request) (*proto.LookupAnswer, error) {
 	}
 	info := proto.MeetingInfo{ID: m.ID, Number: numberText(m.Number), Topic: m.Topic, Hosting: m.Hosting}
 	a := &proto.LookupAnswer{V: proto.Version, Build: s.cfg.Build, Meeting: info, Participant: seat.Participant, Role: role,
-		ServerTime: now.UnixMilli(), Tunnels: s.cfg.Tunnels, YourAddr: addrText(addr), WebURL: s.joinURL(s.base(r), m),
+		ServerTime: now.UnixMilli(), Tunnels: s.tunnelsFor(now, m.Hosting), Binding: s.binding(r), YourAddr: addrText(addr), WebURL: s.joinURL(s.base(r), m),
 		Keys: []proto.SigningKey{s.cfg.Site.GrantSigner().Key()}}
 	for _, c := range said {
 		a.Keys = append(a.Keys, c.Key)
 	}
 	claims := s.claims(m, seat, q, role, now)
+	var zones []string
 	for _, z := range ranked {
+		zones = append(zones, z.ID)
 		a.Zones = append(a.Zones, z.Proto())
 		claims.Audience = append(claims.Audience, "zone:"+z.ID)
 	}
 	if a.Token, err = s.cfg.Site.SignClaims(claims); err != nil {
 		return nil, err
+	}
+	if len(a.Tunnels) > 0 {
+		if a.TunnelToken, err = s.cfg.Site.SignTunnel(m.ID, seat.Participant, zones, now); err != nil {
+			return nil, err
+		}
 	}
 	if alive {
 		g, err := s.grant(now, homeRouter, seat, home.Epoch)

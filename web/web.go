@@ -40,7 +40,8 @@ type Config struct {
 	// ZoneOrder is the operator's order of zones for clients whose place is unknown; zones not named
 	// follow by id.
 	ZoneOrder []string
-	// Tunnels are the base URLs of HTTP tunnels (S14) that every client is given.
+	// Tunnels are the base URLs of HTTP tunnels (S14) that every client is given before those that announce
+	// themselves on the bus.
 	Tunnels []string
 	// UI is the built web client: index.html and its files. nil: pages answer 404.
 	UI fs.FS
@@ -63,6 +64,7 @@ type Server struct {
 	log     *slog.Logger
 	now     func() time.Time
 	zones   *zones
+	tunnels tunnels
 	guesses *guesses
 	logins  *guesses
 	hasher  *trust.Hasher
@@ -93,7 +95,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, now: cfg.Now, zones: newZones(),
+	s := &Server{cfg: cfg, log: cfg.Log, now: cfg.Now, zones: newZones(), tunnels: tunnels{heard: map[string]tunnelHeard{}},
 		guesses: newGuesses(lookupLimits), logins: newGuesses(loginLimits), foreign: http.NewCrossOriginProtection(), hasher: trust.NewHasher(0)}
 	if cfg.APIToken != "" {
 		s.token = trust.HashToken(cfg.APIToken)
