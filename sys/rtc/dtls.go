@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/crypto/elliptic"
 	"github.com/pion/logging"
 
 	"parley/sys/rtc/srtp"
@@ -30,6 +31,9 @@ func sharedOptions(cert tls.Certificate) []dtls.Option {
 	return []dtls.Option{
 		dtls.WithCertificates(cert),
 		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80),
+		// Every WebRTC client has P-256 (RFC 8827 §6.5). Of the three operations a handshake takes of us, two are
+		// on its base point, for which Go has tables: 0.10 ms in all, 0.14 with X25519 (20 November 2026).
+		dtls.WithEllipticCurves(elliptic.P256, elliptic.P384),
 		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
 		dtls.WithInsecureSkipVerify(true), // by fingerprint instead
 		dtls.WithMTU(maxDTLSLen),
