@@ -145,6 +145,7 @@ const (
 	WakeSeat            // a lost person's seat is to be given up, or a resumed one's old sources
 	WakeEmpty           // nobody came back
 	WakePersist         // the snapshot has changed
+	WakeRoster          // people have come and gone since they were last told of
 )
 
 // String is the name used on debug pages and in test failures.
@@ -160,6 +161,8 @@ func (r Reason) String() string {
 		return "seat"
 	case WakeEmpty:
 		return "empty"
+	case WakeRoster:
+		return "roster"
 	case WakePersist:
 		return "persist"
 	}

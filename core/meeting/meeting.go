@@ -199,6 +199,7 @@ func (m *Meeting) Wake() (at time.Time, why Reason) {
 	fold(m.awayAt, WakeSeat)
 	fold(m.emptyAt, WakeEmpty)
 	fold(m.persistAt, WakePersist)
+	fold(m.roster.at, WakeRoster)
 	return at, why
 }
 
@@ -241,7 +242,9 @@ func (m *Meeting) settle(now time.Time) {
 	if reached(m.mapping.at) {
 		m.remap(now)
 	}
-	m.flushRoster()
+	if m.rosterDue(now) {
+		m.flushRoster()
+	}
 	m.flushWelcomes()
 	if reached(m.speech.at) {
 		m.reportSpeakers(now)

@@ -2,6 +2,7 @@ package meeting
 
 import (
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"parley/wire/proto"
@@ -22,6 +23,8 @@ const (
 // rosterState is what changed in the list of people since the last delta.
 type rosterState struct {
 	version uint64
+	at      time.Time // when the next delta goes out; zero: nothing has changed
+	sent    time.Time // the last one
 	dirty   []*person
 	gone    []goneRow
 	to      receivers
@@ -124,13 +127,34 @@ func textLen(s string) int {
 	return n
 }
 
+// rosterEvery is the least time between two deltas, a millisecond for each participant: as many messages a
+// second as there are milliseconds, however many come and go. Small meetings need not wait.
+func (m *Meeting) rosterEvery() time.Duration {
+	const small, most = 30, time.Second
+	if len(m.list) < small {
+		return 0
+	}
+	return min(time.Duration(len(m.list))*time.Millisecond, most)
+}
+
+// rosterDue reports whether what changed is to be sent now; else it sees to it that it will be.
+func (m *Meeting) rosterDue(now time.Time) bool {
+	r := &m.roster
+	if len(r.dirty) == 0 && len(r.gone) == 0 {
+		r.at = time.Time{}
+		return false
+	}
+	if r.at = r.sent.Add(m.rosterEvery()); now.Before(r.at) {
+		return false
+	}
+	r.at, r.sent = time.Time{}, now
+	return true
+}
+
 // flushRoster sends what changed: to those who manage with the people waiting, to the others without,
 // and to those whose role came or went what they must learn or forget.
 func (m *Meeting) flushRoster() {
 	r := &m.roster
-	if len(r.dirty) == 0 && len(r.gone) == 0 {
-		return
-	}
 	var full, public delta
 	var crossed []*person
 	for _, p := range r.dirty {
@@ -148,6 +172,9 @@ func (m *Meeting) flushRoster() {
 		}
 	}
 	for _, g := range r.gone {
+		if m.people[g.id] != nil {
+			continue // and came back meanwhile
+		}
 		full.gone = append(full.gone, g.id)
 		if !g.waiting {
 			public.gone = append(public.gone, g.id)
