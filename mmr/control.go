@@ -22,6 +22,9 @@ const (
 	maxSaid = 16
 	// writeTimeout bounds one message on the way out.
 	writeTimeout = 5 * time.Second
+	// beatGrid is what the heartbeats of all channels are aligned to: a wake-up of the process for each would
+	// cost more than the ping.
+	beatGrid = 100 * time.Millisecond
 	// closeNormal is the WebSocket close code after a Bye (RFC 6455 section 7.4.1): the reason is in it.
 	closeNormal = 1000
 )
@@ -164,7 +167,7 @@ func (c *channel) watch(heartbeat time.Duration, ended <-chan struct{}) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if !c.over {
-			c.beat.Reset(next)
+			c.beat.Reset(next + beatGrid - time.Duration(now+int64(next))%beatGrid)
 		}
 	})
 }
