@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Box, gallery, galleryPage, maxTiles, type Size, speaker, stripPage } from "./layout.ts";
+import { type Box, gallery, galleryPage, maxTiles, type Size, slotsFor, speaker, stripPage } from "./layout.ts";
 
 const sizes: Record<string, Size> = {
 	"small phone": { width: 304, height: 420 },
@@ -59,6 +59,13 @@ test("columns suit the stage", () => {
 	expect(rows(25, laptop)).toBe("5 5 5 5 5");
 	expect(rows(2, phone)).toBe("1 1");
 	expect(rows(5, phone)).toBe("2 2 1");
+});
+
+test("phones ask for few cameras, whichever way they are held; a small window on a large screen does not", () => {
+	expect(slotsFor({ width: 390, height: 844 })).toBe(9);
+	expect(slotsFor({ width: 932, height: 430 })).toBe(9);
+	expect(slotsFor({ width: 1024, height: 768 })).toBeUndefined();
+	expect(slotsFor({ width: 1920, height: 1080 })).toBeUndefined();
 });
 
 test("a page holds 25 on a laptop and fewer on a phone", () => {

@@ -6,6 +6,15 @@ export type Box = { x: number; y: number; width: number; height: number };
 /** Most tiles on one page: as many as there are video slots. */
 export const maxTiles = 25;
 
+/**
+ * How many cameras at once to ask the router for; undefined: as many as it likes. A phone shows few people at a
+ * time, and pays for every slot. The number holds for the whole meeting, so it goes by the screen and not by the
+ * window: a small window may be made large.
+ */
+export function slotsFor(screen: Size): number | undefined {
+	return Math.max(screen.width, screen.height) < 1000 ? 9 : undefined;
+}
+
 /** Shapes a camera's tile may have. Cameras are 16:9 or 4:3; what does not fit is cropped at the sides. */
 const widest = 16 / 9;
 const narrowest = 4 / 3;

@@ -30,12 +30,17 @@ export function remember(change: Partial<Omit<Preferences, "chosen">> & { chosen
 	write(localStorageOf(), preferencesKey, { ...p, ...change, chosen: { ...p.chosen, ...change.chosen } });
 }
 
-/** A call under way in this tab. */
+/** The call this tab was in when its page went. */
 export type Ongoing = { target: Target; name: string; audio: boolean; muted: boolean; video: boolean };
+
+/** A page that was left longer ago than this is not a reload: its person is asked before they are heard again, ms. */
+const goneFor = 120_000;
 
 export function ongoing(): Ongoing | undefined {
 	const c = read(sessionStorageOf(), callKey);
 	const t = c?.["target"];
+	const left = c?.["left"];
+	if (typeof left !== "number" || Date.now() - left > goneFor) return undefined;
 	if (!isObject(t) || typeof t["number"] !== "string" || typeof c?.["name"] !== "string") return undefined;
 	const target: Target = { number: t["number"] };
 	if (typeof t["pwd"] === "string") target.pwd = t["pwd"];
@@ -49,8 +54,9 @@ export function ongoing(): Ongoing | undefined {
 	};
 }
 
+/** Remembers the call of a page that goes, or forgets it. */
 export function setOngoing(c: Ongoing | undefined): void {
-	if (c) write(sessionStorageOf(), callKey, c);
+	if (c) write(sessionStorageOf(), callKey, { ...c, left: Date.now() });
 	else {
 		try {
 			sessionStorageOf()?.removeItem(callKey);

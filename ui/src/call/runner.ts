@@ -32,7 +32,6 @@ export function createCall(options: CallOptions = {}): RunningCall {
 	let session: Session | undefined;
 	const meter = new Meter();
 	let loud = 0;
-	let written = ""; // of the call of this tab, as last remembered
 	let left = () => {}; // tells the other tabs
 
 	const capture = new Capture({
@@ -59,7 +58,6 @@ export function createCall(options: CallOptions = {}): RunningCall {
 		session.end(leaving);
 		session = undefined;
 		setOngoing(undefined);
-		written = "";
 		left();
 	}
 
@@ -130,20 +128,16 @@ export function createCall(options: CallOptions = {}): RunningCall {
 		navigator.mediaDevices?.addEventListener?.("devicechange", () => run({ do: "list_devices" }));
 	}
 	if (typeof window !== "undefined") {
+		window.addEventListener("pagehide", keep);
 		window.addEventListener("online", () => session?.tell({ is: "network_changed" }));
 	}
 
-	// What a reload needs to come back is written down as it changes.
-	store.subscribe(() => {
-		const s = store.get();
-		if (!session || !s.target || (s.stage !== "in" && s.stage !== "reconnecting")) return;
-		const { audio, video } = s.mine;
-		const now = { target: s.target, name: s.name, audio: audio.wanted, muted: audio.muted, video: video.wanted };
-		const text = JSON.stringify(now);
-		if (text === written) return;
-		written = text;
-		setOngoing(now);
-	});
+	// What a reload needs to come back.
+	function keep(): void {
+		const { stage, target, name, mine } = store.get();
+		if (!session || !target || (stage !== "in" && stage !== "reconnecting")) return;
+		setOngoing({ target, name, audio: mine.audio.wanted, muted: mine.audio.muted, video: mine.video.wanted });
+	}
 
 	return {
 		store,

@@ -8,6 +8,7 @@ import { Control, controlURL } from "./control.ts";
 import type { CallEvent, Outbound } from "./event.ts";
 import { type Identity, identity } from "./identity.ts";
 import { type JoinAction, type JoinEvent, Joining } from "./joining.ts";
+import { slotsFor } from "./layout.ts";
 import { preferences, remember } from "./memory.ts";
 import type { CallState, Target } from "./state.ts";
 
@@ -205,7 +206,7 @@ export class Session {
 			caps: {
 				client: "web",
 				codecs: decodable(),
-				video_slots: this.options.videoSlots ?? slotsHere(),
+				video_slots: this.options.videoSlots ?? slotsFor(screen),
 				one_group: this.options.oneGroup,
 			},
 		};
@@ -287,9 +288,4 @@ function decodable(): string[] {
 	const has = (name: string) => codecs.some(c => c.mimeType.toLowerCase() === `video/${name.toLowerCase()}`);
 	const all = ["VP8", "VP9", "H264", "AV1"].filter(has);
 	return all.length > 0 ? all : ["VP8"];
-}
-
-/** A phone shows few people at a time, and pays for every slot; undefined takes the router's default. */
-function slotsHere(): number | undefined {
-	return matchMedia("(max-width: 767px), (max-height: 450px)").matches ? 9 : undefined;
 }

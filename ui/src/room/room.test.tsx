@@ -205,6 +205,17 @@ test("what passes by is read out behind an open window and behind a panel that c
 	expect(reader(/behind a panel/)).toBe(1);
 });
 
+test("the title of the page is that of the meeting, with what is unread", () => {
+	const meeting = { id: "m", number: "123456789", topic: "Weekly", hosting: "cloud" } as const;
+	const { store } = show(inMeeting(2, { meeting }), <Room onHome={() => undefined} />);
+	expect(document.title).toBe("Weekly · Parley");
+	const line = { t: "chat", seq: 1, from: 2, name: "Grace", text: "hi", at: 1 } as const;
+	act(() => store.dispatch({ is: "message", message: line }));
+	expect(document.title).toBe("(1) Weekly · Parley");
+	act(() => store.dispatch({ is: "view", change: { panel: "chat" } }));
+	expect(document.title).toBe("Weekly · Parley");
+});
+
 test("the button to new messages counts them, however long the chat is", () => {
 	const line = (seq: number) => ({ seq, from: 2, name: "Grace", text: `line ${seq}`, at: seq });
 	const chat = { lines: Array.from({ length: 2000 }, (_, i) => line(i + 1)), unread: 0, open: true };

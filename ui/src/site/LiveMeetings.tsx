@@ -8,7 +8,7 @@ export function LiveMeetings() {
 	const rows = useMeetings("live").data?.pages.flatMap(p => p.meetings) ?? [];
 	if (rows.length === 0) return null;
 	return (
-		<section aria-label={t("site.meetings.live")} className="mt-8 grid gap-3">
+		<section aria-label={t("site.meetings.live")} className="mt-8 grid grid-cols-[minmax(0,1fr)] gap-3">
 			{rows.map(m => (
 				<LiveMeeting key={m.uuid} meeting={m} />
 			))}
