@@ -414,6 +414,19 @@ func (in *Internet) Server(name string) *Server {
 	return nil
 }
 
+// routers are the servers that may host meetings.
+func (in *Internet) routers() []*Server {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	var out []*Server
+	for _, s := range in.servers {
+		if strings.HasPrefix(s.Name, "mmr-") || slices.Contains(in.cfg.Small, strings.TrimPrefix(s.Name, "ctl-")) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // Secret names something that must be in no log.
 func (in *Internet) Secret(s string) {
 	in.mu.Lock()
@@ -508,6 +521,7 @@ func (in *Internet) waitZones() error {
 type Seat struct {
 	Router      string              `json:"router"`
 	Zone        string              `json:"zone"`
+	Meeting     string              `json:"meeting"`
 	Participant proto.ParticipantID `json:"participant"`
 	Rungs       [3]proto.Rung       `json:"rungs"`
 	HeardAt     time.Time           `json:"heard_at"`

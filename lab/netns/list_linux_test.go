@@ -35,11 +35,11 @@ func scenarios() []scenario {
 func ladder(any []proto.Rung) []scenario {
 	return []scenario{
 		{
-			number: "1", name: "home NAT, UDP open", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
+			number: "1", browsers: []string{"chromium", "firefox"}, name: "home NAT, UDP open", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
 			says: []string{"Audio runs over UDP 8801"}, never: []string{"blocked"}, forbid: []func(Flow) string{noMediaOverTCP},
 		},
 		{
-			number: "2", name: "mobile, symmetric NAT, 80 ms ± 30, 1 % lost", nat: NATSymmetric,
+			number: "2", browsers: []string{"chromium"}, name: "mobile, symmetric NAT, 80 ms ± 30, 1 % lost", nat: NATSymmetric,
 			link:  wire.Link{Delay: 25 * ms, Jitter: 30 * ms, Loss: 0.01},
 			audio: only(udpRung), video: only(udpRung), within: 2 * time.Second, says: []string{"Audio runs over UDP 8801"},
 			after: func(r *run) {
@@ -52,7 +52,7 @@ func ladder(any []proto.Rung) []scenario {
 			forbid:  []func(Flow) string{noMediaOverTCP},
 		},
 		{
-			number: "5", name: "UDP to port 3478 alone", audio: only(udpRung), video: only(udpRung), within: time.Second,
+			number: "5", browsers: []string{"chromium"}, name: "UDP to port 3478 alone", audio: only(udpRung), video: only(udpRung), within: time.Second,
 			prepare: func(r *run) { r.forward("oifname wan udp dport != 3478 drop") },
 		},
 		{
@@ -60,7 +60,7 @@ func ladder(any []proto.Rung) []scenario {
 			prepare: func(r *run) { r.forward("oifname wan udp dport != 443 drop") },
 		},
 		{
-			number: "6", name: "UDP dropped in silence, any TCP", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack,
+			number: "6", browsers: []string{"chromium", "firefox"}, name: "UDP dropped in silence, any TCP", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack,
 			prepare: func(r *run) { r.forward(blockUDP) },
 			says:    []string{"UDP 8801.*blocked", "Audio runs over TCP 8801"},
 		},
@@ -74,7 +74,7 @@ func ladder(any []proto.Rung) []scenario {
 			},
 		},
 		{
-			number: "7", name: "nothing but TCP 443", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack,
+			number: "7", browsers: []string{"chromium", "firefox"}, name: "nothing but TCP 443", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack,
 			prepare: func(r *run) { r.forward(blockUDP, onlyTCP443) },
 			says:    []string{"UDP 8801.*blocked", "Audio runs over TLS 443"},
 		},
@@ -88,7 +88,7 @@ func ladder(any []proto.Rung) []scenario {
 			},
 		},
 		{
-			number: "16", name: "NAT forgets every 3 s", nat: NATSymmetric, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			number: "16", browsers: []string{"chromium"}, name: "NAT forgets every 3 s", nat: NATSymmetric, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
 			after: func(r *run) {
 				for range 3 {
 					r.pause(3 * time.Second)
@@ -117,7 +117,7 @@ func ladder(any []proto.Rung) []scenario {
 			},
 		},
 		{
-			number: "17", name: "UDP works, then is killed", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			number: "17", browsers: []string{"chromium"}, name: "UDP works, then is killed", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
 			after: func(r *run) {
 				r.pause(2 * time.Second)
 				r.forward(blockUDP)
@@ -136,7 +136,7 @@ func ladder(any []proto.Rung) []scenario {
 			},
 		},
 		{
-			number: "20", name: "MTU 1280, no ICMP", audio: only(udpRung), video: only(udpRung), bigVideo: true, within: 6*rtt + slack, friend: true,
+			number: "20", browsers: []string{"chromium"}, name: "MTU 1280, no ICMP", audio: only(udpRung), video: only(udpRung), bigVideo: true, within: 6*rtt + slack, friend: true,
 			link:    wire.Link{Delay: rtt / 2, MTU: 1280, Silent: true},
 			prepare: clampMSS,
 			after: func(r *run) {
@@ -165,7 +165,7 @@ func proxies(any []proto.Rung) []scenario {
 			p, err := r.access.StartSquid(auth)
 			r.must(err)
 			r.forward(blockAll)
-			r.env = append(r.env, "HTTPS_PROXY="+p.URL)
+			r.env, r.proxy = append(r.env, "HTTPS_PROXY="+p.URL), p.URL
 			if auth != AuthNone {
 				file := filepath.Join(r.TempDir(), "proxy-user")
 				r.must(os.WriteFile(file, []byte(ProxyUser+":"+p.Password+"\n"), 0o600))
@@ -181,16 +181,17 @@ func proxies(any []proto.Rung) []scenario {
 				w.Header().Set("Content-Type", "application/x-ns-proxy-autoconfig")
 				fmt.Fprint(w, strings.ReplaceAll(body, "PROXY_HERE", strings.TrimPrefix(p.URL, "http://")))
 			})))
-			r.args = append(r.args, "--pac", "http://192.168.1.1/proxy.pac")
+			r.pac = "http://192.168.1.1/proxy.pac"
+			r.args = append(r.args, "--pac", r.pac)
 		}
 	}
 	return []scenario{
 		{
-			number: "8", name: "HTTP proxy, CONNECT to 443 alone", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
+			number: "8", browsers: []string{"chromium", "firefox"}, name: "HTTP proxy, CONNECT to 443 alone", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
 			prepare: viaProxy(AuthNone), says: []string{"(?i)proxy", "Audio runs over TLS 443"},
 		},
 		{
-			number: "9", name: "HTTP proxy, UDP open beside it", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
+			number: "9", browsers: []string{"chromium"}, name: "HTTP proxy, UDP open beside it", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
 			prepare: func(r *run) {
 				viaProxy(AuthNone)(r)
 				r.forward("oifname wan udp dport != 8801 drop", "oifname wan meta l4proto tcp drop")
@@ -272,7 +273,7 @@ func proxies(any []proto.Rung) []scenario {
 			says: []string{"(?i)sign in"},
 		},
 		{
-			number: "24", name: "no zone reachable, tunnels are", audio: any, video: any, within: 1500*ms + slack, friend: true,
+			number: "24", browsers: []string{"chromium", "firefox"}, name: "no zone reachable, tunnels are", audio: any, video: any, within: 1500*ms + slack, friend: true,
 			prepare: func(r *run) { r.forward("ip daddr " + r.servers("ctl", "mmr") + " drop") },
 			says:    []string{"(?i)tunnel"},
 			after: func(r *run) {
@@ -308,7 +309,7 @@ func proxies(any []proto.Rung) []scenario {
 func changing(any []proto.Rung) []scenario {
 	return []scenario{
 		{
-			number: "15", name: "Wi-Fi to mobile in the meeting", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			number: "15", browsers: []string{"chromium", "firefox"}, name: "Wi-Fi to mobile in the meeting", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
 			after: func(r *run) {
 				mobile, err := r.in.NewAccess(NATSymmetric, wire.Both(wire.Link{Delay: 40 * ms}))
 				r.must(err)
@@ -464,7 +465,8 @@ func (r *run) demoted(to []proto.Rung, within time.Duration) {
 // again joins a second time from the same machine, which remembers.
 func (r *run) again(what string, audio []proto.Rung, within time.Duration) {
 	r.Helper()
-	r.client.Stop()
+	r.client.Leave()
+	<-r.client.Done()
 	c, err := r.in.JoinNative(r.machine.Namespace, r.meeting, NativeConfig{Name: "Ann Client", Args: r.args, Env: r.env})
 	r.must(err)
 	defer c.Stop()

@@ -42,9 +42,15 @@ func newNamespace(name string) (*Namespace, error) {
 	return n, n.ip("link set lo up")
 }
 
-// close removes the namespace. Its interfaces go when the last process and socket in it are gone.
+// close removes the namespace and ends what still runs in it: browsers leave processes behind.
 func (n *Namespace) close() error {
 	n.file.Close()
+	pids, _ := exec.Command("ip", "netns", "pids", n.Name).Output()
+	for _, f := range strings.Fields(string(pids)) {
+		if pid, err := strconv.Atoi(f); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 	err := ip("netns", "del", n.Name)
 	return errors.Join(err, os.RemoveAll(filepath.Join(filesDir, n.Name)))
 }

@@ -3,19 +3,23 @@ package netns
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"parley/core/join"
 	"parley/wire/proto"
 )
 
-// Native is a running native client.
-type Native struct {
+// Person is a running client, native or a browser.
+type Person struct {
 	*Process
-	in     *Internet
-	joined *Event
-	next   int // line of output not looked at yet
+	in      *Internet
+	meeting Meeting
+	browser bool
+	joined  *Event
+	others  []proto.ParticipantID // of the meeting, who a browser is not
 }
 
 // Event is one line of `parley join --json`, as far as scenarios look at it.
@@ -50,7 +54,7 @@ type NativeConfig struct {
 }
 
 // JoinNative starts a native client on a machine.
-func (in *Internet) JoinNative(on *Namespace, m Meeting, c NativeConfig) (*Native, error) {
+func (in *Internet) JoinNative(on *Namespace, m Meeting, c NativeConfig) (*Person, error) {
 	args := []string{in.cfg.Binary, "join", m.Link, "--name", c.Name, "--json", "--explain"}
 	if c.Clip != "" {
 		args = append(args, "--publish", c.Clip, "--loop")
@@ -62,11 +66,11 @@ func (in *Internet) JoinNative(on *Namespace, m Meeting, c NativeConfig) (*Nativ
 	if err != nil {
 		return nil, err
 	}
-	return &Native{Process: p, in: in}, nil
+	return &Person{Process: p, in: in, meeting: m}, nil
 }
 
 // Events are all events so far.
-func (n *Native) Events() []Event {
+func (n *Person) Events() []Event {
 	var out []Event
 	for _, l := range n.Lines(0) {
 		if e, ok := event(l); ok {
@@ -81,7 +85,7 @@ func event(l Line) (e Event, ok bool) {
 }
 
 // WaitJoined waits until the client is in the meeting.
-func (n *Native) WaitJoined(timeout time.Duration) (Event, error) {
+func (n *Person) WaitJoined(timeout time.Duration) (Event, error) {
 	l, err := n.WaitLine(timeout, func(l Line) bool {
 		e, ok := event(l)
 		return ok && e.Event == "joined"
@@ -96,7 +100,7 @@ func (n *Native) WaitJoined(timeout time.Duration) (Event, error) {
 
 // Click is when the user clicked: the start of the joining process, by the client's own clock, which is
 // the servers' too.
-func (n *Native) Click() time.Time {
+func (n *Person) Click() time.Time {
 	for _, e := range n.Events() {
 		if e.Event == "phase" || e.Event == "joined" {
 			return time.UnixMilli(e.TS - int64(e.MS))
@@ -105,32 +109,40 @@ func (n *Native) Click() time.Time {
 	return time.Time{}
 }
 
-// Seat is what the router that hosts the client knows of it; false where it does not know it.
-func (n *Native) Seat() (Seat, bool) {
+// Leave asks the client to leave the meeting in order.
+func (n *Person) Leave() {
+	if n.browser {
+		n.CloseInput()
+	} else {
+		n.Signal(syscall.SIGINT)
+	}
+}
+
+// Seat is what the routers know of the client; false where none knows it.
+func (n *Person) Seat() (Seat, bool) {
 	if n.joined == nil {
 		return Seat{}, false
 	}
-	s := n.in.Server(n.joined.Router)
-	if s == nil { // a small zone has both in one process
-		s = n.in.Server("ctl-" + n.joined.Zone)
-	}
-	if s == nil {
-		return Seat{}, false
-	}
-	seats, err := s.Seats()
-	if err != nil {
-		return Seat{}, false
-	}
-	for _, seat := range seats {
-		if seat.Participant == n.joined.Participant {
-			return seat, true
+	for _, s := range n.in.routers() {
+		seats, err := s.Seats()
+		if err != nil {
+			continue // a router that is down knows nobody
+		}
+		for _, seat := range seats {
+			mine := seat.Participant == n.joined.Participant
+			if n.browser {
+				mine = !slices.Contains(n.others, seat.Participant)
+			}
+			if mine && seat.Meeting == n.meeting.ID {
+				return seat, true
+			}
 		}
 	}
 	return Seat{}, false
 }
 
 // WaitSeat waits until the router's record of the client is as wanted.
-func (n *Native) WaitSeat(timeout time.Duration, what string, want func(Seat) bool) (Seat, error) {
+func (n *Person) WaitSeat(timeout time.Duration, what string, want func(Seat) bool) (Seat, error) {
 	deadline := time.Now().Add(timeout)
 	for {
 		seat, ok := n.Seat()
@@ -151,7 +163,7 @@ func (n *Native) WaitSeat(timeout time.Duration, what string, want func(Seat) bo
 
 // Told is everything the user was told: the explanation, if the client has ended, and what went to
 // standard error.
-func (n *Native) Told() string {
+func (n *Person) Told() string {
 	var b strings.Builder
 	for _, e := range n.Events() {
 		switch e.Event {
@@ -165,7 +177,7 @@ func (n *Native) Told() string {
 }
 
 // Attempts is the client's record of what it tried, once it has ended.
-func (n *Native) Attempts() []join.Attempt {
+func (n *Person) Attempts() []join.Attempt {
 	for _, e := range n.Events() {
 		if e.Event == "explain" {
 			return e.Report.Attempts

@@ -20,6 +20,7 @@ import (
 type Process struct {
 	Name string
 	cmd  *exec.Cmd
+	in   io.WriteCloser // its standard input, open until CloseInput
 	done chan struct{}
 	err  error // of Wait; valid after done
 
@@ -48,7 +49,9 @@ func (n *Namespace) Start(name string, env []string, args ...string) (*Process, 
 	p := &Process{Name: name, cmd: cmd, done: make(chan struct{}), more: make(chan struct{}, 1)}
 	out, err1 := cmd.StdoutPipe()
 	diag, err2 := cmd.StderrPipe()
-	if err := errors.Join(err1, err2); err != nil {
+	var err3 error
+	p.in, err3 = cmd.StdinPipe()
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
@@ -96,6 +99,9 @@ func (p *Process) Output(stderr bool) string {
 	}
 	return b.String()
 }
+
+// CloseInput ends the process's standard input.
+func (p *Process) CloseInput() { p.in.Close() }
 
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
@@ -156,7 +162,7 @@ func (p *Process) WaitLine(timeout time.Duration, want func(Line) bool) (Line, e
 				}
 				next++
 			}
-			return Line{}, fmt.Errorf("%s ended: %v\n%s", p.Name, p.err, p.Output(true))
+			return Line{}, fmt.Errorf("%s ended: %v\n%s%s", p.Name, p.err, p.Output(true), p.Output(false))
 		case <-timer.C:
 			return Line{}, fmt.Errorf("%s said nothing of the kind within %v\n%s%s", p.Name, timeout, p.Output(true), p.Output(false))
 		}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,11 +26,13 @@ type scenario struct {
 	ipv6     bool
 	link     wire.Link // of the access, both ways; 30 ms by default
 	friend   bool      // somebody is in the meeting already, so media flows both ways and the meeting has its home
+	browser  string    // set by withBrowsers
 	bigVideo bool      // video of 1 Mbit/s
 	prepare  func(r *run)
 	audio    []proto.Rung // any of these, as the router sees it; empty: not looked at
 	video    []proto.Rung // likewise
 	within   time.Duration
+	browsers []string // also in these
 	fails    bool     // no path exists, or none that may be taken: the client must end, and say why, within this
 	says     []string // regular expressions of what the user must be told
 	never    []string // and must not
@@ -46,12 +47,15 @@ type run struct {
 	access  *Access
 	machine *Machine
 	meeting Meeting
-	friend  *Native
+	friend  *Person
 	heard   *Access // the friend's
-	client  *Native
+	client  *Person
 	args    []string
 	env     []string
 	noCA    bool
+	proxy   string // for browsers, who are told in their own way
+	pac     string
+	browser string // "" for the native client
 	notes   []string
 }
 
@@ -100,6 +104,8 @@ func only(r ...proto.Rung) []proto.Rung { return r }
 const (
 	rtt   = 60 * time.Millisecond
 	slack = 150 * time.Millisecond
+	// A page's handshakes wait for its scripts, its camera and a process of their own.
+	browserSlack = 600 * time.Millisecond
 )
 
 // noMediaOverTCP: where UDP works, no TCP connection may have been opened for media, not even to be left
@@ -169,6 +175,23 @@ func (m *matrix) write(path string) error {
 	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
+// withBrowsers adds the runs in browsers. What the page says is in its own words, which its own tests check.
+func withBrowsers(list []scenario) []scenario {
+	var out []scenario
+	for _, s := range list {
+		out = append(out, s)
+		for _, b := range s.browsers {
+			in := s
+			in.browser, in.says, in.never, in.forbid = b, nil, nil, nil
+			in.within += 2*rtt + browserSlack
+			in.number += "-" + b
+			in.name += ", " + b
+			out = append(out, in)
+		}
+	}
+	return out
+}
+
 // shared is the internet of all scenarios that leave the servers alone.
 type shared struct {
 	once sync.Once
@@ -195,7 +218,7 @@ func TestScenario(t *testing.T) {
 			}
 		}
 	})
-	for i, s := range scenarios() {
+	for i, s := range withBrowsers(scenarios()) {
 		t.Run(fmt.Sprintf("%s %s", padded(s.number), s.name), func(t *testing.T) {
 			t.Parallel()
 			var in *Internet
@@ -256,7 +279,7 @@ func play(t *testing.T, in *Internet, s scenario, clip string) row {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{T: t, in: in, access: a, machine: machine, meeting: meeting}
+	r := &run{T: t, in: in, access: a, machine: machine, meeting: meeting, browser: s.browser}
 	if s.friend {
 		var home *Machine
 		home, r.heard = r.goodMachine()
@@ -270,10 +293,21 @@ func play(t *testing.T, in *Internet, s scenario, clip string) row {
 		s.prepare(r)
 	}
 	a.Forget()
-	r.client, err = in.JoinNative(machine.Namespace, meeting, NativeConfig{Name: "Ann Client", Clip: clip, Args: r.args, Env: r.env, NoCA: r.noCA})
+	started := time.Now()
+	if s.browser != "" {
+		modules, err := filepath.Abs("../../ui/node_modules")
+		r.must(err)
+		cfg := BrowserConfig{Browser: s.browser, Name: "Ann Client", Proxy: r.proxy, PAC: r.pac, Script: "browser.mjs", Modules: modules, Patience: s.within + 10*time.Second}
+		if r.friend != nil {
+			cfg.Others = []*Person{r.friend}
+		}
+		r.client, err = in.JoinBrowser(machine.Namespace, meeting, cfg)
+		r.must(err)
+	} else {
+		r.client, err = in.JoinNative(machine.Namespace, meeting, NativeConfig{Name: "Ann Client", Clip: clip, Args: r.args, Env: r.env, NoCA: r.noCA})
+	}
 	r.must(err)
 	defer r.client.Kill()
-	started := time.Now()
 	if s.fails {
 		select {
 		case <-r.client.Done():
@@ -294,7 +328,7 @@ func play(t *testing.T, in *Internet, s scenario, clip string) row {
 			s.after(r)
 		}
 	}
-	r.client.Signal(syscall.SIGINT)
+	r.client.Leave()
 	select {
 	case <-r.client.Done():
 	case <-time.After(12 * time.Second):

@@ -1,0 +1,105 @@
+// A person in a browser, inside a network namespace: opens a meeting's link, joins, stays until told to go.
+// One JSON object as argument: browser ("chromium", "firefox"), link, name, modules (node_modules), proxy,
+// pac, home. It writes events as `parley join --json` does, one a line; a line on standard input, or its end,
+// ends it.
+import { writeSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const wish = JSON.parse(process.argv[2]);
+const puppeteer = createRequire(join(wish.modules, "x.js"))("puppeteer-core");
+// Written at once: what is still on its way when a process exits would be lost.
+const say = e => writeSync(1, `${JSON.stringify({ ts: Date.now(), ...e })}\n`);
+
+function launch() {
+	if (wish.browser === "firefox") {
+		const proxy = wish.proxy ? new URL(wish.proxy) : undefined;
+		return puppeteer.launch({
+			browser: "firefox",
+			executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr",
+			headless: true,
+			acceptInsecureCerts: true,
+			extraPrefsFirefox: {
+				"intl.accept_languages": "en",
+				"media.navigator.streams.fake": true,
+				"media.navigator.permission.disabled": true,
+				"media.autoplay.default": 0,
+				"media.autoplay.blocking_policy": 0,
+				"network.proxy.type": wish.pac ? 2 : proxy ? 1 : 0,
+				...(wish.pac ? { "network.proxy.autoconfig_url": wish.pac } : {}),
+				...(proxy ? { "network.proxy.ssl": proxy.hostname, "network.proxy.ssl_port": Number(proxy.port) } : {}),
+			},
+		});
+	}
+	return puppeteer.launch({
+		browser: "chrome",
+		executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+		headless: true,
+		acceptInsecureCerts: true,
+		userDataDir: join(wish.home, `chromium-${process.pid}`),
+		args: [
+			"--no-sandbox",
+			"--lang=en",
+			"--ignore-certificate-errors",
+			"--use-fake-device-for-media-stream=fps=5",
+			"--use-fake-ui-for-media-stream",
+			...(wish.proxy ? [`--proxy-server=${wish.proxy}`] : []),
+			...(wish.pac ? [`--proxy-pac-url=${wish.pac}`] : []),
+		],
+	});
+}
+
+/** Waits until the page has what `find` finds, by the clock and not by pictures: nobody looks at it. */
+const there = (page, find, timeout) => page.waitForFunction(find, { polling: 20, timeout });
+
+const browser = await launch();
+let page;
+let ended = false;
+
+async function end(code) {
+	if (ended) return;
+	ended = true;
+	try {
+		if (code === 0) {
+			await page.keyboard.press("i");
+			await there(page, () => document.querySelector("[role=dialog]"), 2000);
+			const text = await page.evaluate(() => document.querySelector("[role=dialog]").innerText);
+			say({ event: "explain", summary: text.split("\n").filter(Boolean) });
+		} else {
+			const text = await page.evaluate(() => document.body.innerText);
+			say({ event: "explain", summary: text.split("\n").filter(Boolean) });
+		}
+	} catch (err) {
+		say({ event: "trouble", text: String(err) });
+	}
+	await browser.close();
+	process.exit(code);
+}
+
+process.on("SIGINT", () => {}); // the namespace's end is told on standard input
+createInterface({ input: process.stdin }).on("line", () => end(0)).on("close", () => end(0));
+
+try {
+	page = await browser.newPage();
+	page.on("pageerror", err => say({ event: "trouble", text: `page: ${err.message}` }));
+	await page.goto(wish.link, { waitUntil: "load", timeout: 20000 });
+	await there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Join now"), 10000);
+	await there(page, () => [...document.querySelectorAll("input")].some(i => i.labels?.[0]?.innerText.startsWith("Your name")), 5000);
+	await page.evaluate(() => [...document.querySelectorAll("input")].find(i => i.labels?.[0]?.innerText.startsWith("Your name")).focus());
+	await page.keyboard.type(wish.name);
+	// A person looks at the picture first; what the page can do meanwhile, it does.
+	await new Promise(done => setTimeout(done, wish.lobby ?? 300));
+	await there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Join now" && !b.disabled), 5000);
+	const clicked = await page.evaluate(() => {
+		const b = [...document.querySelectorAll("button")].find(b => b.innerText.trim() === "Join now");
+		b.click();
+		return Date.now();
+	});
+	say({ event: "phase", phase: "click", ts: clicked, ms: 0 });
+	await there(page, () => [...document.querySelectorAll("button")].some(b => b.ariaLabel === "Leave" || b.innerText.trim() === "Leave"), wish.patience ?? 25000);
+	say({ event: "joined", ms: Date.now() - clicked });
+} catch (err) {
+	say({ event: "trouble", text: String(err) });
+	await end(4);
+}
