@@ -55,6 +55,7 @@ var owners = []struct {
 	{"github.com/oschwald/geoip2-golang", []string{"sys/geo"}, "the reader of the mmdb format"},
 	{"github.com/at-wat/ebml-go", []string{"sys/clip"}, "EBML, the container inside WebM"},
 	{"github.com/coder/websocket", []string{"sys/link"}, "RFC 6455 with contexts; sockets stay in one place"},
+	{"github.com/pires/go-proxyproto", []string{"sys/link"}, "the header a balancer puts before a connection, versions 1 and 2; sockets stay in one place"},
 	{"golang.org/x/sys/unix", []string{"sys/link", "lab/netns"}, "recvmmsg, sendmmsg and UDP_SEGMENT; sockets stay in one place, and the laboratory makes the machines around them"},
 	{"github.com/prometheus/client_golang", []string{"sys/monitor"}, "the format every monitoring system reads"},
 	{"golang.org/x/time/rate", []string{"zone"}, "a token bucket that is right"},

@@ -3,9 +3,12 @@ package mmr
 import (
 	"context"
 	"errors"
+	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,25 +65,25 @@ func (e StreamEnd) String() string {
 type streams struct {
 	ends    [nStreamEnds]atomic.Uint64
 	refused atomic.Uint64 // packets for which a connection had no room
+	foreign atomic.Uint64 // what TURN clients wanted relayed to anybody but us
 	over    chan struct{} // closed when the shard has ended
 	wg      sync.WaitGroup
 
 	mu        sync.Mutex
 	closed    bool // no more
-	all       map[*link.Stream]struct{}
+	all       map[io.Closer]struct{}
 	strangers map[netip.Addr]int // without a valid check, by address
 	nStrange  int
 }
 
 func newStreams() *streams {
-	return &streams{over: make(chan struct{}), all: map[*link.Stream]struct{}{}, strangers: map[netip.Addr]int{}}
+	return &streams{over: make(chan struct{}), all: map[io.Closer]struct{}{}, strangers: map[netip.Addr]int{}}
 }
 
 // enter registers a connection, or says why it is refused.
-func (s *streams) enter(st *link.Stream) (why StreamEnd, ok bool) {
+func (s *streams) enter(c io.Closer, addr netip.Addr) (why StreamEnd, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	addr := st.RemoteAddr().Addr()
 	switch {
 	case s.closed:
 		return StreamShutdown, false
@@ -89,37 +92,35 @@ func (s *streams) enter(st *link.Stream) (why StreamEnd, ok bool) {
 	case s.strangers[addr] >= strangersPerAddr:
 		return StreamCrowd, false
 	}
-	s.all[st] = struct{}{}
+	s.all[c] = struct{}{}
 	s.strangers[addr]++
 	s.nStrange++
 	s.wg.Add(1)
 	return 0, true
 }
 
-// known says that a connection has shown a valid check: it is no stranger any more.
-func (s *streams) known(st *link.Stream) {
+// known says that the one at an address is no stranger any more: it has shown a valid check.
+func (s *streams) known(addr netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.knownLocked(st)
+	s.knownLocked(addr)
 }
 
-func (s *streams) knownLocked(st *link.Stream) {
-	addr := st.RemoteAddr().Addr()
+func (s *streams) knownLocked(addr netip.Addr) {
 	if s.strangers[addr]--; s.strangers[addr] <= 0 {
 		delete(s.strangers, addr)
 	}
 	s.nStrange--
 }
 
-func (s *streams) leave(st *link.Stream, stranger bool, why StreamEnd) {
+func (s *streams) leave(c io.Closer, addr netip.Addr, stranger bool, why StreamEnd) {
 	s.mu.Lock()
-	delete(s.all, st)
+	delete(s.all, c)
 	if stranger {
-		s.knownLocked(st)
+		s.knownLocked(addr)
 	}
 	s.mu.Unlock()
 	s.ends[why].Add(1)
-	s.refused.Add(st.Refused())
 	s.wg.Done()
 }
 
@@ -127,13 +128,10 @@ func (s *streams) leave(st *link.Stream, stranger bool, why StreamEnd) {
 func (s *streams) end() {
 	s.mu.Lock()
 	s.closed = true
-	all := make([]*link.Stream, 0, len(s.all))
-	for st := range s.all {
-		all = append(all, st)
-	}
+	all := slices.Collect(maps.Keys(s.all))
 	s.mu.Unlock()
-	for _, st := range all {
-		st.Close()
+	for _, c := range all {
+		c.Close()
 	}
 	s.wg.Wait()
 }
@@ -148,12 +146,16 @@ func (s *streams) drops(out map[string]uint64) {
 	if n := s.refused.Load(); n > 0 {
 		out["stream_packets"] = n
 	}
+	if n := s.foreign.Load(); n > 0 {
+		out["turn_foreign"] = n
+	}
 }
 
 // ServeStream carries the media of one connection until it ends, and closes it. Called from any goroutine
 // of its own.
 func (p *Plane) ServeStream(st *link.Stream) {
-	why, ok := p.streams.enter(st)
+	addr := st.RemoteAddr().Addr()
+	why, ok := p.streams.enter(st, addr)
 	if !ok {
 		p.streams.ends[why].Add(1)
 		st.Close()
@@ -165,7 +167,8 @@ func (p *Plane) ServeStream(st *link.Stream) {
 	if r.proven {
 		p.shard.do(func(now time.Time) { p.shard.mux.Unlink(now, st) })
 	}
-	p.streams.leave(st, !r.proven, why)
+	p.streams.refused.Add(st.Refused())
+	p.streams.leave(st, addr, !r.proven, why)
 }
 
 // streamReader is the reading side of one connection.
@@ -226,7 +229,7 @@ func (r *streamReader) run() StreamEnd {
 		switch {
 		case r.linked && !r.proven:
 			r.proven = true
-			r.p.streams.known(r.st)
+			r.p.streams.known(r.st.RemoteAddr().Addr())
 			fallthrough
 		case r.linked:
 			r.provenAt = now

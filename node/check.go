@@ -42,6 +42,11 @@ func (c *Config) check() (faults []error) {
 		}
 	}
 	listenAddr("listen.https", c.Listen.HTTPS)
+	for i, p := range c.Listen.Proxies {
+		if _, err := netip.ParsePrefix(p); err != nil {
+			bad(fmt.Sprintf("listen.proxies[%d]", i), "%q is not a network such as 10.0.0.0/8", p)
+		}
+	}
 	loopback := func(key, v string) {
 		listenAddr(key, v)
 		if a, err := bindAddr(v); v != "" && err == nil && !a.Addr().IsLoopback() {

@@ -41,6 +41,9 @@ type Listen struct {
 	// HTTP is the plain listener for this machine alone: it binds loopback only and refuses foreign Host
 	// names. Empty: none.
 	HTTP string `yaml:"http"`
+	// Proxies are the balancers (CIDRs) before the HTTPS listener that send a PROXY protocol header, which
+	// then is believed and demanded. Nobody else's is.
+	Proxies []string `yaml:"proxies"`
 }
 
 // Bus is how servers coordinate (design §6). Empty: an embedded one inside this process, without a port.

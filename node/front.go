@@ -27,17 +27,11 @@ func (n *Node) serve(fail context.CancelCauseFunc) *front {
 		if l == nil {
 			return
 		}
-		srv := link.HTTPServer(link.LimitBody(h), n.log)
-		srv.TLSConfig = conf
+		srv := link.HTTPServer(link.PeekedTLS(link.LimitBody(h)), n.log)
+		srv.TLSConfig, srv.ConnContext = conf, link.PeekedContext // connections come with TLS done: this says that HTTP/2 may be spoken
 		f.servers = append(f.servers, srv)
 		f.wg.Go(func() {
-			var err error
-			if conf != nil {
-				err = srv.ServeTLS(l, "", "")
-			} else {
-				err = srv.Serve(l)
-			}
-			if !errors.Is(err, http.ErrServerClosed) {
+			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				fail(fmt.Errorf("%s listener: %w", name, err))
 			}
 		})
@@ -45,7 +39,12 @@ func (n *Node) serve(fail context.CancelCauseFunc) *front {
 	if n.https != nil {
 		conf := link.ServerTLS()
 		conf.GetCertificate = n.cert.get
-		start(n.https, n.mux, conf, "HTTPS")
+		dc := link.DemuxConfig{TLS: conf, Proxies: n.proxies}
+		if n.plane != nil {
+			dc.STUN = n.plane.ServeTURN
+		}
+		n.demux = link.NewDemux(n.https, dc)
+		start(n.demux, n.mux, conf, "HTTPS")
 	}
 	start(n.http, localOnly(n.mux), nil, "HTTP")
 	start(n.admin, monitor.Admin(n.metrics, n.debugPages()), nil, "admin")

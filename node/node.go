@@ -67,6 +67,8 @@ type Node struct {
 	metrics *monitor.Metrics
 
 	https, http, admin net.Listener
+	demux              *link.Demux    // on https, while running
+	proxies            []netip.Prefix // balancers that say whom they speak for
 	cert               *keeper
 	mux                *http.ServeMux
 
@@ -97,7 +99,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Node, error) {
 	deps.Build = cmp.Or(deps.Build, "dev")
 	n := &Node{cfg: cfg, deps: deps, log: deps.Log, mux: http.NewServeMux(), metrics: monitor.NewMetrics()}
 	// What others may have taken comes first: nothing is made on disk for a process that can't run.
-	steps := []func(context.Context) error{n.listen, n.openPlane, n.openSite, n.openBus, n.openKeys, n.openWeb, n.openZones, n.openRouters, n.openFront}
+	steps := []func(context.Context) error{n.readProxies, n.listen, n.openPlane, n.openSite, n.openBus, n.openKeys, n.openWeb, n.openZones, n.openRouters, n.openFront}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			n.Close()
@@ -143,6 +145,18 @@ func (n *Node) listen(context.Context) error {
 	}
 	if err := bind(&n.admin, n.cfg.Admin.Listen); err != nil {
 		return fmt.Errorf("admin: %w", err)
+	}
+	return nil
+}
+
+// readProxies reads whose PROXY protocol header is believed.
+func (n *Node) readProxies(context.Context) error {
+	for _, s := range n.cfg.Listen.Proxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return fmt.Errorf("listen.proxies: %w", err)
+		}
+		n.proxies = append(n.proxies, p)
 	}
 	return nil
 }

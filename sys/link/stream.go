@@ -387,8 +387,8 @@ func (f *framed) WriteFrames(frames []byte) error {
 }
 
 func (f *framed) SetReadDeadline(t time.Time) error { return plain(f.conn.SetReadDeadline(t)) }
-func (f *framed) Limit(unsent int)                  { limitUnsent(f.conn, unsent) }
-func (f *framed) Mark(dscp uint8)                   { markConn(f.conn, dscp) }
+func (f *framed) Limit(unsent int)                  { LimitUnsent(f.conn, unsent) }
+func (f *framed) Mark(dscp uint8)                   { Mark(f.conn, dscp) }
 func (f *framed) Close() error                      { return plain(f.conn.Close()) }
 
 // NextFrame cuts the first packet off frames as WriteFrames gets them.
@@ -397,19 +397,22 @@ func NextFrame(frames []byte) (packet, rest []byte) {
 	return frames[frameHeader : frameHeader+n], frames[frameHeader+n:]
 }
 
-// lowest is the connection under all wrappings that name what they wrap (TLS, PROXY protocol).
+// lowest is the connection under all wrappings that name what they wrap.
 func lowest(c net.Conn) net.Conn {
 	for {
-		w, ok := c.(interface{ NetConn() net.Conn })
-		if !ok {
+		switch w := c.(type) {
+		case interface{ NetConn() net.Conn }: // TLS
+			c = w.NetConn()
+		case interface{ Raw() net.Conn }: // PROXY protocol
+			c = w.Raw()
+		default:
 			return c
 		}
-		c = w.NetConn()
 	}
 }
 
-// limitUnsent bounds what the system holds of a connection's bytes that have not been sent.
-func limitUnsent(c net.Conn, bytes int) {
+// LimitUnsent bounds what the system holds of a connection's bytes that have not been sent.
+func LimitUnsent(c net.Conn, bytes int) {
 	switch c := lowest(c).(type) {
 	case *net.TCPConn:
 		setUnsent(c, bytes)
@@ -418,8 +421,8 @@ func limitUnsent(c net.Conn, bytes int) {
 	}
 }
 
-// markConn sets a connection's code point.
-func markConn(c net.Conn, dscp uint8) {
+// Mark sets a connection's code point.
+func Mark(c net.Conn, dscp uint8) {
 	switch c := lowest(c).(type) {
 	case *net.TCPConn:
 		setMark(c, dscp)

@@ -111,14 +111,14 @@ func (m *messages) SetReadDeadline(t time.Time) error {
 // Limit implements StreamPipe.
 func (m *messages) Limit(unsent int) {
 	if m.ws.raw != nil {
-		limitUnsent(m.ws.raw, unsent)
+		LimitUnsent(m.ws.raw, unsent)
 	}
 }
 
 // Mark implements StreamPipe.
 func (m *messages) Mark(dscp uint8) {
 	if m.ws.raw != nil {
-		markConn(m.ws.raw, dscp)
+		Mark(m.ws.raw, dscp)
 	}
 }
 

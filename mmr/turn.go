@@ -1,0 +1,81 @@
+package mmr
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"parley/sys/rtc"
+	"parley/wire/proto"
+)
+
+// askFor bounds how long the shard may take to say whether a ticket is good.
+const askFor = 2 * time.Second
+
+// ServeTURN is the media of a browser that only TLS 443 lets out: conn is its TLS connection, on which it
+// speaks TURN (RFC 8656) with its ticket as name and password. What it relays goes to the shard in memory,
+// over rung TLS 443. It returns when the connection has ended, and closes it. Called from any goroutine of
+// its own.
+func (p *Plane) ServeTURN(conn net.Conn) {
+	var addr netip.Addr
+	if t, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		addr = t.AddrPort().Addr().Unmap()
+	}
+	why, ok := p.streams.enter(conn, addr)
+	if !ok {
+		p.streams.ends[why].Add(1)
+		conn.Close()
+		return
+	}
+	var mu sync.Mutex
+	stranger := true
+	var peers []netip.AddrPort
+	for _, c := range p.Candidates() {
+		if a, err := netip.ParseAddrPort(c.Addr); err == nil && c.Rung == proto.UDP8801 {
+			peers = append(peers, a)
+		}
+	}
+	err := rtc.ServeTURN(conn, rtc.TURNConfig{
+		Peers: peers, Serve: p.ServeStream, Refused: &p.streams.foreign,
+		Password: func(ufrag string) (string, bool) {
+			password, ok := p.password(ufrag)
+			mu.Lock()
+			defer mu.Unlock()
+			if ok && stranger {
+				stranger = false
+				p.streams.known(addr)
+			}
+			return password, ok
+		},
+	})
+	why = StreamClosed
+	mu.Lock()
+	defer mu.Unlock()
+	if err != nil || stranger {
+		why = StreamUnproven
+	}
+	p.streams.leave(conn, addr, stranger, why)
+}
+
+// password is that of a ticket as long as a check with it would be accepted. Never called by the shard.
+func (p *Plane) password(ufrag string) (string, bool) {
+	type answer struct {
+		password string
+		ok       bool
+	}
+	c := make(chan answer, 1)
+	p.shard.do(func(now time.Time) {
+		adm, ok := p.shard.admit(now, ufrag)
+		c <- answer{adm.Password, ok && (!adm.Expired || p.shard.mux.Transport(ufrag) != nil)}
+	})
+	timer := time.NewTimer(askFor)
+	defer timer.Stop()
+	select {
+	case a := <-c:
+		return a.password, a.ok
+	case <-p.streams.over:
+	case <-timer.C:
+	}
+	return "", false
+}
