@@ -177,6 +177,7 @@ func (p *Plane) swapTenants(change func(map[uint32]*tenant)) {
 // reads them itself, on a thread of its own; elsewhere each socket has a reader.
 func (p *Plane) Run(ctx context.Context) error {
 	defer p.startStreams(ctx)()
+	p.warnOfBuffers()
 	poller, err := link.NewPoller(p.conns, patient[:]...)
 	if err != nil {
 		return fmt.Errorf("media plane: %w", err)

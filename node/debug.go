@@ -23,11 +23,35 @@ func (n *Node) debugPages() []monitor.Page {
 			}
 		})
 	n.metrics.Gauge("parley_media_seats", "Seats the media plane holds.", func() float64 { return float64(n.plane.Peers()) })
+	n.socketGauges()
 	return []monitor.Page{
 		{Path: "drops", Title: "dropped packets by reason", Write: n.writeDrops},
 		{Path: "routers", Title: "routers and their meetings", Write: n.writeRouters},
 		{Path: "seats", Title: "the same for programs: every seat's paths, in JSON", Write: n.writeSeats},
 	}
+}
+
+// socketGauges tell what the system does for the media sockets: 1 where it does, 0 where not.
+func (n *Node) socketGauges() {
+	gauge := func(name, help string, read func(mmr.Sockets) float64) {
+		n.metrics.Gauge(name, help, func() float64 {
+			s, _ := n.plane.Sockets()
+			return read(s)
+		})
+	}
+	flag := func(name, help string, read func(mmr.Sockets) bool) {
+		gauge(name, help, func(s mmr.Sockets) float64 {
+			if read(s) {
+				return 1
+			}
+			return 0
+		})
+	}
+	flag("parley_media_gso", "Whether a receiver's packets leave as one send.", func(s mmr.Sockets) bool { return s.GSO })
+	flag("parley_media_gro", "Whether a sender's packets arrive as one.", func(s mmr.Sockets) bool { return s.GRO })
+	flag("parley_media_aside", "Whether datagrams that can wait wake nobody.", func(s mmr.Sockets) bool { return s.Aside })
+	gauge("parley_media_receive_buffer_bytes", "The media socket's receive buffer.", func(s mmr.Sockets) float64 { return float64(s.Receive) })
+	gauge("parley_media_overflow", "Datagrams lost so far because the media socket was not read in time.", func(s mmr.Sockets) float64 { return float64(s.Overflow) })
 }
 
 func (n *Node) writeDrops(w io.Writer) {

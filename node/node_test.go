@@ -171,7 +171,7 @@ func TestAdminListener(t *testing.T) {
 	}
 	defer run(t, n)()
 	base := ready.Debug
-	for path, want := range map[string]string{"/metrics": "parley_media_seats", "/debug/": "routers", "/debug/routers": "main-1", "/debug/seats": "[]"} {
+	for path, want := range map[string]string{"/metrics": "parley_media_seats", "/metrics?": "parley_media_receive_buffer_bytes", "/debug/": "routers", "/debug/routers": "main-1", "/debug/seats": "[]"} {
 		if status, body := get(t, base+path, nil); status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s: %d, %q not in\n%.500s", path, status, want, body)
 		}

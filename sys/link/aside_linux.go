@@ -11,9 +11,9 @@ import (
 // aside is a second socket on the port of a polled one, to which the kernel gives what can wait: a
 // datagram that wakes nobody costs a tenth of one that does.
 type aside struct {
-	sock  *pollSocket
-	meter atomic.Uint64 // datagrams it has lost
-	call  func(fd uintptr) bool
+	sock *pollSocket
+	lost atomic.Uint64 // datagrams nobody read in time
+	call func(fd uintptr) bool
 }
 
 // setAside binds the second socket and tells the kernel which datagrams are for it. Best effort: false
@@ -39,7 +39,8 @@ func (c *udpConn) setAside(main *pollSocket, what []Sieve) bool {
 	}
 	a := &aside{sock: &pollSocket{fd: fd, wake: wake}}
 	if err = a.bind(main.fd, domain, sa); err == nil {
-		if err = c.setup(fd); err == nil {
+		setBuffer(fd, unix.SO_RCVBUF, unix.SO_RCVBUFFORCE)
+		if err = c.tellAll(fd); err == nil {
 			err = steer(fd, what)
 		}
 	}
@@ -54,7 +55,7 @@ func (c *udpConn) setAside(main *pollSocket, what []Sieve) bool {
 		}
 		return true
 	}
-	c.aside = a
+	c.aside.Store(a)
 	return true
 }
 
@@ -112,8 +113,9 @@ func sieveProgram(what []Sieve) []unix.SockFilter {
 
 // tryReadAside is tryRead of what was set aside.
 func (c *udpConn) tryReadAside(ms []Message) (int, error) {
-	if c.aside == nil || len(ms) == 0 {
+	a := c.aside.Load()
+	if a == nil || len(ms) == 0 {
 		return 0, nil
 	}
-	return c.tryReadFrom(c.aside.sock, c.aside.call, &c.aside.meter, ms)
+	return c.tryReadFrom(a.sock, a.call, &a.lost, ms)
 }

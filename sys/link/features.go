@@ -2,15 +2,19 @@ package link
 
 import "sync/atomic"
 
-// socketBuffer is asked for in both directions, bytes: at 1 Gbit/s it covers a garbage collection and
+// SocketBuffer is asked for in both directions, bytes: at 1 Gbit/s it covers a garbage collection and
 // a scheduling delay of 30 ms together. The system may grant less; Features says how much.
-const socketBuffer = 4 << 20
+const SocketBuffer = 4 << 20
+
+// ReceiveLimit is the setting of the system that bounds what is granted without a privilege, as Linux calls it.
+const ReceiveLimit = "net.core.rmem_max"
 
 // Features is what the system granted one UDP socket.
 type Features struct {
 	GSO         bool // UDP_SEGMENT works on this socket, as far as is known by now
 	GRO         bool // UDP_GRO is on: reads may give several datagrams as one message
 	Batch       bool // one system call moves many datagrams
+	Aside       bool // what can wait is set aside (NewPoller)
 	GrantedRecv int  // receive buffer in bytes; 0 when the system does not say
 	GrantedSend int  // send buffer in bytes; 0 when the system does not say
 }

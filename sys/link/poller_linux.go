@@ -50,7 +50,7 @@ func NewPoller(conns []PacketConn, patient ...Sieve) (*Poller, error) {
 		u.sock, u.reader.direct, u.writer.direct = s, true, true
 		p.fds = append(p.fds, unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN})
 		if len(patient) > 0 && u.setAside(s, patient) {
-			set = append(set, unix.PollFd{Fd: int32(u.aside.sock.fd), Events: unix.POLLIN})
+			set = append(set, unix.PollFd{Fd: int32(u.aside.Load().sock.fd), Events: unix.POLLIN})
 		}
 	}
 	p.urgent = len(p.fds)

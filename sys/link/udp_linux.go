@@ -40,7 +40,7 @@ type udpConn struct {
 	meter  meter
 	reader transfer
 	writer writer
-	aside  *aside // what can wait comes here; nil: there is none
+	aside  atomic.Pointer[aside] // what can wait comes here; nil: there is none
 }
 
 // transfer is one direction's pending system call. Guarded by mu; the call's closure is made once.
@@ -100,6 +100,11 @@ func (c *udpConn) setup(fd int) error {
 	c.send = setBuffer(fd, unix.SO_SNDBUF, unix.SO_SNDBUFFORCE)
 	_, err := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT)
 	c.gso.Store(err == nil)
+	return c.tellAll(fd)
+}
+
+// tellAll asks for what is told beside each datagram that arrives.
+func (c *udpConn) tellAll(fd int) error {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) // counts what the socket loses; best effort
 	if !c.any {
 		return nil
@@ -112,8 +117,8 @@ func (c *udpConn) setup(fd int) error {
 
 // setBuffer is best effort: without the privilege the system's maximum holds (net.core.rmem_max).
 func setBuffer(fd, opt, force int) int {
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, socketBuffer) != nil {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, socketBuffer)
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, SocketBuffer) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, SocketBuffer)
 	}
 	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, opt)
 	if err != nil {
@@ -324,7 +329,7 @@ func (c *udpConn) fill(ms []Message, at cursor, single int) int {
 func (c *udpConn) merge() bool {
 	var err error
 	set := func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) }
-	if c.sock.Control(set) != nil || err == nil && c.aside != nil && c.aside.sock.Control(set) != nil {
+	if a := c.aside.Load(); c.sock.Control(set) != nil || err == nil && a != nil && a.sock.Control(set) != nil {
 		return false
 	}
 	c.gro.Store(err == nil)
@@ -337,20 +342,22 @@ func (c *udpConn) SetReadDeadline(t time.Time) error { return plain(c.sock.SetRe
 
 func (c *udpConn) Close() error {
 	err := c.sock.Close()
-	if c.aside != nil {
-		err = errors.Join(err, c.aside.sock.Close())
+	if a := c.aside.Load(); a != nil {
+		err = errors.Join(err, a.sock.Close())
 	}
 	return plain(err)
 }
 
 func (c *udpConn) features() Features {
-	return Features{GSO: c.gso.Load(), GRO: c.gro.Load(), Batch: true, GrantedRecv: c.recv, GrantedSend: c.send}
+	return Features{
+		GSO: c.gso.Load(), GRO: c.gro.Load(), Batch: true, Aside: c.aside.Load() != nil, GrantedRecv: c.recv, GrantedSend: c.send,
+	}
 }
 
 func (c *udpConn) counters() Counters {
 	n := c.meter.counters()
-	if c.aside != nil {
-		n.Overflow += c.aside.meter.Load()
+	if a := c.aside.Load(); a != nil {
+		n.Overflow += a.lost.Load()
 	}
 	return n
 }

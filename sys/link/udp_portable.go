@@ -46,7 +46,7 @@ func listenUDP(addr netip.AddrPort) (PacketConn, error) {
 
 // bestBuffer halves the wish until the system grants it.
 func bestBuffer(set func(int) error) int {
-	for n := socketBuffer; n >= 64<<10; n /= 2 {
+	for n := SocketBuffer; n >= 64<<10; n /= 2 {
 		if set(n) == nil {
 			return n
 		}
