@@ -138,7 +138,12 @@ test("Firefox signs in, starts a meeting and is its host, with the real screens"
 	const native = new Native(m, "Nat", "--publish", clip("lime"), "--loop");
 	try {
 		const ada = await person(chromium, server, m, "Ada", { color: "red" });
-		const live = () => host.evaluate(() => document.querySelectorAll("li[data-live] video").length);
+		// Where it is not so, the page's own words say why.
+		const live = () =>
+			host.evaluate(() => {
+				const n = document.querySelectorAll("li[data-live] video").length;
+				return n === 3 ? n : `${n}: ${document.body.innerText}`;
+			});
 		await expect.poll(live, { message: "the host sees both, and himself" }).toBe(3);
 		const hostID = await ada.evaluate(() => {
 			const all = [...window.call.store.get().people.values()];
