@@ -61,6 +61,7 @@ var owners = []struct {
 	{"golang.org/x/time/rate", []string{"zone"}, "a token bucket that is right"},
 	{"go.yaml.in/yaml", []string{"node"}, "the config file: unknown keys are errors with their line"},
 	{"github.com/alecthomas/kong", []string{"cmd/parley"}, "flags and help from struct tags"},
+	{"github.com/charmbracelet/x/term", []string{"cmd/parley"}, "a password that is not shown while it is typed, on every system"},
 	{"go.uber.org/goleak", []string{"tests"}, "Run returns when all it started has ended: this proves it"},
 	{"github.com/google/go-cmp", []string{"tests"}, "differences a reader of a failed test can see"},
 	{"pgregory.net/rapid", []string{"tests"}, "random scripts that shrink to the shortest failing one"},

@@ -21,6 +21,7 @@ import (
 
 	"parley/core/join"
 	"parley/sys/link"
+	"parley/sys/proxy"
 	"parley/sys/rtc"
 	"parley/sys/trust"
 	"parley/wire/proto"
@@ -37,6 +38,10 @@ type Config struct {
 
 	Host  link.Host    // nil: link.Real()
 	TLS   *tls.Config  // for every HTTPS connection; nil: the system's roots
+	Proxy proxy.Config // proxies on the way (S13); its Host is the one above, and so is TLS by default
+	// State is a directory for what is worth knowing the next time: the site's tunnels, what this network
+	// chokes on. "" remembers nothing.
+	State string
 	Build string       // told to servers; "" is "dev"
 	Log   *slog.Logger // nil: discard
 
@@ -70,7 +75,10 @@ type Client struct {
 	log      *slog.Logger
 	identity *trust.Identity
 	cert     tls.Certificate
+	host     *proxy.Host // cfg.Host through what stands in the way
+	memory   memory
 	requests *requests
+	tunnels  tunnels
 	mind     *join.Mind
 
 	inbox   chan func(now time.Time)
@@ -179,7 +187,11 @@ func New(cfg Config) (*Client, error) {
 	if c.cert, err = rtc.NewCertificate(time.Now()); err != nil {
 		return nil, fmt.Errorf("making keys: %w", err)
 	}
-	c.requests = newRequests(cfg.Host, cfg.TLS)
+	c.memory = remember(cfg.State, site.String())
+	if err := c.openWay(); err != nil {
+		return nil, err
+	}
+	c.requests = newRequests(c.host, cfg.TLS)
 	c.inbox = make(chan func(time.Time), 256)
 	c.packets = make(chan received, 2048)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -293,7 +305,7 @@ func (c *Client) act(now time.Time) {
 		case join.Probe:
 			c.probe(a)
 		case join.DialTunnel:
-			c.mind.Handle(now, join.TunnelFailed{URL: a.URL, Text: "this client has no tunnels yet"})
+			c.dialTunnel(a)
 		case join.Cancel:
 			c.hands.stop(a.What)
 		case join.Route:
@@ -358,6 +370,8 @@ func (c *Client) shutdown(now time.Time) {
 	c.cancel()
 	c.wg.Wait()
 	c.requests.close()
+	c.tunnels.close()
+	c.host.Close()
 	c.emit(reason)
 }
 

@@ -56,10 +56,11 @@ func (c *Client) openControl(a join.OpenControl, now time.Time) {
 	}
 	dialed := now
 	token := c.hands.token
+	host := c.hostTo(a.Via, server{a.Grant.Zone, a.Grant.Router})
 	c.wg.Go(func() {
 		defer cancel()
 		ws, err := link.DialWebSocket(ctx, link.WSDial{
-			Host: c.cfg.Host, URL: a.Grant.URL + "/control", TLS: c.cfg.TLS, MaxMessage: proto.MaxServerMessageLen,
+			Host: host, URL: a.Grant.URL + "/control", TLS: c.cfg.TLS, MaxMessage: proto.MaxServerMessageLen,
 		})
 		if err != nil {
 			_, text := blame(err)
@@ -221,6 +222,7 @@ func (c *Client) loseControl(now time.Time) bool {
 	c.control.ch = nil
 	ch.cancel()
 	c.requests.renew() // it may have been the network, and then other connections are as dead
+	c.tunnels.renew()
 	c.mind.Handle(now, join.ControlLost{Attempt: ch.attempt, Text: "the server fell silent"})
 	return true
 }

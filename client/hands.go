@@ -31,9 +31,19 @@ type hands struct {
 	routing map[string]int // requests for a route that have not ended, by controller
 	token   string
 	keys    *trust.Verifier
+	tunnels context.CancelFunc // of the race between tunnels
+	racing  context.Context
+	// patience ends a lookup that takes too long; a person who is asked something stops it.
+	patience *time.Timer
+	servers  map[string]server // the controllers as tunnels know them, by base URL
 }
 
-func (h *hands) init() { h.pingers, h.routing = map[string]chan int{}, map[string]int{} }
+// server is what tunnels know a server by.
+type server struct{ zone, id string }
+
+func (h *hands) init() {
+	h.pingers, h.routing, h.servers = map[string]chan int{}, map[string]int{}, map[string]server{}
+}
 
 // stop ends what the mind no longer wants.
 func (h *hands) stop(what string) {
@@ -49,6 +59,11 @@ func (h *hands) stop(what string) {
 			h.measure = nil
 			clear(h.pingers)
 		}
+	case "tunnels":
+		if h.tunnels != nil {
+			h.tunnels()
+			h.tunnels = nil
+		}
 	}
 }
 
@@ -58,56 +73,6 @@ func (c *Client) measuring() context.Context {
 		c.hands.ctx, c.hands.measure = context.WithCancel(c.ctx)
 	}
 	return c.hands.ctx
-}
-
-// lookup is phase one (S7).
-func (c *Client) lookup(a join.Lookup) {
-	c.hands.stop("lookup")
-	ctx, cancel := context.WithTimeout(c.ctx, requestTimeout)
-	c.hands.lookup = cancel
-	req := proto.LookupRequest{
-		V: proto.Version, Build: c.cfg.Build, Number: c.cfg.Number, Passcode: c.cfg.Passcode, Pwd: c.cfg.Pwd,
-		Name: c.cfg.Name, Key: c.identity.Key(), Fingerprint: rtc.Fingerprint(c.cert), Client: "native",
-		Network: proto.Network{LastZone: a.LastZone, LastRung: a.LastRung},
-	}
-	c.wg.Go(func() {
-		defer cancel()
-		var answer proto.LookupAnswer
-		rtt, err := c.request(ctx, "POST", c.site.JoinPath("lookup").String(), c.cfg.Bearer, req, &answer)
-		if ctx.Err() == context.Canceled {
-			return
-		}
-		if err != nil {
-			code, text := blame(err)
-			c.tell(join.LookupFailed{Code: code, Text: text})
-			return
-		}
-		c.post(func(now time.Time) { c.lookedUp(now, answer, rtt) })
-	})
-}
-
-// lookedUp keeps the token, reads the grants and makes addresses absolute. Grants that nobody known
-// has signed are left out.
-func (c *Client) lookedUp(now time.Time, answer proto.LookupAnswer, rtt time.Duration) {
-	keys, err := trust.NewVerifier(answer.Keys)
-	if err != nil {
-		c.mind.Handle(now, join.LookupFailed{Text: "the site's answer has unusable keys"})
-		return
-	}
-	c.hands.keys, c.hands.token = keys, answer.Token
-	for i := range answer.Zones {
-		for j, u := range answer.Zones[i].Controllers {
-			answer.Zones[i].Controllers[j] = c.absolute(u)
-		}
-	}
-	done := join.LookupDone{Answer: answer, RTT: float64(rtt) / float64(time.Millisecond)}
-	for _, g := range answer.Grants {
-		if grant, ok := c.grant(g); ok {
-			done.Grants = append(done.Grants, grant)
-		}
-	}
-	c.room.self = answer.Participant
-	c.mind.Handle(now, done)
 }
 
 // grant verifies a signed grant.
@@ -139,15 +104,17 @@ func (c *Client) absolute(s string) string {
 // connection: the second must not open another while the first still shakes hands.
 func (c *Client) ping(a join.Ping) {
 	ctx := c.measuring()
-	queue := c.hands.pingers[a.Controller]
+	key := a.Via + " " + a.Controller
+	queue := c.hands.pingers[key]
 	if queue == nil {
 		queue = make(chan int, 16)
-		c.hands.pingers[a.Controller] = queue
+		c.hands.pingers[key] = queue
+		over := c.requestsTo(a.Via, c.hands.servers[a.Controller])
 		c.wg.Go(func() {
 			for {
 				select {
 				case seq := <-queue:
-					c.pingOnce(ctx, a.Controller, seq)
+					c.pingOnce(ctx, over, a, seq)
 				case <-ctx.Done():
 					return
 				}
@@ -160,18 +127,18 @@ func (c *Client) ping(a join.Ping) {
 	}
 }
 
-func (c *Client) pingOnce(ctx context.Context, controller string, seq int) {
+func (c *Client) pingOnce(ctx context.Context, over *requests, a join.Ping, seq int) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	var answer proto.PingAnswer
-	rtt, err := c.request(ctx, "GET", controller+"/ping", "", nil, &answer)
+	r, err := over.ask(ctx, "GET", a.Controller+"/ping", "", nil, &answer)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 	case err != nil:
 		_, text := blame(err)
-		c.tell(join.PingFailed{Controller: controller, Seq: seq, Text: text})
+		c.tell(join.PingFailed{Controller: a.Controller, Seq: seq, Text: text, Via: a.Via})
 	default:
-		c.tell(join.PingDone{Controller: controller, Seq: seq, RTT: float64(rtt) / float64(time.Millisecond), Load: answer.Load})
+		c.tell(join.PingDone{Controller: a.Controller, Seq: seq, RTT: r.ms(), Load: answer.Load, Via: a.Via})
 	}
 }
 
@@ -199,15 +166,16 @@ func (c *Client) probe(a join.Probe) {
 // route is phase three (S10).
 func (c *Client) route(a join.Route) {
 	req := proto.RouteRequest{V: proto.Version, Token: c.hands.token, Lost: a.Lost}
+	over := c.requestsTo(a.Via, c.hands.servers[a.Controller])
 	if c.hands.routing[a.Controller] > 0 {
-		c.requests.renew() // the last one got no answer: its connection may be dead without knowing
+		over.renew() // the last one got no answer: its connection may be dead without knowing
 	}
 	c.hands.routing[a.Controller]++
 	c.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(c.ctx, requestTimeout)
 		defer cancel()
 		var answer proto.RouteAnswer
-		_, err := c.request(ctx, "POST", a.Controller+"/route", "", req, &answer)
+		_, err := over.ask(ctx, "POST", a.Controller+"/route", "", req, &answer)
 		c.post(func(now time.Time) {
 			if c.hands.routing[a.Controller]--; c.hands.routing[a.Controller] <= 0 {
 				delete(c.hands.routing, a.Controller)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"parley/core/join"
@@ -29,8 +30,9 @@ type transport interface {
 type carrier struct {
 	group proto.Group
 	conn  transport
-	rtc   *rtc.Conn // conn, to try ways on
-	lanes int       // attempts that share it
+	rtc   *rtc.Conn    // conn, to try ways on
+	lanes int          // attempts that share it
+	via   atomic.Value // string: the tunnel its next attempt over TLS takes
 }
 
 // lane is one attempt on one rung, being set up or up. Owned by the loop.
@@ -75,6 +77,9 @@ func (c *Client) startTransport(a join.StartTransport) {
 		c.media.carriers[a.Credentials.Ufrag] = cr
 	}
 	cr.lanes++
+	if a.Rung == proto.TLS443 {
+		cr.via.Store(a.Via)
+	}
 	l := &lane{
 		attempt: a.Attempt, group: a.Group, rung: a.Rung, cancel: cancel, carrier: cr, ufrag: a.Credentials.Ufrag,
 		way: cr.rtc.Try(a.Rung, a.Candidates),
@@ -108,13 +113,14 @@ func (c *Client) startTransport(a join.StartTransport) {
 // newCarrier makes a transport without a way yet, and keys it as soon as one answers.
 func (c *Client) newCarrier(a join.StartTransport) *carrier {
 	dscp, _ := marks(c.cfg.Marking)
-	url := c.mind.Grant().URL + "/media"
+	grant := c.mind.Grant()
+	cr := &carrier{group: a.Group}
 	conn := rtc.Open(rtc.DialConfig{
-		Host: c.cfg.Host, Credentials: a.Credentials, Fingerprint: a.Fingerprint,
+		Host: c.host, Credentials: a.Credentials, Fingerprint: a.Fingerprint,
 		Certificate: c.cert, DSCP: dscp[a.Group], Log: c.cfg.Log,
-		TLS: func(ctx context.Context) (*link.Stream, error) { return c.dialMedia(ctx, url) },
+		TLS: func(ctx context.Context) (*link.Stream, error) { return c.dialMedia(ctx, cr, grant) },
 	})
-	cr := &carrier{group: a.Group, conn: conn, rtc: conn}
+	cr.conn, cr.rtc = conn, conn
 	c.wg.Go(func() {
 		defer conn.Close()
 		defer context.AfterFunc(c.ctx, func() { conn.Close() })()
@@ -141,9 +147,12 @@ func (c *Client) readMedia(cr *carrier) {
 	}
 }
 
-// dialMedia opens the media WebSocket of rung TLS 443.
-func (c *Client) dialMedia(ctx context.Context, url string) (*link.Stream, error) {
-	ws, err := link.DialWebSocket(ctx, link.WSDial{Host: c.cfg.Host, URL: url, TLS: c.cfg.TLS, MaxMessage: link.MaxStreamPacket})
+// dialMedia opens the media WebSocket of rung TLS 443: the router's own, or a tunnel's, which sends UDP to it.
+func (c *Client) dialMedia(ctx context.Context, cr *carrier, g proto.Grant) (*link.Stream, error) {
+	if via, _ := cr.via.Load().(string); via != "" {
+		return c.tunnelTo(via, server{g.Zone, g.Router}).Packets(ctx, netip.AddrPort{})
+	}
+	ws, err := link.DialWebSocket(ctx, link.WSDial{Host: c.host, URL: g.URL + "/media", TLS: c.cfg.TLS, MaxMessage: link.MaxStreamPacket})
 	if err != nil {
 		return nil, err
 	}

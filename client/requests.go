@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"parley/sys/link"
+	"parley/sys/proxy"
 	"parley/wire/proto"
 )
 
@@ -70,26 +71,39 @@ func (r *requests) close() {
 	r.cur.CloseIdleConnections()
 }
 
-// request makes one JSON request. rtt is the time from the request being written to the first byte
-// of the answer: the path and the server, without handshakes. A refusal is a *proto.Error.
-func (c *Client) request(ctx context.Context, method, url, bearer string, in, out any) (rtt time.Duration, err error) {
+// reply is what is known of the way an answer came.
+type reply struct {
+	// rtt is the time from the request being written to the first byte of the answer: the path and the
+	// server, without handshakes.
+	rtt   time.Duration
+	proxy string               // host and port; "" for none
+	tls   *tls.ConnectionState // nil over plain HTTP
+}
+
+// ms is the round trip in milliseconds.
+func (r reply) ms() float64 { return float64(r.rtt) / float64(time.Millisecond) }
+
+// ask makes one JSON request. A refusal is a *proto.Error.
+func (over *requests) ask(ctx context.Context, method, url, bearer string, in, out any) (r reply, err error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
-			return 0, err
+			return r, err
 		}
 		body = bytes.NewReader(b)
 	}
+	var through atomic.Value
 	var wrote, first atomic.Int64
 	began := time.Now()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest:         func(httptrace.WroteRequestInfo) { wrote.Store(int64(time.Since(began))) },
+		GotConn:              func(i httptrace.GotConnInfo) { through.Store(proxy.Of(i.Conn)) },
 		GotFirstResponseByte: func() { first.Store(int64(time.Since(began))) },
 	})
 	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
-		return 0, err
+		return r, err
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -97,24 +111,26 @@ func (c *Client) request(ctx context.Context, method, url, bearer string, in, ou
 	if bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+bearer)
 	}
-	resp, err := c.requests.do(req)
+	resp, err := over.do(req)
 	if err != nil {
-		return 0, err
+		return r, err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerLen))
 	if err != nil {
-		return 0, err
+		return r, err
 	}
 	if resp.StatusCode/100 != 2 {
 		var refusal proto.Error
 		if json.Unmarshal(b, &refusal) != nil || refusal.Code == "" {
-			return 0, fmt.Errorf("answered with status %d", resp.StatusCode)
+			return r, fmt.Errorf("answered with status %d", resp.StatusCode)
 		}
-		return 0, &refusal
+		return r, &refusal
 	}
 	if err := json.Unmarshal(b, out); err != nil {
-		return 0, errors.New("answered with something else than expected")
+		return r, errors.New("answered with something else than expected")
 	}
-	return time.Duration(max(first.Load()-wrote.Load(), 0)), nil
+	r.rtt, r.tls = time.Duration(max(first.Load()-wrote.Load(), 0)), resp.TLS
+	r.proxy, _ = through.Load().(string)
+	return r, nil
 }

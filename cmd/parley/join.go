@@ -28,7 +28,9 @@ type joinCmd struct {
 	Explain  bool          `help:"Say at the end how the connection came to be, attempt by attempt."`
 	JSON     bool          `name:"json" help:"One event per line, in JSON."`
 	Token    string        `help:"Join as a signed-in user, with this session or API token (never taken from the environment: it would make every join a host's)." placeholder:"TOKEN"`
+	Browser  bool          `name:"open-browser" help:"If no connection can be made, open the meeting in a browser without asking."`
 	trustFlags
+	proxyFlags
 }
 
 // Run joins and stays until told to leave.
@@ -71,10 +73,16 @@ func (c *joinCmd) Run(e *env) error {
 	err = cl.Run(ctx)
 	cancel()
 	leaving.Wait()
+	noPath, failed := errors.AsType[*client.ConnectError](err)
 	err = joinResult(err)
 	out.close(err == nil)
 	if c.Explain {
 		out.explain(cl.Explain())
+	}
+	if failed {
+		fmt.Fprintf(e.stderr, "parley: %v\n", err) // before the question
+		offerBrowser(e, noPath, c.Browser)
+		return &exitError{exitNoPath, errSaid}
 	}
 	return err
 }
@@ -139,6 +147,10 @@ func (c *joinCmd) config(e *env) (client.Config, error) {
 	if cfg.TLS, err = c.trustFlags.config(); err != nil {
 		return cfg, err
 	}
+	if cfg.Proxy, err = c.proxyFlags.config(e); err != nil {
+		return cfg, err
+	}
+	cfg.State = stateDir()
 	if c.Record != "" {
 		if err := os.MkdirAll(c.Record, 0o755); err != nil {
 			return cfg, &exitError{exitUsage, fmt.Errorf("--record: %w", err)}

@@ -48,12 +48,17 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
+// errSaid is an error that has been told already.
+var errSaid = errors.New("told")
+
 // env is what a subcommand gets from the process, so that tests can stand in for it.
 type env struct {
 	ctx    context.Context
 	stdout io.Writer
 	stderr io.Writer
 	tty    bool // stdout is a terminal
+	stdin  io.Reader
+	open   func(url string) error // shows a page in a browser
 }
 
 func main() {
@@ -61,7 +66,7 @@ func main() {
 	defer stop()
 	info, err := os.Stdout.Stat()
 	tty := err == nil && info.Mode()&os.ModeCharDevice != 0
-	os.Exit(run(os.Args[1:], &env{ctx: ctx, stdout: os.Stdout, stderr: os.Stderr, tty: tty}))
+	os.Exit(run(os.Args[1:], &env{ctx: ctx, stdout: os.Stdout, stderr: os.Stderr, tty: tty, stdin: os.Stdin, open: openBrowser}))
 }
 
 // run is the whole program but for the process around it.
@@ -108,7 +113,9 @@ func run(args []string, e *env) int {
 			if errors.As(err, &ee) {
 				code = ee.code
 			}
-			fmt.Fprintf(e.stderr, "parley: %v\n", err)
+			if !errors.Is(err, errSaid) {
+				fmt.Fprintf(e.stderr, "parley: %v\n", err)
+			}
 		}
 	}()
 	return code

@@ -20,9 +20,10 @@ import (
 
 func TestMain(m *testing.M) {
 	// What a developer has exported must not reach the tests.
-	for _, k := range []string{"PARLEY_SITE", "PARLEY_TOKEN", "PARLEY_CA", "PARLEY_CONFIG"} {
+	for _, k := range []string{"PARLEY_SITE", "PARLEY_TOKEN", "PARLEY_CA", "PARLEY_CONFIG", "HTTPS_PROXY", "https_proxy"} {
 		os.Unsetenv(k)
 	}
+	os.Setenv("XDG_STATE_HOME", os.DevNull) // nothing is remembered
 	goleak.VerifyTestMain(m)
 }
 

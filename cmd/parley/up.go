@@ -118,3 +118,16 @@ func dataDir() (string, error) {
 	}
 	return filepath.Join(home, ".local", "share", "parley"), nil
 }
+
+// stateDir is where the client keeps what is worth knowing the next time: $XDG_STATE_HOME/parley, by default
+// ~/.local/state/parley; "" where there is no home.
+func stateDir() string {
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "parley")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".local", "state", "parley")
+}

@@ -1,0 +1,102 @@
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/coder/websocket"
+
+	"parley/wire/proto"
+)
+
+// MaxTunnelMessage is the longest message of a tunnel's byte stream: TLS writes records of 16 KiB.
+const MaxTunnelMessage = 64 << 10
+
+// Tunnel is the way to one server through an HTTP tunnel (S14): a Host whose connections, whatever their
+// address says, end at that server. It can't listen. Safe for concurrent use.
+type Tunnel struct {
+	Host         // what reaches the tunnel
+	URL          string
+	TLS          *tls.Config // towards the tunnel
+	Zone, Server string
+
+	// Token gives the token to show. refused is one the tunnel has not accepted: another is wanted.
+	Token func(ctx context.Context, refused string) (string, error)
+}
+
+// Dial opens a byte stream to the server; TLS inside it is the caller's.
+func (t *Tunnel) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ws, err := t.open(ctx, "/stream", MaxTunnelMessage)
+	if err != nil {
+		return nil, err
+	}
+	return ws.Bytes(), nil
+}
+
+// Packets opens a stream of datagrams to the router's UDP 8801. remote is what they are said to come from.
+func (t *Tunnel) Packets(ctx context.Context, remote netip.AddrPort) (*Stream, error) {
+	ws, err := t.open(ctx, "/media", MaxStreamPacket)
+	if err != nil {
+		return nil, err
+	}
+	return ws.Stream(proto.TLS443, remote), nil
+}
+
+func (t *Tunnel) open(ctx context.Context, path string, limit int) (*WebSocket, error) {
+	token, err := t.Token(ctx, "")
+	for range 2 {
+		if err != nil {
+			return nil, err
+		}
+		var ws *WebSocket
+		if ws, err = t.try(ctx, path, limit, token); err == nil {
+			return ws, nil
+		}
+		refusal, ok := errors.AsType[*proto.Error](err)
+		if !ok || refusal.Code != proto.CodeTokenExpired {
+			return nil, err
+		}
+		token, err = t.Token(ctx, token)
+	}
+	return nil, err
+}
+
+func (t *Tunnel) try(ctx context.Context, path string, limit int, token string) (*WebSocket, error) {
+	ws, err := DialWebSocket(ctx, WSDial{Host: t.Host, URL: t.URL + path, TLS: t.TLS, MaxMessage: limit})
+	if err != nil {
+		return nil, fmt.Errorf("the tunnel: %w", err)
+	}
+	b, err := json.Marshal(proto.TunnelOpen{V: proto.Version, Token: token, Zone: t.Zone, Server: t.Server})
+	if err == nil {
+		err = ws.Write(ctx, b)
+	}
+	if err == nil {
+		b, err = ws.Read(ctx)
+	}
+	if err != nil {
+		ws.CloseNow()
+		return nil, fmt.Errorf("the tunnel: %w", err)
+	}
+	var answer struct {
+		proto.TunnelOpened
+		proto.Error
+	}
+	if err := json.Unmarshal(b, &answer); err != nil || answer.V == 0 {
+		ws.CloseNow()
+		if err == nil && answer.Code != "" {
+			return nil, &answer.Error
+		}
+		return nil, errors.New("the tunnel answers something else than expected")
+	}
+	return ws, nil
+}
+
+// Bytes makes a byte stream of a WebSocket's binary messages; the WebSocket is the stream's from now on.
+func (s *WebSocket) Bytes() net.Conn {
+	return websocket.NetConn(context.Background(), s.conn, websocket.MessageBinary)
+}
