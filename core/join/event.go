@@ -145,6 +145,22 @@ type TransportLost struct {
 	Text    string `json:"text,omitempty"`
 }
 
+// PathSilent says that a transport in use carries nothing, though the router is known to send.
+type PathSilent struct {
+	Attempt int `json:"attempt"`
+}
+
+// PathHeard says that it carries something again.
+type PathHeard struct {
+	Attempt int `json:"attempt"`
+}
+
+// PathLoss tells every second what share of a group's packets was lost, in the worse direction.
+type PathLoss struct {
+	Group proto.Group `json:"group"`
+	Loss  float64     `json:"loss"`
+}
+
 // NeedContent says that somebody shares: the content transport is wanted now.
 type NeedContent struct{}
 
@@ -179,6 +195,9 @@ func (ControlLost) Name() string     { return "control_lost" }
 func (TransportUp) Name() string     { return "transport_up" }
 func (TransportFailed) Name() string { return "transport_failed" }
 func (TransportLost) Name() string   { return "transport_lost" }
+func (PathSilent) Name() string      { return "path_silent" }
+func (PathHeard) Name() string       { return "path_heard" }
+func (PathLoss) Name() string        { return "path_loss" }
 func (NeedContent) Name() string     { return "need_content" }
 func (NetworkChanged) Name() string  { return "network_changed" }
 func (Leave) Name() string           { return "leave" }

@@ -32,6 +32,9 @@ type Config struct {
 	Rungs []proto.Rung `json:"rungs,omitempty"`
 	// NoProbes: the client can't send STUN probes of its own (a page).
 	NoProbes bool `json:"no_probes,omitempty"`
+	// FreshWays: media can't be told to leave a path that still answers, but by fresh credentials (a page,
+	// whose browser chooses the path).
+	FreshWays bool `json:"fresh_ways,omitempty"`
 	// OneGroup: all media on the audio group's transport.
 	OneGroup bool `json:"one_group,omitempty"`
 	// LastZone and LastRung are what worked from this network before; empty where nothing is known.
@@ -256,6 +259,12 @@ func (m *Mind) Handle(now time.Time, e Event) {
 		m.handleTransportDown(now, e.Attempt, e.Text)
 	case TransportLost:
 		m.handleTransportDown(now, e.Attempt, e.Text)
+	case PathSilent:
+		m.handlePathSilent(now, e)
+	case PathHeard:
+		m.handlePathHeard(now, e)
+	case PathLoss:
+		m.handlePathLoss(now, e)
 	case NeedContent:
 		m.handleNeedContent(now)
 	case NetworkChanged:

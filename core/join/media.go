@@ -44,6 +44,7 @@ type lane struct {
 	retryAt time.Time
 	channel int  // control attempt it was (re)started beside
 	spent   bool // was up with the set in use: that set's credentials will not do again
+	descent      // demote.go
 }
 
 // rungTry is one attempt of one lane on one rung.
@@ -122,7 +123,7 @@ func (m *Mind) climb(now time.Time, g proto.Group) {
 		if rung == proto.TLS443 {
 			t.via = m.zones.via
 		}
-		if !slices.Contains(m.cfg.Rungs, rung) || len(m.candidates(t)) == 0 {
+		if !m.passable(t) || rank(rung) < l.floor {
 			continue
 		}
 		t.startAt = now.Add(time.Duration(n) * h)
@@ -200,10 +201,15 @@ func (m *Mind) handleTransportUp(now time.Time, e TransportUp) {
 	m.media.everUp, m.media.limit = true, time.Time{}
 	t.try.end(m, now, Won, "")
 	l.inUse, l.spent = t, true
+	if rank(t.rung) < l.floor {
+		l.floor = 0 // what was left is good again
+	}
+	l.poorAt = time.Time{}
 	m.do(UseTransport{Attempt: t.id, Group: g, Rung: t.rung})
 	m.progress(now, "media", fmt.Sprintf("%s over %s", g, t.rung))
 	// What is worse than this one has lost; what is better may still come and take over.
 	m.dropTries(now, g, func(o *rungTry) bool { return o.set != t.set || rank(o.rung) > rank(t.rung) }, "a better path is up")
+	m.dropTries(now, g, func(o *rungTry) bool { return rank(o.rung) < l.floor }, "media has left it")
 }
 
 // dropTries closes the attempts of a lane that match; nil matches all.
@@ -261,6 +267,7 @@ func (m *Mind) handleTransportDown(now time.Time, id int, text string) {
 		m.startDue(now, g)
 		return
 	}
+	l.floor = 0 // nothing below is better
 	// While the control channel is away the credentials may have lapsed; a fresh grant starts the lane.
 	if m.control.id != 0 {
 		l.retryAt = now.Add(backoff(l.round))
@@ -344,6 +351,7 @@ func (m *Mind) advanceMedia(now time.Time) {
 		if due(now, l.retryAt) {
 			m.repair(now, proto.Group(g))
 		}
+		m.advanceDescent(now, proto.Group(g))
 	}
 	if m.state == In && due(now, m.media.limit) {
 		m.fail(now, "", "The meeting was reached, but no path for sound and pictures was found.", false)
@@ -361,6 +369,7 @@ func (m *Mind) wakeMedia(w *waker) {
 			continue
 		}
 		w.add(l.retryAt, ReasonRung)
+		w.add(l.probeAt, ReasonRung)
 		for _, t := range l.tries {
 			switch {
 			case t.done:
@@ -378,6 +387,7 @@ func (m *Mind) closeLanes(now time.Time, why string) {
 	for g := range m.lanes {
 		m.dropTries(now, proto.Group(g), nil, why)
 		m.lanes[g].retryAt, m.lanes[g].round, m.lanes[g].spent = time.Time{}, 0, false
+		m.lanes[g].descent = descent{}
 	}
 	m.media.everUp, m.media.limit, m.media.contentAt, m.media.spare = false, time.Time{}, time.Time{}, nil
 }

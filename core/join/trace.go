@@ -74,6 +74,12 @@ func DecodeEvent(b []byte) (Event, error) {
 		return decodeAs[TransportFailed](b)
 	case "transport_lost":
 		return decodeAs[TransportLost](b)
+	case "path_silent":
+		return decodeAs[PathSilent](b)
+	case "path_heard":
+		return decodeAs[PathHeard](b)
+	case "path_loss":
+		return decodeAs[PathLoss](b)
 	case "need_content":
 		return decodeAs[NeedContent](b)
 	case "network_changed":

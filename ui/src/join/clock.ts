@@ -5,6 +5,7 @@ export type Nanos = number;
 
 export const millisecond = 1_000_000;
 export const second = 1000 * millisecond;
+export const minute = 60 * second;
 
 /** A measured duration in milliseconds; fractions of a nanosecond are cut off. */
 export function millis(ms: number): Nanos {

@@ -1,6 +1,6 @@
 // What happened: the facts the machine is told. The same JSON as in core/join, so that the same traces run
 // through both. Times measured are milliseconds.
-import type { Code, Credentials, Grant, LookupAnswer } from "../proto/messages.gen.ts";
+import type { Code, Credentials, Grant, Group, LookupAnswer } from "../proto/messages.gen.ts";
 
 /** Why a page's hands did not do what only a native client can (STUN probes, a rung of its choice, tunnels). */
 export const notHere = "not here";
@@ -81,6 +81,12 @@ export type JoinEvent =
 	| { is: "transport_failed"; attempt: number; text?: string | undefined }
 	/** One that was up carries nothing any more. */
 	| { is: "transport_lost"; attempt: number; text?: string | undefined }
+	/** A transport in use carries nothing, though the router is known to send, */
+	| { is: "path_silent"; attempt: number }
+	/** or something again. */
+	| { is: "path_heard"; attempt: number }
+	/** Every second: what share of a group's packets was lost, in the worse direction. */
+	| { is: "path_loss"; group: Group; loss: number }
 	/** Somebody shares: the content transport is wanted now. */
 	| { is: "need_content" }
 	/** The client's own addresses changed: what stands is doubtful. */

@@ -21,6 +21,7 @@
 import { type Grant, Rung } from "../proto/messages.gen.ts";
 import type { JoinAction } from "./actions.ts";
 import { millisecond, type Nanos, second } from "./clock.ts";
+import * as demote from "./demote.ts";
 import type { JoinEvent } from "./events.ts";
 import { type Fact, facts, type Report, report } from "./explain.ts";
 import {
@@ -131,6 +132,7 @@ function withDefaults(c: Config): FullConfig {
 	return {
 		rungs: c.rungs !== undefined && c.rungs.length > 0 ? c.rungs : [Rung.UDP8801],
 		no_probes: c.no_probes ?? false,
+		fresh_ways: c.fresh_ways ?? false,
 		one_group: c.one_group ?? false,
 		last_zone: c.last_zone ?? "",
 		last_rung: c.last_rung,
@@ -205,6 +207,15 @@ function dispatch(m: Mind, now: Nanos, e: JoinEvent): void {
 		case "transport_failed":
 		case "transport_lost":
 			media.handleTransportDown(m, now, e.attempt, e.text ?? "");
+			break;
+		case "path_silent":
+			demote.handlePathSilent(m, now, e);
+			break;
+		case "path_heard":
+			demote.handlePathHeard(m, now, e);
+			break;
+		case "path_loss":
+			demote.handlePathLoss(m, now, e);
 			break;
 		case "need_content":
 			media.handleNeedContent(m, now);

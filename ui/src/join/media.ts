@@ -17,6 +17,7 @@ import { groupName, groups } from "../proto/ids.ts";
 import { type Candidate, type Credentials, Group, Rung } from "../proto/messages.gen.ts";
 import { some } from "./actions.ts";
 import { due, millisecond, type Nanos, second } from "./clock.ts";
+import { advanceDescent, type Descent, newDescent } from "./demote.ts";
 import type { EventOf } from "./events.ts";
 import { type Attempt, act, begin, end, type Mind, nextID, note, progress, routerOf, stateOf } from "./mind.ts";
 import { again, backoff, closeControl, fail, steadyAfter } from "./reach.ts";
@@ -24,19 +25,19 @@ import type { Waker } from "./waker.ts";
 import { assumedRTT } from "./zones.ts";
 
 /** S11's order, best first. */
-const ladder: readonly Rung[] = [Rung.UDP8801, Rung.TCP8801, Rung.TLS443];
+export const ladder: readonly Rung[] = [Rung.UDP8801, Rung.TCP8801, Rung.TLS443];
 
 const transportFor = 5 * second; // one attempt on one rung
 const minH = 250 * millisecond;
 const maxH = second;
 
-function rank(rung: Rung): number {
+export function rank(rung: Rung): number {
 	const i = ladder.indexOf(rung);
 	return i >= 0 ? i : ladder.length;
 }
 
 /** One media group. */
-export interface Lane {
+export interface Lane extends Descent {
 	wanted: boolean;
 	tries: RungTry[];
 	inUse: RungTry | undefined;
@@ -80,7 +81,16 @@ export interface MediaClock {
 }
 
 export function newLane(): Lane {
-	return { wanted: false, tries: [], inUse: undefined, round: 0, retryAt: undefined, channel: 0, spent: false };
+	return {
+		wanted: false,
+		tries: [],
+		inUse: undefined,
+		round: 0,
+		retryAt: undefined,
+		channel: 0,
+		spent: false,
+		...newDescent(),
+	};
 }
 
 export function newMediaClock(): MediaClock {
@@ -88,7 +98,7 @@ export function newMediaClock(): MediaClock {
 }
 
 /** H of the design. */
-function stagger(m: Mind): Nanos {
+export function stagger(m: Mind): Nanos {
 	return Math.min(Math.max(2 * assumedRTT(m) + 50 * millisecond, minH), maxH);
 }
 
@@ -114,7 +124,7 @@ export function startLanes(m: Mind, now: Nanos, fresh: readonly Credentials[]): 
 }
 
 /** Moves all lanes to another set of credentials. What is in use stays until its successor is up. */
-function renew(m: Mind, now: Nanos, fresh: readonly Credentials[], why: string): void {
+export function renew(m: Mind, now: Nanos, fresh: readonly Credentials[], why: string): void {
 	if (m.grant !== undefined) {
 		m.grant = { ...m.grant, groups: fresh };
 	}
@@ -138,7 +148,9 @@ function climb(m: Mind, now: Nanos, g: Group): void {
 	l.retryAt = undefined;
 	l.channel = m.control.id;
 	const h = stagger(m);
-	const rungs = ladder.filter(r => m.cfg.rungs.includes(r) && candidates(m, r, viaOf(m, r)).length > 0);
+	const rungs = ladder.filter(
+		r => m.cfg.rungs.includes(r) && rank(r) >= l.floor && candidates(m, r, viaOf(m, r)).length > 0,
+	);
 	for (const [n, rung] of rungs.entries()) {
 		const via = viaOf(m, rung);
 		l.tries.push(newTry(m, rung, rung === m.cfg.last_rung || via !== "" ? now : now + n * h));
@@ -151,7 +163,7 @@ function viaOf(m: Mind, rung: Rung): string {
 	return rung === Rung.TLS443 ? m.zones.via : "";
 }
 
-function newTry(m: Mind, rung: Rung, startAt: Nanos): RungTry {
+export function newTry(m: Mind, rung: Rung, startAt: Nanos): RungTry {
 	return {
 		id: 0,
 		rung,
@@ -183,7 +195,7 @@ export function tunnelLanes(m: Mind, now: Nanos): void {
 }
 
 /** The addresses for an attempt. A tunnel sends UDP to the router, whatever reaches the tunnel. */
-function candidates(m: Mind, rung: Rung, via: string): Candidate[] {
+export function candidates(m: Mind, rung: Rung, via: string): Candidate[] {
 	const of = via === "" ? rung : Rung.UDP8801;
 	return (m.grant?.candidates ?? []).filter(c => c.rung === of);
 }
@@ -192,7 +204,7 @@ function credentials(m: Mind, group: Group): Credentials {
 	return m.grant?.groups.find(c => c.group === group) ?? { group, ufrag: "", pwd: "" };
 }
 
-function startDue(m: Mind, now: Nanos, g: Group): void {
+export function startDue(m: Mind, now: Nanos, g: Group): void {
 	for (const t of m.lanes[g].tries) {
 		if (t.id !== 0 || t.done || now < t.startAt) {
 			continue;
@@ -214,16 +226,16 @@ function startDue(m: Mind, now: Nanos, g: Group): void {
 	}
 }
 
-function pathName(g: Group, rung: Rung): string {
+export function pathName(g: Group, rung: Rung): string {
 	return `${groupName(g)} over ${rung}`;
 }
 
 /** Names an attempt in the record. */
-function what(g: Group, t: RungTry): string {
+export function what(g: Group, t: RungTry): string {
 	return t.via === "" ? pathName(g, t.rung) : `${pathName(g, t.rung)} through the tunnel ${t.via}`;
 }
 
-function findTry(m: Mind, id: number): [Group, RungTry] | undefined {
+export function findTry(m: Mind, id: number): [Group, RungTry] | undefined {
 	for (const g of groups) {
 		const t = m.lanes[g].tries.find(x => id !== 0 && x.id === id && !x.done);
 		if (t !== undefined) {
@@ -247,14 +259,19 @@ export function handleTransportUp(m: Mind, now: Nanos, e: EventOf<"transport_up"
 	end(m, t.try, now, "won", "");
 	l.inUse = t;
 	l.spent = true;
+	if (rank(t.rung) < l.floor) {
+		l.floor = 0; // what was left is good again
+	}
+	l.poorAt = undefined;
 	act(m, { do: "use_transport", attempt: t.id, group: g, rung: t.rung });
 	progress(m, now, "media", pathName(g, t.rung));
 	// What is worse than this one has lost; what is better may still come and take over.
 	dropTries(m, now, g, o => o.set !== t.set || rank(o.rung) > rank(t.rung), "a better path is up");
+	dropTries(m, now, g, o => rank(o.rung) < l.floor, "media has left it");
 }
 
 /** Closes the attempts of a lane that match. */
-function dropTries(m: Mind, now: Nanos, g: Group, match: (t: RungTry) => boolean, why: string): void {
+export function dropTries(m: Mind, now: Nanos, g: Group, match: (t: RungTry) => boolean, why: string): void {
 	const l = m.lanes[g];
 	l.tries = l.tries.filter(t => {
 		if (t.done || !match(t)) {
@@ -307,6 +324,7 @@ export function handleTransportDown(m: Mind, now: Nanos, id: number, text: strin
 		startDue(m, now, g);
 		return;
 	}
+	l.floor = 0; // nothing below is better
 	// While the control channel is away the credentials may have lapsed; a fresh grant starts the lane.
 	if (m.control.id !== 0) {
 		l.retryAt = now + backoff(l.round);
@@ -388,6 +406,7 @@ export function advanceMedia(m: Mind, now: Nanos): void {
 		if (due(now, l.retryAt)) {
 			repair(m, now, g);
 		}
+		advanceDescent(m, now, g);
 	}
 	if (stateOf(m) === "in" && due(now, m.media.limit)) {
 		const text = "The meeting was reached, but no path for sound and pictures was found.";
@@ -405,6 +424,7 @@ export function wakeMedia(m: Mind, w: Waker): void {
 			continue;
 		}
 		w.add(l.retryAt, "rung");
+		w.add(l.probeAt, "rung");
 		for (const t of l.tries) {
 			if (!t.done) {
 				w.add(t.id === 0 ? t.startAt : t.deadline, "rung");
@@ -421,6 +441,7 @@ export function closeLanes(m: Mind, now: Nanos, why: string): void {
 		l.retryAt = undefined;
 		l.round = 0;
 		l.spent = false;
+		Object.assign(l, newDescent());
 	}
 	m.media.everUp = false;
 	m.media.limit = undefined;

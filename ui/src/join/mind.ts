@@ -12,6 +12,8 @@ export interface Config {
 	rungs?: readonly Rung[] | undefined;
 	/** The client can't send STUN probes of its own (a page). */
 	no_probes?: boolean | undefined;
+	/** Media can't be told to leave a path that still answers, but by fresh credentials (a page). */
+	fresh_ways?: boolean | undefined;
 	/** All media on the audio group's transport. */
 	one_group?: boolean | undefined;
 	/** What worked from this network before. */

@@ -1,0 +1,186 @@
+package join
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"parley/wire/proto"
+)
+
+// used lists the rungs a group's media went over, in order.
+func (w *world) used(g proto.Group) (out []proto.Rung, at []float64) {
+	all, times := find[UseTransport](w)
+	for i, u := range all {
+		if u.Group == g {
+			out, at = append(out, u.Rung), append(at, times[i])
+		}
+	}
+	return out, at
+}
+
+// wantUsed compares the rungs of a group.
+func (w *world) wantUsed(g proto.Group, want ...proto.Rung) (at []float64) {
+	w.t.Helper()
+	got, at := w.used(g)
+	if !slices.Equal(got, want) {
+		w.t.Fatalf("%v used %v, want %v\n%s", g, got, want, w.lines())
+	}
+	return at
+}
+
+// ladderWorld has everything on UDP, and rungs below that come up after 60 ms.
+func ladderWorld(t *testing.T, cfg Config) *world {
+	cfg.Rungs = allRungs
+	w := newWorld(t, cfg, zoneOf("a", 0, 0))
+	welcomes(w)
+	w.run(9000)
+	return w
+}
+
+func TestASilentPathIsLeftAtOnceAndWithoutAGap(t *testing.T) {
+	w := ladderWorld(t, Config{})
+	for g := range w.m.lanes {
+		w.at(10_000, PathSilent{w.m.lanes[g].inUse.id})
+	}
+	w.run(10_050)
+	closed, _ := find[CloseTransport](w)
+	n := len(closed)
+	w.run(12_000)
+	for g := range proto.NGroups {
+		if at := w.wantUsed(proto.Group(g), proto.UDP8801, proto.TCP8801); at[1] != 10_060 {
+			t.Errorf("%v moved at %v ms, want one dial after the silence was told", g, at[1])
+		}
+	}
+	if n != 0 {
+		t.Error("what was in use was closed before its successor was up")
+	}
+	starts, _ := find[StartTransport](w)
+	if len(starts) != 6 || starts[3].Credentials.Ufrag != starts[0].Credentials.Ufrag {
+		t.Errorf("%d attempts; the lower rung has other credentials\n%s", len(starts), w.lines())
+	}
+	w.record("path-silent")
+}
+
+func TestAPathHeardAgainIsKept(t *testing.T) {
+	w := ladderWorld(t, Config{})
+	id := w.m.lanes[proto.GroupAudio].inUse.id
+	w.at(10_000, PathSilent{id})
+	w.at(10_030, PathHeard{id})
+	w.run(12_000)
+	w.wantUsed(proto.GroupAudio, proto.UDP8801)
+	w.record("path-heard")
+}
+
+func TestTooMuchLossMovesPicturesFirst(t *testing.T) {
+	w := ladderWorld(t, Config{})
+	for s := range 40 {
+		for _, g := range []proto.Group{proto.GroupAudio, proto.GroupVideo} {
+			w.at(10_000+float64(s)*1000, PathLoss{Group: g, Loss: 0.3})
+		}
+	}
+	w.run(60_000)
+	video := w.wantUsed(proto.GroupVideo, proto.UDP8801, proto.TCP8801)
+	content := w.wantUsed(proto.GroupContent, proto.UDP8801, proto.TCP8801)
+	audio := w.wantUsed(proto.GroupAudio, proto.UDP8801, proto.TCP8801)
+	if video[1] != 20_060 || content[1] != 20_060 {
+		t.Errorf("pictures moved at %v and %v ms, want 10 s after the first loss", video[1], content[1])
+	}
+	if audio[1] < 30_000 {
+		t.Errorf("sound moved at %v ms, want its window to start anew when pictures had moved", audio[1])
+	}
+	w.record("path-loss")
+}
+
+func TestABetterSecondStartsTheWindowAnew(t *testing.T) {
+	w := ladderWorld(t, Config{})
+	for s := range 60 {
+		loss := 0.4
+		if s%9 == 8 {
+			loss = 0.1
+		}
+		w.at(10_000+float64(s)*1000, PathLoss{Group: proto.GroupVideo, Loss: loss})
+	}
+	w.run(75_000)
+	w.wantUsed(proto.GroupVideo, proto.UDP8801)
+}
+
+// TestBetterRungsAreProbed: once a minute, less often where media had left them for cause.
+func TestBetterRungsAreProbed(t *testing.T) {
+	w := newWorld(t, Config{Rungs: allRungs}, zoneOf("a", 0, 0))
+	udp := false
+	w.media = func(s StartTransport) (Event, float64) {
+		if s.Rung == proto.UDP8801 && !udp {
+			return nil, 0
+		}
+		return TransportUp{s.Attempt}, 60
+	}
+	w.run(100_000)
+	udp = true
+	w.run(250_000)
+	at := w.wantUsed(proto.GroupAudio, proto.TCP8801, proto.UDP8801)
+	if at[1] < 100_000 || at[1] > 165_000 {
+		t.Errorf("back on UDP at %v ms, want within a minute and a look of 100 s", at[1])
+	}
+	starts, times := find[StartTransport](w)
+	var probes []float64
+	for i, s := range starts {
+		if s.Group == proto.GroupAudio && s.Rung == proto.UDP8801 {
+			probes = append(probes, times[i])
+		}
+	}
+	if len(probes) != 3 || probes[1]-probes[0] < 60_000 || probes[2]-probes[1] < 60_000 {
+		t.Errorf("UDP was tried at %v ms, want once a minute", probes)
+	}
+	w.record("rungs-probed")
+}
+
+func TestAPathThatFailsMediaIsProbedLessOften(t *testing.T) {
+	w := ladderWorld(t, Config{})
+	var back []float64
+	for range 4 {
+		l := &w.m.lanes[proto.GroupAudio]
+		w.at(w.ms()+1000, PathSilent{l.inUse.id})
+		w.run(w.ms() + 2000)
+		from := w.ms()
+		for l.inUse.rung != proto.UDP8801 {
+			w.run(w.ms() + 1000)
+		}
+		back = append(back, w.ms()-from)
+	}
+	for i := 1; i < len(back); i++ {
+		if back[i] < back[i-1]*1.5 {
+			t.Errorf("back on UDP after %v ms, want about twice as long each time", back)
+		}
+	}
+}
+
+// TestAPageLeavesASilentPathByFreshCredentials: its browser would not leave it otherwise.
+func TestAPageLeavesASilentPathByFreshCredentials(t *testing.T) {
+	w := ladderWorld(t, Config{FreshWays: true})
+	w.at(10_000, PathSilent{w.m.lanes[proto.GroupAudio].inUse.id})
+	w.run(12_000)
+	if got, at := w.used(proto.GroupAudio); got[len(got)-1] != proto.TCP8801 || at[len(at)-1] > 10_100 {
+		t.Errorf("audio used %v at %v\n%s", got, at, w.lines())
+	}
+	if got, _ := w.used(proto.GroupVideo); got[len(got)-1] != proto.UDP8801 {
+		t.Errorf("video used %v", got)
+	}
+	starts, _ := find[StartTransport](w)
+	if fresh := starts[len(starts)-1].Credentials.Ufrag; fresh != "wc1" && fresh != "wv1" && fresh != "wa1" {
+		t.Errorf("the last attempt has credentials %q, want those of the welcome", fresh)
+	}
+	w.record("path-silent-page")
+}
+
+func TestSilenceOnTheLastRungIsALoss(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	welcomes(w)
+	w.run(9000)
+	w.at(10_000, PathSilent{w.m.lanes[proto.GroupAudio].inUse.id})
+	w.run(12_000)
+	got, at := w.used(proto.GroupAudio)
+	if fmt.Sprint(got) != "[udp-8801 udp-8801]" || at[1] > 10_100 {
+		t.Errorf("audio used %v at %v, want fresh transports at once", got, at)
+	}
+}

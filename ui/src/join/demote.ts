@@ -1,0 +1,170 @@
+// Down the ladder on the evidence of media, and up again. A path that answers checks may carry no media, or lose a
+// quarter of it; one below may do. What is in use stays until its successor is up.
+//
+//	        silent, or 25 % lost for 10 s                    up
+//	in use ─────────────────────────────▶ lower rungs tried ────▶ in use, better ones probed every 60 s
+//	  ▲                                     │ heard again                              │ one is up
+//	  └─────────────────────────────────────┴──────────────────────────────────────────┘
+import { groupName } from "../proto/ids.ts";
+import { Group, Rung } from "../proto/messages.gen.ts";
+import { due, minute, type Nanos, second } from "./clock.ts";
+import type { EventOf } from "./events.ts";
+import {
+	candidates,
+	dropTries,
+	findTry,
+	handleTransportDown,
+	ladder,
+	newTry,
+	pathName,
+	type RungTry,
+	rank,
+	renew,
+	stagger,
+	startDue,
+	what,
+} from "./media.ts";
+import { act, type Mind, note, progress } from "./mind.ts";
+
+const poorLoss = 0.25; // of the packets, in the worse direction
+const poorFor = 10 * second; // without a better second in between
+const probeMin = minute; // between looks at better rungs; twice as long after each demotion
+const probeMost = 10 * minute;
+
+/** What a lane knows of having gone down. */
+export interface Descent {
+	/** Rank of the best rung that media may use; better ones have failed it. */
+	floor: number;
+	/** Demotions, forgotten after probeMost on one rung. */
+	fell: number;
+	/** Since when too much is lost. */
+	poorAt: Nanos | undefined;
+	/** Better rungs are tried again then. */
+	probeAt: Nanos | undefined;
+}
+
+export function newDescent(): Descent {
+	return { floor: 0, fell: 0, poorAt: undefined, probeAt: undefined };
+}
+
+/** Attempts, with the credentials in use, on the rungs whose rank is in a range. */
+function onRungs(m: Mind, now: Nanos, from: number, before: number): RungTry[] {
+	return ladder
+		.filter(r => rank(r) >= from && rank(r) < before)
+		.map(r => newTry(m, r, now))
+		.filter(t => m.cfg.rungs.includes(t.rung) && candidates(m, t.rung, t.via).length > 0);
+}
+
+export function handlePathSilent(m: Mind, now: Nanos, e: EventOf<"path_silent">): void {
+	const found = findTry(m, e.attempt);
+	if (found === undefined) {
+		return;
+	}
+	const [g, t] = found;
+	const l = m.lanes[g];
+	if (l.inUse !== t || l.floor > rank(t.rung)) {
+		return;
+	}
+	if (!demote(m, now, g, "nothing arrives any more")) {
+		act(m, { do: "close_transport", attempt: t.id, group: g, rung: t.rung });
+		handleTransportDown(m, now, t.id, "");
+	}
+}
+
+/** Takes a demotion back that has not come to anything yet. */
+export function handlePathHeard(m: Mind, now: Nanos, e: EventOf<"path_heard">): void {
+	const found = findTry(m, e.attempt);
+	if (found === undefined) {
+		return;
+	}
+	const [g, t] = found;
+	const l = m.lanes[g];
+	if (l.inUse !== t || l.floor <= rank(t.rung) || m.cfg.fresh_ways) {
+		return;
+	}
+	l.floor = 0;
+	dropTries(m, now, g, o => rank(o.rung) > rank(t.rung), "the better path works again");
+	progress(m, now, "media", pathName(g, t.rung));
+}
+
+/** Looks for paths that lose too much. Pictures move first: often that is all it takes. */
+export function handlePathLoss(m: Mind, now: Nanos, e: EventOf<"path_loss">): void {
+	const l = m.lanes[e.group];
+	const inUse = l.inUse;
+	// TCP repeats what is lost.
+	if (inUse === undefined || inUse.rung !== Rung.UDP8801 || e.loss < poorLoss || l.floor > 0) {
+		l.poorAt = undefined;
+		return;
+	}
+	l.poorAt ??= now;
+	if (now - l.poorAt < poorFor) {
+		return;
+	}
+	const why = `${Math.floor(100 * e.loss + 0.5)} % of its packets are lost`;
+	let moved = false;
+	for (const g of [Group.Video, Group.Content]) {
+		const o = m.lanes[g];
+		if (o.inUse !== undefined && o.inUse.rung === inUse.rung && o.floor <= rank(o.inUse.rung)) {
+			moved = demote(m, now, g, why) || moved;
+		}
+	}
+	if (!moved && e.group === Group.Audio) {
+		demote(m, now, e.group, why);
+	}
+	m.lanes[Group.Audio].poorAt = undefined; // without pictures it may be good enough
+	l.poorAt = undefined;
+}
+
+/** Sets a lane up on the rungs below the one in use. False: there are none. */
+function demote(m: Mind, now: Nanos, g: Group, why: string): boolean {
+	const l = m.lanes[g];
+	const t = l.inUse;
+	if (t === undefined) {
+		return false;
+	}
+	const below = onRungs(m, now, rank(t.rung) + 1, ladder.length);
+	if (below.length === 0 || (m.cfg.fresh_ways && (m.state !== "in" || m.media.spare.length === 0))) {
+		return false;
+	}
+	if (t.upAt !== undefined && now - t.upAt >= probeMost) {
+		l.fell = 0;
+	}
+	l.floor = rank(t.rung) + 1;
+	l.fell++;
+	l.probeAt = undefined;
+	note(m, now, "media", what(g, t), "lost", why);
+	progress(m, now, "media", `${groupName(g)} leaves ${t.rung}: ${why}`);
+	if (m.cfg.fresh_ways || t.set !== m.media.set) {
+		if (m.media.spare.length > 0) {
+			renew(m, now, m.media.spare, "media moves to fresh transports");
+		}
+		return true;
+	}
+	dropTries(m, now, g, o => o !== t, why);
+	for (const [n, o] of below.entries()) {
+		o.startAt = now + n * stagger(m);
+		l.tries.push(o);
+	}
+	startDue(m, now, g);
+	return true;
+}
+
+/** Tries the better rungs again, in good time. */
+export function advanceDescent(m: Mind, now: Nanos, g: Group): void {
+	const l = m.lanes[g];
+	if (l.inUse === undefined || l.inUse.set !== m.media.set || l.inUse.via !== "") {
+		l.probeAt = undefined;
+		return;
+	}
+	const best = rank(l.inUse.rung);
+	const better = onRungs(m, now, 0, best);
+	if (better.length === 0 || l.tries.some(t => !t.done && rank(t.rung) < best)) {
+		l.probeAt = undefined;
+	} else if (l.probeAt === undefined) {
+		l.probeAt = now + Math.min(probeMin * 2 ** Math.min(Math.max(l.fell - 1, 0), 4), probeMost);
+	} else if (due(now, l.probeAt)) {
+		l.probeAt = undefined;
+		l.tries.push(...better);
+		startDue(m, now, g);
+	}
+}
