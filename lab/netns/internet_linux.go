@@ -210,7 +210,7 @@ func (in *Internet) open() (err error) {
 		if slices.Contains(in.cfg.Mapped, z) {
 			addr = publicOf(addr)
 		}
-		start("mmr-"+z, fmt.Sprintf("mmr: { id: mmr-%s, zone: %s, url: %q, advertise: [%q, %q]%s }\n", z, z, "https://mmr-"+z+".parley.test", addr, v6(addr), in.cfg.Router[z]),
+		start("mmr-"+z, fmt.Sprintf("mmr: { id: mmr-%s, zone: %s, url: %q, advertise: [%q, %q], udp_extra: [\":3478\", \":443\"]%s }\n", z, z, "https://mmr-"+z+".parley.test", addr, v6(addr), in.cfg.Router[z]),
 			map[string]any{"role": "mmr", "zone": z})
 	}
 	for _, z := range in.cfg.Small {

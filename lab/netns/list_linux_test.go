@@ -56,7 +56,7 @@ func ladder(any []proto.Rung) []scenario {
 			prepare: func(r *run) { r.forward("oifname wan udp dport != 3478 drop") },
 		},
 		{
-			number: "5b", name: "UDP dropped but for port 443", audio: any, video: any, within: time.Second,
+			number: "5b", name: "UDP to port 443 alone", audio: only(udpRung), video: only(udpRung), within: time.Second,
 			prepare: func(r *run) { r.forward("oifname wan udp dport != 443 drop") },
 		},
 		{

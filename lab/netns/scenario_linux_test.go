@@ -246,9 +246,9 @@ func TestScenario(t *testing.T) {
 	}
 }
 
-// padded is a number of two digits, so that -run 'Scenario/07' finds one.
+// padded is a number of two digits, so that -run 'Scenario/07' finds one, and those in browsers.
 func padded(n string) string {
-	if len(strings.TrimRight(n, letters)) == 1 {
+	if len(n) == 1 || n[0] >= '0' && n[0] <= '9' && (n[1] < '0' || n[1] > '9') {
 		return "0" + n
 	}
 	return n
