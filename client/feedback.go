@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"parley/core/join"
 	"parley/wire/proto"
 	"parley/wire/rtp"
 )
@@ -45,6 +44,9 @@ type media struct {
 	paceAt    time.Time
 	arrivals  arrivals
 	stretches uint64
+
+	evidence [proto.NGroups]evidence
+	lossAt   time.Time
 
 	reportAt, twccAt, repairAt, statsAt, statsMsgAt, listenAt time.Time
 	askedAt                                                   time.Time // that the control channel answer, in a silence of the media
@@ -350,13 +352,8 @@ func (c *Client) listen(now time.Time) {
 			return
 		}
 	}
-	for _, l := range c.media.active {
-		if l == nil || l.heardAt.IsZero() || now.Sub(l.heardAt) < deafAfter {
-			continue
-		}
-		c.mind.Handle(now, join.TransportLost{Attempt: l.attempt, Text: "nothing arrives any more"})
-		c.closeTransport(l.attempt)
-	}
+	c.silences(now)
+	c.losses(now)
 }
 
 // closeMedia ends all transports.

@@ -84,3 +84,123 @@ func TestTheLadderTakesTheFirstRungThatPasses(t *testing.T) {
 		})
 	}
 }
+
+// gaps reports the longest pause between two sounds from another since a time, and how many were missed.
+func (p *person) gaps(from *person, since time.Time) (longest time.Duration, missed int) {
+	id, _ := from.Self()
+	var last client.Frame
+	for _, f := range p.got(id, proto.Audio) {
+		if f.At.Before(since) {
+			continue
+		}
+		if !last.At.IsZero() {
+			longest = max(longest, f.At.Sub(last.At))
+			missed += number(f) - number(last) - 1
+		}
+		last = f
+	}
+	return max(longest, time.Since(last.At)), missed
+}
+
+// moved is when a client said that a medium goes over another rung than at first, since a time.
+func (p *person) moved(kind string, since int) (at int, to proto.Rung) {
+	media, times := saw[client.Media](p)
+	for i, m := range media {
+		if m.Kind == kind && times[i] >= since {
+			return times[i], m.Path
+		}
+	}
+	return 0, ""
+}
+
+func TestUDPThatDiesIsLeftWithinThreeSeconds(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a := w.join("ann", publish)
+		var ben *lab.Host
+		b := w.join("ben", func(cfg *client.Config) { publish(cfg); ben = cfg.Host.(*lab.Host) })
+		began := time.Now()
+		time.Sleep(5 * time.Second)
+		w.wantRungs(b, proto.UDP8801)
+		dies := time.Now()
+		w.net.LinkOneWay(ben, w.srv, lab.Link{Delay: oneWay, Block: []lab.Rule{{Proto: lab.UDP}}})
+		w.net.LinkOneWay(w.srv, ben, lab.Link{Delay: oneWay, Block: []lab.Rule{{Proto: lab.UDP}}})
+		time.Sleep(10 * time.Second)
+		for _, kind := range []string{"audio", "video"} {
+			at, to := b.moved(kind, int(dies.Sub(began).Milliseconds()))
+			if took := time.Duration(at)*time.Millisecond - dies.Sub(began); to != proto.TCP8801 || took > 3*time.Second {
+				t.Errorf("%s went over to %q after %v, want TCP within 3 s", kind, to, took)
+			}
+		}
+		w.wantRungs(b, proto.TCP8801)
+		w.wantRungs(a, proto.UDP8801)
+		for _, p := range [][2]*person{{a, b}, {b, a}} {
+			if age, _ := p[0].hears(p[1]); age > 100*time.Millisecond {
+				t.Errorf("the last sound is %v old", age)
+			}
+			if longest, _ := p[0].gaps(p[1], dies); longest > 3200*time.Millisecond {
+				t.Errorf("no sound for %v", longest)
+			}
+		}
+		if joins, _ := saw[client.Joined](b); len(joins) != 1 {
+			t.Errorf("joined %d times", len(joins))
+		}
+
+		// It passes again: media is back on UDP within a minute and a bit, and nobody hears it.
+		w.net.Link(ben, w.srv, lab.Link{Delay: oneWay})
+		back := time.Now()
+		time.Sleep(70 * time.Second)
+		w.wantRungs(b, proto.UDP8801)
+		for _, p := range [][2]*person{{a, b}, {b, a}} {
+			if longest, missed := p[0].gaps(p[1], back); longest > 60*time.Millisecond || missed != 0 {
+				t.Errorf("going up: no sound for %v, %d missed", longest, missed)
+			}
+		}
+	})
+}
+
+func TestAStaggeredStartGoesUpWithoutAGap(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a := w.join("ann", publish)
+		b := w.join("ben", func(cfg *client.Config) {
+			publish(cfg)
+			cfg.Host.(*lab.Host).Block(lab.Rule{Proto: lab.UDP}, lab.Rule{Proto: lab.TCP, Port: 8801})
+			go func() {
+				time.Sleep(20 * time.Second)
+				cfg.Host.(*lab.Host).Unblock()
+			}()
+		})
+		time.Sleep(15 * time.Second)
+		w.wantRungs(b, proto.TLS443)
+		from := time.Now()
+		time.Sleep(65 * time.Second)
+		w.wantRungs(b, proto.UDP8801)
+		for _, p := range [][2]*person{{a, b}, {b, a}} {
+			if longest, missed := p[0].gaps(p[1], from); longest > 60*time.Millisecond || missed != 0 {
+				t.Errorf("no sound for %v, %d missed", longest, missed)
+			}
+		}
+	})
+}
+
+func TestLossMovesPicturesFirst(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.join("ann", publish)
+		var ben *lab.Host
+		b := w.join("ben", func(cfg *client.Config) { publish(cfg); ben = cfg.Host.(*lab.Host) })
+		time.Sleep(5 * time.Second)
+		from, n := 5000, 0
+		w.net.LinkOneWay(w.srv, ben, lab.Link{Delay: oneWay, Block: []lab.Rule{{Proto: lab.UDP, Match: func(lab.Packet) bool {
+			n++
+			return n%5 < 2
+		}}}})
+		time.Sleep(30 * time.Second)
+		video, to := b.moved("video", from)
+		if to != proto.TCP8801 || video < from+9_500 || video > from+13_000 {
+			t.Errorf("video went to %q after %d ms, want TCP after 10 s of loss", to, video-from)
+		}
+		audio, to := b.moved("audio", from)
+		if to != proto.TCP8801 || audio < video+9_500 {
+			t.Errorf("audio went to %q %d ms after video, want TCP after another 10 s", to, audio-video)
+		}
+	})
+}

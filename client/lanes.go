@@ -46,6 +46,7 @@ type lane struct {
 	ufrag   string
 	up      bool
 	heardAt time.Time // last packet; zero before the first
+	silent  bool      // told to carry nothing
 }
 
 // received is one packet on its way to the loop.
@@ -167,7 +168,10 @@ func (c *Client) useTransport(a join.UseTransport, now time.Time) {
 	}
 	was := c.media.active[a.Group]
 	c.media.active[a.Group] = l
-	l.heardAt = time.Time{}
+	l.heardAt, l.silent = time.Time{}, false
+	if was != nil && !was.heardAt.IsZero() {
+		l.heardAt = now // the router was sending: it must be heard here too
+	}
 	l.way.Use() // a way that broke just now is told by itself
 	c.emit(Media{Kind: a.Group.String(), Path: a.Rung, MS: int(now.Sub(c.media.startedAt).Milliseconds())})
 	if was == nil || was.carrier != l.carrier {

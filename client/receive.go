@@ -81,9 +81,7 @@ func (c *Client) receive(now time.Time, p received) {
 		return // closed meanwhile
 	}
 	g := p.carrier.group
-	if l := c.media.active[g]; l != nil && l.carrier == p.carrier {
-		l.heardAt = now
-	}
+	c.heardOn(now, p.carrier)
 	if c.cfg.OnPacket != nil {
 		c.cfg.OnPacket(g, p.rtcp, p.data)
 	}
