@@ -212,11 +212,12 @@ func (s *shard) sendFeedback(now time.Time, c *conn) bool {
 
 // askSender asks a sender for what a stream of it needs now: packets that are missing, a key frame that
 // somebody waits for. Both are merged over all receivers and throttled by forward. It reports whether there
-// may be something to ask for again in a moment.
+// may be something to ask for again in a moment. A stream of which nothing has come yet is not asked: it
+// begins with a key frame by itself, and would make two.
 func (s *shard) askSender(now time.Time, p *peer, b *binding) bool {
 	g := p.group(b.kind)
 	t := p.active[g]
-	if b.repairs != 0 || t == nil || b.kind.IsAudio() || !s.fwd.Wanting(b.stream) {
+	if b.repairs != 0 || t == nil || b.kind.IsAudio() || b.lastSeen.IsZero() || !s.fwd.Wanting(b.stream) {
 		return false
 	}
 	s.rtcp = s.rtcp[:0]
@@ -332,7 +333,7 @@ func (s *shard) notes(now time.Time) {
 				continue
 			}
 			l := meeting.Level{Source: proto.SourceID(n.Source), DBov: n.Level, Voice: n.Voice}
-			if r := p.room; r.levels.put(l) && !r.post(heard{}) {
+			if r := p.room; r.levels.put(now, l) && !r.post(heard{}) {
 				r.levels.untell()
 				s.drops[DropEvents]++
 			}

@@ -564,7 +564,7 @@ func (s *shard) bind(now time.Time, p *peer, k proto.Kind, layer int8, ssrc uint
 		Source: uint32(proto.Source(p.key.id, k)), Layer: layer, Kind: k, SSRC: ssrc, Clock: clock,
 	})
 	s.owners[id] = p
-	p.bindings = append(p.bindings, binding{ssrc: ssrc, kind: k, layer: layer, stream: id, lastSeen: now})
+	p.bindings = append(p.bindings, binding{ssrc: ssrc, kind: k, layer: layer, stream: id})
 	p.sources[k].streams[layer] = id
 	if topo := s.topos[p.room]; topo != nil {
 		topo.streams(proto.Source(p.key.id, k), p.sources[k].streams)

@@ -173,7 +173,7 @@ func TestTheRecordSaysWhenASeatWasFirstHeard(t *testing.T) {
 	r.mind, r.seats[7] = meeting.New(time.Now(), meeting.Config{}, proto.Settings{}), &seat{}
 	first := time.Unix(1000, 0)
 	for _, at := range []time.Time{first, first.Add(time.Second)} {
-		r.levels.put(meeting.Level{Source: proto.Source(7, proto.Audio), DBov: 30})
+		r.levels.put(at, meeting.Level{Source: proto.Source(7, proto.Audio), DBov: 30})
 		r.handle(at, heard{})
 	}
 	if got := r.inspect()[0].HeardAt; !got.Equal(first) {

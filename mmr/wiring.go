@@ -87,20 +87,27 @@ type levelBox struct {
 	mu    sync.Mutex
 	list  []meeting.Level // guarded by mu
 	told  bool            // guarded by mu: an event is on its way
+	next  time.Time       // guarded by mu: it is told again
 	taken []meeting.Level // owned by the room
 }
+
+// levelsEvery is how often a room is told of levels at most: waking its goroutine for every packet of sound
+// would cost more than forwarding them. Sources are mapped onto slots every 50 ms.
+const levelsEvery = 20 * time.Millisecond
 
 // maxLevels bounds what waits for a room that is behind: 100 speakers for a second.
 const maxLevels = 5000
 
 // put adds a level and reports whether the room must be told.
-func (b *levelBox) put(l meeting.Level) (tell bool) {
+func (b *levelBox) put(now time.Time, l meeting.Level) (tell bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.list) < maxLevels {
 		b.list = append(b.list, l)
 	}
-	tell, b.told = !b.told, true
+	if tell = !b.told && !now.Before(b.next); tell {
+		b.told, b.next = true, now.Add(levelsEvery)
+	}
 	return tell
 }
 
