@@ -35,7 +35,9 @@ func pair(t *testing.T) (*Stream, *net.TCPConn) {
 	return s, peer.(*net.TCPConn)
 }
 
-func framedAs(b []byte) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...) }
+func framedAs(b []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)
+}
 
 func message(b []byte) Message { return Message{Buf: b, N: len(b)} }
 
