@@ -37,7 +37,7 @@ declare global {
 	interface Window {
 		call: RunningCall;
 		tiles(): Record<number, TileReport>;
-		/** How much later than its flash each beep of a person comes, ms. */
+		/** How much later than its flash each beep of a person comes, ms; of person 0 the own ones, as they leave. */
 		clapper(person: number, ms: number): Promise<number[]>;
 		/** What the encoders of one of the own m-lines made, by rid; "" where there is one encoding. */
 		layers(mid?: string): Promise<Record<string, Layer>>;
@@ -150,10 +150,19 @@ function sendVia(port: string): void {
 window.call = call;
 window.tiles = () => Object.fromEntries([...tiles].map(([s, t]) => [s, t.report]));
 window.clapper = async (person, ms) => {
-	const picture = tiles.get(person * 8 + 1)?.video;
-	const sound = call.store.get().slots.get(person * 8)?.stream;
-	if (!picture || !sound) throw new Error("nobody to see and hear");
-	return watchClapper(picture, sound, ms);
+	if (person !== 0) {
+		const picture = tiles.get(person * 8 + 1)?.video;
+		const sound = call.store.get().slots.get(person * 8)?.stream;
+		if (!picture || !sound) throw new Error("nobody to see and hear");
+		return watchClapper(picture, sound, ms);
+	}
+	const { audio, video } = call.store.get().mine;
+	if (!audio.stream || !video.stream) throw new Error("nothing of one's own");
+	const { video: mirror } = newTile();
+	mirror.srcObject = video.stream;
+	const late = await watchClapper(mirror, audio.stream, ms);
+	mirror.remove();
+	return late;
 };
 window.speak = async loudness => speak?.(loudness);
 window.listen = async (source, ms) => {
