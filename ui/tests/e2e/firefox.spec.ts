@@ -142,7 +142,7 @@ test("Firefox signs in, starts a meeting and is its host, with the real screens"
 		const live = () =>
 			host.evaluate(() => {
 				const n = document.querySelectorAll("li[data-live] video").length;
-				return n === 3 ? n : `${n}: ${document.body.innerText}`;
+				return n === 3 ? n : `${n}: ${document.body.textContent}`;
 			});
 		await expect.poll(live, { message: "the host sees both, and himself" }).toBe(3);
 		const hostID = await ada.evaluate(() => {
