@@ -64,8 +64,9 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 	}
 	gather := max(s.plane.cfg.Gather, 0)
 	s.asides = poller.SetsAside() && gather > 0 && s.plane.cfg.HoldAudio > 0
-	var last time.Time // turn
+	pace := pace{least: gather}
 	for ctx.Err() == nil {
+		began := time.Now()
 		more, err := s.readAll(batches, tryRead)
 		now := time.Now()
 		if err == nil && (!s.busy() || !now.Add(gather).Before(s.asideAt)) {
@@ -80,12 +81,17 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 		}
 		s.runCommands(now)
 		s.turn(now)
-		thick := now.Sub(last) < gather
-		last = now
-		left := max(time.Until(s.wake(now)), 0)
+		ended := time.Now()
+		next, thick := pace.turned(began, ended)
+		if s.pacedAt = (time.Time{}); thick {
+			s.pacedAt = next
+		}
+		left := max(s.wake(now).Sub(ended), 0)
 		switch _, held := s.heldVideo.first(); {
 		case more:
-		case thick || s.busy() && held:
+		case thick:
+			poller.Pause(min(left, max(next.Sub(ended), 0)))
+		case s.busy() && held:
 			poller.Pause(min(left, gather))
 		case s.busy():
 			poller.WaitUrgent(left)

@@ -182,6 +182,9 @@ func (s *shard) heldUntil() (at time.Time) {
 	if h, ok := s.heldAudio.first(); ok && (at.IsZero() || h.at.Before(at)) {
 		at = h.at
 	}
+	if !at.IsZero() && at.Before(s.pacedAt) {
+		at = s.pacedAt
+	}
 	return at
 }
 

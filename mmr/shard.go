@@ -37,6 +37,7 @@ type shard struct {
 	timers     wheel     // of peers, by receiver index: see tickPeer
 	sweepAt    time.Time // of those who are not admitted
 	asideAt    time.Time // when what is set aside is read, while busy
+	pacedAt    time.Time // where things come thick: no hold ends before
 	soundUntil time.Time // when sound that came lately is forgotten
 	nextTopo   uint32
 	owners     map[forward.StreamID]*peer // who sends a stream, for audio levels
