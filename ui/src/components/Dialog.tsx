@@ -15,7 +15,7 @@ export type DialogProps = {
 	size?: "sm" | "md" | "lg";
 };
 
-const widths = { sm: "sm:max-w-sm", md: "sm:max-w-lg", lg: "sm:max-w-3xl" };
+const widths = { sm: "sm:max-w-md", md: "sm:max-w-lg", lg: "sm:max-w-3xl" };
 
 /** A window above the page; on phones it is a sheet at the bottom. */
 export function Dialog({ open, onClose, title, description, children, actions, size = "md" }: DialogProps) {

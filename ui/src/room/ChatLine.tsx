@@ -35,6 +35,7 @@ export const ChatLine = memo(function ChatLine({ line, together }: { line: Chat;
 					p.href ? (
 						<a
 							className="text-accent-ink underline underline-offset-2 hover:no-underline"
+							dir="ltr"
 							href={p.href}
 							// biome-ignore lint/suspicious/noArrayIndexKey: the pieces of a text never move
 							key={i}

@@ -216,6 +216,12 @@ test("the title of the page is that of the meeting, with what is unread", () => 
 	expect(document.title).toBe("Weekly · Parley");
 });
 
+test("an address keeps its own direction in a text that is read from the right", () => {
+	const line = { seq: 1, from: 2, name: "Grace", text: "שלום https://example.org/", at: 1 };
+	show(inMeeting(2, { chat: { lines: [line], unread: 0, open: true } }), <ChatPanel />);
+	expect(screen.getByRole("link").dir).toBe("ltr");
+});
+
 test("the button to new messages counts them, however long the chat is", () => {
 	const line = (seq: number) => ({ seq, from: 2, name: "Grace", text: `line ${seq}`, at: seq });
 	const chat = { lines: Array.from({ length: 2000 }, (_, i) => line(i + 1)), unread: 0, open: true };
