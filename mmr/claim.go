@@ -109,6 +109,7 @@ func (r *room) byeFor(c *channel, why error) proto.Bye {
 
 // forgetSeat drops what the shard holds of a participant who was sent away.
 func (r *room) forgetSeat(id proto.ParticipantID) {
-	key, sh := r.key(id), r.plane.shard
+	key := r.key(id)
+	sh := r.plane.shardOf(key)
 	sh.do(func(now time.Time) { sh.removePeer(now, key, time.Time{}) })
 }

@@ -28,6 +28,7 @@ const (
 	DropEvents                    // a meeting's loop was too far behind for a note
 	DropLatePicture               // waited too long for a path over TCP or TLS
 	DropLateSound                 // a path over TCP or TLS has not moved for too long
+	DropLane                      // another shard was too far behind
 	nDrops
 )
 
@@ -35,7 +36,7 @@ const (
 func (d Drop) String() string {
 	names := [nDrops]string{"not_admitted", "malformed", "unknown_stream", "wrong_group", "wrong_payload",
 		"gate_closed", "no_receiver", "no_transport", "no_path", "seal", "write", "fingerprint", "orphan", "events",
-		"late_picture", "late_sound"}
+		"late_picture", "late_sound", "lane"}
 	if d < nDrops {
 		return names[d]
 	}
@@ -71,14 +72,16 @@ func (c *counters) store(s *shard) {
 // counts are left out. Safe from any goroutine.
 func (p *Plane) Drops() map[string]uint64 {
 	out := make(map[string]uint64)
-	for i := range p.shard.publish.drops {
-		if n := p.shard.publish.drops[i].Load(); n > 0 {
-			out[Drop(i).String()] = n
+	for _, s := range p.shards {
+		for i := range s.publish.drops {
+			if n := s.publish.drops[i].Load(); n > 0 {
+				out[Drop(i).String()] += n
+			}
 		}
-	}
-	for i := range p.shard.publish.mux {
-		if n := p.shard.publish.mux[i].Load(); n > 0 {
-			out["rtc_"+strings.ReplaceAll(rtc.Reason(i).String(), " ", "_")] = n
+		for i := range s.publish.mux {
+			if n := s.publish.mux[i].Load(); n > 0 {
+				out["rtc_"+strings.ReplaceAll(rtc.Reason(i).String(), " ", "_")] += n
+			}
 		}
 	}
 	p.streams.drops(out)
@@ -86,4 +89,9 @@ func (p *Plane) Drops() map[string]uint64 {
 }
 
 // Peers is how many seats the plane holds. Safe from any goroutine.
-func (p *Plane) Peers() int { return int(p.shard.publish.peers.Load()) }
+func (p *Plane) Peers() (n int) {
+	for _, s := range p.shards {
+		n += int(s.publish.peers.Load())
+	}
+	return n
+}

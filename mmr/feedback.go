@@ -37,6 +37,9 @@ func (s *shard) feedback(now time.Time, c *conn, data []byte) {
 		if ssrc, info, blocks, ok := pkt.SenderReport(); ok {
 			if b := p.bound(ssrc); b != nil && b.repairs == 0 {
 				s.fwd.SenderReport(now, b.stream, info)
+				if s.exchange != nil {
+					s.exchange.reported(now, p, b, info)
+				}
 			}
 			s.reportBlocks(now, p, blocks)
 		} else if _, blocks, ok := pkt.ReceiverReport(); ok {
@@ -63,8 +66,11 @@ func (s *shard) feedback(now time.Time, c *conn, data []byte) {
 // picture passes on a receiver's wish for a key frame in a slot.
 func (s *shard) picture(now time.Time, p *peer, ssrc uint32) {
 	if leg := p.legOf(ssrc); leg != 0 {
-		if from := s.owners[s.fwd.Picture(now, leg)]; from != nil {
+		id := s.fwd.Picture(now, leg)
+		if from := s.owners[id]; from != nil {
 			s.soon(now, from)
+		} else if s.exchange != nil {
+			s.exchange.ask(now, id)
 		}
 	}
 }
@@ -237,6 +243,9 @@ func (s *shard) askSender(now time.Time, p *peer, b *binding) bool {
 func (s *shard) askSenderOf(now time.Time, id forward.StreamID) {
 	p := s.owners[id]
 	if p == nil {
+		if s.exchange != nil {
+			s.exchange.ask(now, id)
+		}
 		return
 	}
 	for i := range p.bindings {

@@ -15,6 +15,10 @@ func (s *shard) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
+		if !s.resting(restIdle) {
+			s.turn(time.Now())
+			continue
+		}
 		timer.Reset(time.Until(s.wake(time.Now())))
 		select {
 		case a := <-s.in:
@@ -27,6 +31,7 @@ func (s *shard) run(ctx context.Context) {
 			s.close()
 			return
 		}
+		s.rested()
 		s.turn(time.Now())
 	}
 }
@@ -58,9 +63,9 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 	s.cmds.poller = poller
 	s.cmds.Unlock()
 	defer context.AfterFunc(ctx, poller.Wake)()
-	batches := make([]*batch, len(s.plane.conns))
-	for i, c := range s.plane.conns {
-		batches[i] = newBatch(c)
+	var batches []*batch
+	for _, c := range s.plane.readBy(s) {
+		batches = append(batches, newBatch(c))
 	}
 	gather := max(s.plane.cfg.Gather, 0)
 	s.asides = poller.SetsAside() && gather > 0 && s.plane.cfg.HoldAudio > 0
@@ -93,11 +98,12 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 			poller.Pause(min(left, max(next.Sub(ended), 0)))
 		case s.busy() && held:
 			poller.Pause(min(left, gather))
-		case s.busy():
+		case s.busy() && s.resting(restUrgent):
 			poller.WaitUrgent(left)
-		default:
+		case !s.busy() && s.resting(restIdle):
 			poller.Wait(left)
 		}
+		s.rested()
 	}
 	s.close()
 	return nil
@@ -141,6 +147,9 @@ func tryRead(c link.PacketConn, ms []link.Message) (int, error) {
 
 // turn does what is due by time, and sends what this turn of the loop has made.
 func (s *shard) turn(now time.Time) {
+	if s.exchange != nil {
+		s.exchange.take(now)
+	}
 	if w := s.mux.Wake(); !w.IsZero() && !now.Before(w) {
 		s.mux.Tick(now)
 	}
@@ -148,6 +157,9 @@ func (s *shard) turn(now time.Time) {
 	s.publishTables(now)
 	s.judgeLoad(now)
 	s.release(now)
+	if s.exchange != nil {
+		s.exchange.give()
+	}
 	s.publish.store(s)
 }
 
@@ -172,6 +184,9 @@ func (s *shard) wake(now time.Time) time.Time {
 	}
 	for _, t := range s.dirty {
 		earlier(t.due)
+	}
+	if s.exchange != nil {
+		earlier(s.exchange.wake())
 	}
 	earlier(s.heldUntil())
 	if w.IsZero() {

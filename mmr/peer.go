@@ -576,6 +576,9 @@ func (s *shard) bind(now time.Time, p *peer, k proto.Kind, layer int8, ssrc uint
 func (s *shard) dropStream(id forward.StreamID) {
 	s.fwd.RemoveStream(id)
 	delete(s.owners, id)
+	if s.exchange != nil {
+		s.exchange.ended(id)
+	}
 }
 
 func (s *shard) bindRTX(p *peer, media *binding, ssrc uint32) *binding {

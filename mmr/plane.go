@@ -29,6 +29,9 @@ type PlaneConfig struct {
 	// Extra are further UDP addresses, for networks that let only certain ports out: 443 or 3478. They are
 	// told after the others, as the same rung.
 	Extra []netip.AddrPort
+	// Shards is how many goroutines, each on a thread of its own, carry media: 1 by default. One serves
+	// thousands of receivers; more are for a machine with processors to spare.
+	Shards int
 	// NoTCP leaves out the TCP port of the same number (S11).
 	NoTCP bool
 	// Advertise are the addresses clients are told, for servers behind 1:1 NAT. Empty: those bound, or
@@ -64,12 +67,12 @@ var (
 	DSCPOriginal = DSCP{56, 40, 40} // the original's defaults
 )
 
-// Plane is the media plane of one process: its sockets and the shard that owns them. Several routers
+// Plane is the media plane of one process: its sockets and the shards that own what comes on them. Several routers
 // of one process share it; the ufrag of an arriving check says whose packet it is.
 type Plane struct {
-	cfg   PlaneConfig
-	conns []link.PacketConn
-	shard *shard
+	cfg    PlaneConfig
+	conns  []link.PacketConn // one for each address; the first shard's
+	shards []*shard
 
 	listeners []net.Listener // TCP, of the same ports
 	streams   *streams
@@ -107,7 +110,14 @@ func NewPlane(cfg PlaneConfig) (*Plane, error) {
 			return nil, fmt.Errorf("media plane: %w", err)
 		}
 	}
-	p.shard = newShard(p)
+	if cfg.Shards < 0 || cfg.Shards > maxShards {
+		p.Close()
+		return nil, fmt.Errorf("media plane: %d shards, at most %d", cfg.Shards, maxShards)
+	}
+	for i := range max(cfg.Shards, 1) {
+		p.shards = append(p.shards, newShard(p, i, p.conns))
+	}
+	connectShards(p.shards)
 	return p, nil
 }
 
@@ -173,42 +183,67 @@ func (p *Plane) swapTenants(change func(map[uint32]*tenant)) {
 	p.tenants.Store(&next)
 }
 
-// Run serves media until ctx ends, then closes every transport. On sockets of this kernel the shard
-// reads them itself, on a thread of its own; elsewhere each socket has a reader.
+// maxShards is how many bits a row has for those who follow it.
+const maxShards = 64
+
+// Run serves media until ctx ends, then closes every transport. On sockets of this kernel a shard reads
+// them itself, on a thread of its own; elsewhere each socket has a reader.
 func (p *Plane) Run(ctx context.Context) error {
 	defer p.startStreams(ctx)()
 	p.warnOfBuffers()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	poller, err := link.NewPoller(p.conns, patient[:]...)
 	if err != nil {
 		return fmt.Errorf("media plane: %w", err)
 	}
+	ended := make(chan error, len(p.shards))
+	var readers sync.WaitGroup
 	if poller != nil {
 		// A busy shard keeps its P while it waits for a millisecond: everything else needs one of its own.
-		if n := runtime.NumCPU() + 1; runtime.GOMAXPROCS(0) < n {
+		if n := runtime.NumCPU() + len(p.shards); runtime.GOMAXPROCS(0) < n {
 			runtime.GOMAXPROCS(n)
 		}
-		err := p.shard.runPolled(ctx, poller)
+	} else {
 		for _, c := range p.conns {
-			c.Close()
+			readers.Go(func() { p.read(ctx, c) })
 		}
-		return errors.Join(err, poller.Close())
 	}
-	var readers sync.WaitGroup
-	for _, c := range p.conns {
-		readers.Go(func() { p.read(ctx, c) })
+	for i, s := range p.shards {
+		own := poller
+		if poller != nil && i > 0 {
+			if own, err = link.NewPoller(nil); err != nil {
+				ended <- fmt.Errorf("media plane: %w", err)
+				continue
+			}
+		}
+		go func() {
+			if own == nil {
+				s.run(ctx)
+				ended <- nil
+				return
+			}
+			ended <- errors.Join(s.runPolled(ctx, own), own.Close())
+		}()
 	}
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		p.shard.run(ctx)
-	}()
-	<-ctx.Done()
-	<-stopped
+	var errs []error
+	for range p.shards {
+		errs = append(errs, <-ended)
+		cancel() // without one shard the others are of no use
+	}
 	for _, c := range p.conns {
 		c.Close()
 	}
 	readers.Wait()
-	return nil
+	return errors.Join(errs...)
+}
+
+// readBy are the sockets a shard reads.
+func (p *Plane) readBy(s *shard) []link.PacketConn {
+	if s.index > 0 {
+		return nil
+	}
+	return s.conns
 }
 
 // Close releases the sockets of a plane that was never run.
@@ -280,7 +315,7 @@ func (p *Plane) read(ctx context.Context, c link.PacketConn) {
 		}
 		b.n = n
 		select {
-		case p.shard.in <- arrival{b, free}:
+		case p.shards[0].in <- arrival{b, free}:
 		case <-ctx.Done():
 			return
 		}

@@ -24,9 +24,9 @@ func TestAPlaneWhoseSocketIsGoneSaysSo(t *testing.T) {
 	go func() { ended <- p.Run(t.Context()) }()
 	// The first command has run: the shard is at its sockets.
 	turned := make(chan struct{})
-	p.shard.do(func(time.Time) { close(turned) })
+	p.shards[0].do(func(time.Time) { close(turned) })
 	<-turned
-	p.shard.do(func(time.Time) { p.conns[0].Close() })
+	p.shards[0].do(func(time.Time) { p.conns[0].Close() })
 	if err := <-ended; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("ended with %v, want the socket's error", err)
 	}

@@ -146,8 +146,10 @@ func (r *room) run() {
 	cfg.ID = r.id
 	cfg.Info = proto.MeetingInfo{ID: r.id, Number: r.first.Number, Topic: r.first.Topic, Hosting: r.first.Hosting}
 	r.mind = meeting.New(time.Now(), cfg, r.first.Settings)
-	r.plane.shard.do(func(now time.Time) { r.plane.shard.openRoom(r) })
-	defer r.plane.shard.do(func(now time.Time) { r.plane.shard.closeRoom(now, r) })
+	for _, s := range r.plane.shards {
+		s.do(func(time.Time) { s.openRoom(r) })
+		defer s.do(func(now time.Time) { s.closeRoom(now, r) })
+	}
 
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -237,7 +239,8 @@ func (r *room) join(now time.Time, c *channel) {
 	}
 	s.claims, s.caps = c.claims, c.caps
 	key, fingerprint := r.key(id), c.claims.Confirm.Fingerprint
-	r.plane.shard.do(func(now time.Time) { r.plane.shard.attach(now, r, key, fingerprint) })
+	sh := r.plane.shardOf(key)
+	sh.do(func(now time.Time) { sh.attach(now, r, key, fingerprint) })
 	r.mind.Handle(now, meeting.Join{Claims: c.claims, Caps: c.caps, Seed: s.seed})
 }
 
@@ -247,15 +250,16 @@ const maxStats = 2 * proto.NKinds
 // streams passes the media side of a message to the shard, in order with what the mind decides of it.
 func (r *room) streams(id proto.ParticipantID, msg proto.Message) {
 	key := r.key(id)
+	sh := r.plane.shardOf(key)
 	switch m := msg.(type) {
 	case proto.Stats:
 		if s := r.seats[id]; s != nil {
 			s.stats = m.Media[:min(len(m.Media), maxStats)]
 		}
 	case proto.Answer:
-		r.plane.shard.do(func(now time.Time) {
-			r.plane.shard.takesTWCC(key, m.TWCC)
-			r.plane.shard.announce(now, key, m.Streams)
+		sh.do(func(now time.Time) {
+			sh.takesTWCC(key, m.TWCC)
+			sh.announce(now, key, m.Streams)
 		})
 	case proto.Publish:
 		if len(m.Streams) == 0 {
@@ -266,14 +270,13 @@ func (r *room) streams(id proto.ParticipantID, msg proto.Message) {
 			st.Kind = m.Kind
 			own = append(own, st)
 		}
-		r.plane.shard.do(func(now time.Time) { r.plane.shard.announce(now, key, own) })
+		sh.do(func(now time.Time) { sh.announce(now, key, own) })
 	}
 }
 
 // act carries out everything the mind wants now.
 func (r *room) act() {
 	var wires []meeting.Wire
-	sh := r.plane.shard
 	for {
 		a, ok := r.mind.Next()
 		if !ok {
@@ -293,17 +296,20 @@ func (r *room) act() {
 				continue
 			}
 			seed, one := s.seed, s.caps.OneGroup
+			sh := r.plane.shardOf(key)
 			sh.do(func(now time.Time) { sh.admitPeer(now, key, a.Slots, one, seed) })
 		case meeting.Close:
 			r.close(a)
 		case meeting.Remove:
 			key := r.key(a.ID)
+			sh := r.plane.shardOf(key)
 			delete(r.seats, a.ID)
 			r.people.Store(int64(len(r.seats)))
 			r.srv.announceSoon()
 			sh.do(func(now time.Time) { sh.removePeer(now, key, time.Time{}) })
 		case meeting.Gate:
 			key := r.key(a.Source.Participant())
+			sh := r.plane.shardOf(key)
 			sh.do(func(now time.Time) { sh.gate(now, key, a.Source.Kind(), a.Open) })
 		case meeting.Wire:
 			wires = append(wires, a)
@@ -312,7 +318,7 @@ func (r *room) act() {
 		}
 	}
 	if len(wires) > 0 {
-		sh.do(func(now time.Time) { sh.wire(now, r, wires) })
+		r.plane.wire(r, wires)
 	}
 }
 
@@ -370,7 +376,7 @@ func (r *room) close(a meeting.Close) {
 	until := tombstone(s.claims.Expires)
 	r.srv.revoke(revocation{r.id, a.ID}, time.Unix(until, 0))
 	r.publishRevoke(proto.Revoke{Meeting: r.id, Seat: a.ID, Expires: until})
-	sh := r.plane.shard
+	sh := r.plane.shardOf(key)
 	sh.do(func(now time.Time) { sh.removePeer(now, key, time.Unix(until, 0)) })
 }
 

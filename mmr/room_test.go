@@ -23,7 +23,7 @@ func idleRoom(t *testing.T) *room {
 	}
 	t.Cleanup(func() { b.Close() })
 	s := &Server{
-		cfg:     Config{ID: "r-1", Zone: "z", Bus: b, Plane: &Plane{shard: &shard{}}},
+		cfg:     Config{ID: "r-1", Zone: "z", Bus: b, Plane: &Plane{shards: []*shard{{}}}},
 		revoked: make(map[revocation]time.Time), changed: make(chan struct{}, 1),
 	}
 	return newRoom(s, proto.Claims{Meeting: trust.NewMeetingID()})
@@ -66,7 +66,7 @@ func TestOneClientsFloodLeavesRoomForOthersNews(t *testing.T) {
 // A room that could not be opened must be asked for again, however many try meanwhile.
 func TestARoomThatTurnsAwayEndsThoughNewcomersKeepComing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(&Server{cfg: Config{Plane: &Plane{shard: &shard{}}}}, proto.Claims{})
+		r := newRoom(&Server{cfg: Config{Plane: &Plane{shards: []*shard{{}}}}}, proto.Claims{})
 		ctx, stop := context.WithCancel(t.Context())
 		var all []*channel
 		done := make(chan struct{})

@@ -24,6 +24,8 @@ import (
 //	       -> WriteBatch, one kernel entry for each run (outbox.go)
 type shard struct {
 	plane *Plane
+	index int               // in plane.shards
+	conns []link.PacketConn // it sends on, and reads where it reads itself; one for each of the plane's addresses
 	in    chan arrival
 	mux   *rtc.Mux
 	fwd   *forward.Shard
@@ -65,6 +67,8 @@ type shard struct {
 	drops   [nDrops]uint64
 	publish counters // copied out once per batch
 
+	exchange *exchange // with the plane's other shards; nil where there are none
+
 	cmds struct {
 		sync.Mutex
 		queue  []func(now time.Time)
@@ -81,9 +85,11 @@ type peerKey struct {
 	id      proto.ParticipantID
 }
 
-func newShard(p *Plane) *shard {
+func newShard(p *Plane, index int, conns []link.PacketConn) *shard {
 	s := &shard{
 		plane:  p,
+		index:  index,
+		conns:  conns,
 		in:     make(chan arrival, 4),
 		fwd:    forward.New(forward.Config{}),
 		peers:  make(map[peerKey]*peer),
@@ -99,6 +105,7 @@ func newShard(p *Plane) *shard {
 		Send:        s.send,
 		Up:          s.transportUp,
 		Moved:       s.transportMoved,
+		Path:        s.pathChanged,
 		Down:        s.transportDown,
 		Log:         p.cfg.Log,
 	})
@@ -145,8 +152,17 @@ func (s *shard) close() {
 	s.mux.Close(now)
 }
 
-// receive takes one batch of datagrams through to descriptors.
+// receive takes one batch of datagrams of a socket through to descriptors; what is another shard's
+// participant's is handed on.
 func (s *shard) receive(now time.Time, via link.PacketConn, ms []link.Message) {
+	if s.exchange != nil {
+		ms = s.exchange.sort(now, via, ms)
+	}
+	s.take(now, via, ms)
+}
+
+// take is receive for what is this shard's.
+func (s *shard) take(now time.Time, via link.PacketConn, ms []link.Message) {
 	s.inbound, s.unwrap = s.inbound[:0], s.unwrap[:0]
 	for i := range ms {
 		if s.plane.cfg.ReceiveLoss != nil && s.plane.cfg.ReceiveLoss() {
@@ -180,6 +196,11 @@ func (s *shard) emit(now time.Time) {
 		s.enqueue(now, &s.out.Descs[i])
 	}
 	s.out.Descs = s.out.Descs[:0]
+	for i := range s.out.Loans {
+		s.exchange.lend(&s.out.Loans[i])
+	}
+	clear(s.out.Loans)
+	s.out.Loans = s.out.Loans[:0]
 	s.notes(now)
 }
 
@@ -229,6 +250,9 @@ func (s *shard) admit(now time.Time, ufrag string) (rtc.Admission, bool) {
 		return rtc.Admission{}, false
 	}
 	key := peerKey{ticket.Router, ticket.Meeting, ticket.Participant}
+	if s.plane.shardOf(key) != s {
+		return rtc.Admission{}, false
+	}
 	p := s.peers[key]
 	if p != nil && p.banned {
 		return rtc.Admission{}, false

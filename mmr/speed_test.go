@@ -123,9 +123,11 @@ func performWith(t *testing.T, seed uint64, steps int, cfg PlaneConfig) *stage {
 			}
 		}
 	}
-	for _, r := range []Drop{DropSeal, DropWrite, DropMalformed, DropUnknownStream, DropNoPath} {
-		if n := st.s.drops[r]; n > 0 {
-			st.fail("%d packets dropped: %v", n, r)
+	for _, r := range []Drop{DropSeal, DropWrite, DropMalformed, DropUnknownStream, DropNoPath, DropLane} {
+		for _, s := range st.plane.shards {
+			if n := s.drops[r]; n > 0 {
+				st.fail("%d packets dropped: %v", n, r)
+			}
 		}
 	}
 	return st

@@ -22,7 +22,7 @@ import (
 	"parley/wire/rtp"
 )
 
-// stage is a whole shard, transports, forwarding and the way out, without its goroutine and its sockets:
+// stage is whole shards, transports, forwarding and the way out, without their goroutines and their sockets:
 // the test is the clock and the network, actors are its participants, and what leaves is compared with
 // the reference. Owned by the test's goroutine.
 type stage struct {
@@ -32,7 +32,8 @@ type stage struct {
 	rnd    *rand.Rand
 	now    time.Time
 	plane  *Plane
-	s      *shard
+	s      *shard // the first
+	wake   chan struct{}
 	conn   *stageConn
 	room   *room
 	key    trust.ZoneKey
@@ -165,30 +166,43 @@ func newStage(t *testing.T, seed uint64, cfg PlaneConfig) *stage {
 	if st.plane, err = NewPlane(cfg); err != nil {
 		t.Fatal(err)
 	}
-	st.s = st.plane.shard
+	st.s, st.wake = st.plane.shards[0], make(chan struct{}, 1)
 	st.key = trust.ZoneKey{1, 2, 3}
 	if _, err := st.plane.attach("r-1", st.key); err != nil {
 		t.Fatal(err)
 	}
-	st.room = newRoom(&Server{cfg: Config{ID: "r-1", Plane: st.plane}}, proto.Claims{Meeting: trust.NewMeetingID()})
-	st.s.openRoom(st.room)
-	t.Cleanup(func() { st.s.mux.Close(st.now) })
+	st.room = newRoom(&Server{cfg: Config{ID: "r-1", Plane: st.plane}}, proto.Claims{Meeting: proto.MeetingID(fmt.Sprintf("meeting %d", seed))})
+	for _, s := range st.plane.shards {
+		s.cmds.wake = st.wake
+		s.openRoom(st.room)
+		t.Cleanup(func() { s.mux.Close(st.now) })
+	}
 	return st
 }
 
 func (st *stage) fail(format string, args ...any) {
 	st.t.Helper()
 	if !st.failed {
-		st.t.Errorf("%s: %s\ndropped: %v, %v, %+v", st.where, fmt.Sprintf(format, args...), st.s.drops, st.s.fwd.Drops(), st.s.mux.Counters())
+		st.t.Errorf("%s: %s", st.where, fmt.Sprintf(format, args...))
+		for _, s := range st.plane.shards {
+			st.t.Logf("shard %d dropped: %v, %v, %+v", s.index, s.drops, s.fwd.Drops(), s.mux.Counters())
+		}
 	}
 	st.failed = true
 }
 
-// turn does what the shard's loop does after each thing that happens.
+// turn does what the shards' loops do after each thing that happens, until nothing is left to do.
 func (st *stage) turn() {
-	s := st.s
-	s.runCommands(st.now)
-	s.turn(st.now)
+	for more := true; more; {
+		more = false
+		for _, s := range st.plane.shards {
+			s.runCommands(st.now)
+			s.turn(st.now)
+		}
+		for _, s := range st.plane.shards {
+			more = more || !s.resting(restIdle) || s.commanded()
+		}
+	}
 	for len(st.room.events) > 0 {
 		if _, ok := (<-st.room.events).(heard); ok {
 			st.room.levels.take()
@@ -200,7 +214,7 @@ func (st *stage) turn() {
 func (st *stage) wait(d time.Duration) {
 	until := st.now.Add(d)
 	for {
-		w := st.s.wake(st.now)
+		w := st.firstWake()
 		if w.After(until) || st.failed {
 			break
 		}
@@ -208,7 +222,7 @@ func (st *stage) wait(d time.Duration) {
 			st.now = w
 		}
 		st.turn()
-		if again := st.s.wake(st.now); !again.After(st.now) {
+		if again := st.firstWake(); !again.After(st.now) {
 			st.now = st.now.Add(time.Microsecond) // a wake that may be early
 		}
 	}
@@ -217,14 +231,40 @@ func (st *stage) wait(d time.Duration) {
 	}
 }
 
-// receive gives datagrams to the shard as one batch.
+// commanded reports whether commands wait.
+func (s *shard) commanded() bool {
+	s.cmds.Lock()
+	defer s.cmds.Unlock()
+	return len(s.cmds.queue) > 0
+}
+
+// firstWake is when the first shard asks for a turn.
+func (st *stage) firstWake() time.Time {
+	w := st.s.wake(st.now)
+	for _, s := range st.plane.shards[1:] {
+		if at := s.wake(st.now); at.Before(w) {
+			w = at
+		}
+	}
+	return w
+}
+
+// of is the shard that owns a participant.
+func (st *stage) of(key peerKey) *shard { return st.plane.shardOf(key) }
+
+// receive gives datagrams to a shard as one batch; to several in turn, by the port they come from.
 func (st *stage) receive(ps ...arrived) {
 	var ms []link.Message
-	for _, p := range ps {
+	for i, p := range ps {
 		ms = append(ms, link.Message{Buf: slices.Clone(p.data), N: len(p.data), Addr: p.from, Local: stageAddr.Addr()})
+		to := int(p.from.Port()) % len(st.plane.shards)
+		if i+1 < len(ps) && int(ps[i+1].from.Port())%len(st.plane.shards) == to {
+			continue
+		}
+		st.plane.shards[to].receive(st.now, st.conn, ms)
+		st.turn()
+		ms = nil
 	}
-	st.s.receive(st.now, st.conn, ms)
-	st.turn()
 }
 
 // join makes an actor with transports, streams that begin at seq, and slots that begin at out.
@@ -266,7 +306,7 @@ func (st *stage) join(id proto.ParticipantID, one bool, seq, out func() rtp.Seq)
 			select {
 			case p := <-st.hello:
 				st.receive(p)
-			case <-st.s.cmds.wake:
+			case <-st.wake:
 				st.turn()
 			case r := <-done:
 				if r.err != nil {
@@ -287,7 +327,7 @@ func (st *stage) join(id proto.ParticipantID, one bool, seq, out func() rtp.Seq)
 		}
 		a.slots = append(a.slots, sl)
 	}
-	s := st.s
+	s := st.of(a.key)
 	s.attach(st.now, st.room, a.key, rtc.Fingerprint(st.cert))
 	s.admitPeer(st.now, a.key, a.slots, one, uint32(id))
 	s.takesTWCC(a.key, []proto.Group{proto.GroupVideo})
@@ -348,7 +388,7 @@ func (st *stage) move(tr *actorTransport) {
 
 // leave takes an actor away, whatever is on its way.
 func (st *stage) leave(a *actor) {
-	st.s.removePeer(st.now, a.key, time.Time{})
+	st.of(a.key).removePeer(st.now, a.key, time.Time{})
 	a.gone = true
 	st.actors = slices.DeleteFunc(st.actors, func(b *actor) bool { return a == b })
 	st.ref.leave(uint32(proto.Source(a.id, proto.Audio)))
@@ -382,7 +422,8 @@ func (st *stage) wire() {
 			changes = append(changes, change{sl.SSRC, uint32(w.Source), w.Layer})
 		}
 	}
-	st.s.wire(st.now, st.room, wires)
+	st.plane.wire(st.room, wires)
+	st.turn()
 	st.wait(tableEvery + time.Millisecond)
 	for _, c := range changes {
 		st.ref.wire(c.leg, c.source, int(c.layer))

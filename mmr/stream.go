@@ -161,11 +161,11 @@ func (p *Plane) ServeStream(st *link.Stream) {
 		st.Close()
 		return
 	}
-	r := streamReader{p: p, st: st, b: streamBatchOf(st), done: make(chan struct{}, 1), provenAt: time.Now()}
+	r := streamReader{p: p, s: p.shards[0], st: st, b: streamBatchOf(st), done: make(chan struct{}, 1), provenAt: time.Now()}
 	why = r.run()
 	st.Close()
 	if r.proven {
-		p.shard.do(func(now time.Time) { p.shard.mux.Unlink(now, st) })
+		r.s.do(func(now time.Time) { r.s.mux.Unlink(now, st) })
 	}
 	p.streams.refused.Add(st.Refused())
 	p.streams.leave(st, addr, !r.proven, why)
@@ -174,6 +174,7 @@ func (p *Plane) ServeStream(st *link.Stream) {
 // streamReader is the reading side of one connection.
 type streamReader struct {
 	p        *Plane
+	s        *shard // whose the peer is: see belongs
 	st       *link.Stream
 	b        *batch
 	done     chan struct{} // the shard is done with b
@@ -219,7 +220,10 @@ func (r *streamReader) run() StreamEnd {
 			return r.ended(StreamClosed)
 		}
 		r.b.n = n
-		r.p.shard.do(deliver)
+		if !r.linked {
+			r.belongs()
+		}
+		r.s.do(deliver)
 		select {
 		case <-r.done:
 		case <-r.p.streams.over:
@@ -249,10 +253,21 @@ func (r *streamReader) ended(why StreamEnd) StreamEnd {
 	return why
 }
 
+// belongs finds the shard the peer belongs to, by the check a connection begins with.
+func (r *streamReader) belongs() {
+	for i := range r.b.ms[:r.b.n] {
+		if m := &r.b.ms[i]; isSTUN(m.Buf[:m.N]) {
+			if key, ok := seatOfCheck(m.Buf[:m.N]); ok {
+				r.s = r.p.shardOf(key)
+			}
+		}
+	}
+}
+
 // deliver runs on the shard's goroutine.
 func (r *streamReader) deliver(now time.Time) {
-	s := r.p.shard
-	s.receive(now, r.st, r.b.ms[:r.b.n])
+	s := r.s
+	s.take(now, r.st, r.b.ms[:r.b.n])
 	r.linked = s.mux.Linked(r.st, r.st.RemoteAddr())
 	r.done <- struct{}{}
 }

@@ -14,6 +14,7 @@ const tableEvery = 10 * time.Millisecond
 // is made from it, copying only the rows of sources that were touched. Owned by the shard.
 type topology struct {
 	id      uint32 // the meeting's number in forward
+	room    *room
 	rows    map[proto.SourceID]*row
 	table   *forward.Table // last one published; immutable
 	index   map[proto.SourceID]int
@@ -26,6 +27,14 @@ type topology struct {
 type row struct {
 	streams [3]forward.StreamID
 	wants   []want
+
+	// Across shards, see mirror.go. Of a source of this shard's: who follows it.
+	pipes uint64
+	fresh uint64 // of pipes: those who do not know the streams yet
+	told  [3]forward.StreamID
+	// Of a source of another shard's: its owner knows that it is wanted here.
+	following bool
+	lingers   bool // but no more: see exchange.follow
 }
 
 type want struct {
@@ -34,9 +43,9 @@ type want struct {
 	layer int8
 }
 
-func newTopology(id uint32) *topology {
+func newTopology(id uint32, r *room) *topology {
 	return &topology{
-		id: id, rows: make(map[proto.SourceID]*row), index: make(map[proto.SourceID]int),
+		id: id, room: r, rows: make(map[proto.SourceID]*row), index: make(map[proto.SourceID]int),
 		touched: make(map[proto.SourceID]bool), table: &forward.Table{},
 	}
 }
@@ -110,7 +119,7 @@ func (t *topology) build() *forward.Table {
 			next.Sources = append(next.Sources, t.table.Sources[old])
 			continue
 		}
-		fresh := forward.SourceRow{Streams: r.streams, Legs: make([]forward.Want, 0, len(r.wants))}
+		fresh := forward.SourceRow{Streams: r.streams, Pipes: r.pipes, Legs: make([]forward.Want, 0, len(r.wants))}
 		for _, w := range r.wants {
 			// A leg begins when its packets have a way to go: what it began with would be lost, a key frame.
 			if w.peer.active[w.peer.group(src.Kind())] != nil {
@@ -150,6 +159,9 @@ func (s *shard) publishTables(now time.Time) {
 		t.dirty = false
 		s.fwd.Publish(t.id, t.build())
 		for src := range t.touched {
+			if x := s.exchange; x != nil {
+				x.tableOut(now, t, src)
+			}
 			if r := t.rows[src]; r != nil && !src.Kind().IsAudio() {
 				for _, id := range r.streams {
 					s.askSenderOf(now, id)

@@ -32,7 +32,7 @@ func rowOf(t *forward.Table, first forward.StreamID) *forward.SourceRow {
 }
 
 func TestASlotCarriesOneSourceAtATime(t *testing.T) {
-	topo := newTopology(1)
+	topo := newTopology(1, nil)
 	p := testPeer(7, 2, 100)
 	a, b := proto.Source(1, proto.Video), proto.Source(2, proto.Video)
 	topo.streams(a, [3]forward.StreamID{11})
@@ -60,7 +60,7 @@ func TestASlotCarriesOneSourceAtATime(t *testing.T) {
 }
 
 func TestTablesShareTheRowsNobodyTouched(t *testing.T) {
-	topo := newTopology(1)
+	topo := newTopology(1, nil)
 	p := testPeer(7, 2, 100)
 	a, b := proto.Source(1, proto.Video), proto.Source(2, proto.Video)
 	topo.streams(a, [3]forward.StreamID{11})
@@ -84,7 +84,7 @@ func TestTablesShareTheRowsNobodyTouched(t *testing.T) {
 }
 
 func TestWhoLeavesIsInNoRow(t *testing.T) {
-	topo := newTopology(1)
+	topo := newTopology(1, nil)
 	viewer, sender := testPeer(7, 1, 100), testPeer(1, 1, 200)
 	a := proto.Source(1, proto.Video)
 	topo.streams(a, [3]forward.StreamID{11})
@@ -102,7 +102,7 @@ func TestWhoLeavesIsInNoRow(t *testing.T) {
 
 func TestChangesWithinTenMillisecondsArePublishedOnce(t *testing.T) {
 	s := &shard{fwd: forward.New(forward.Config{})}
-	topo := newTopology(1)
+	topo := newTopology(1, nil)
 	now := time.Unix(1000, 0)
 	s.markDirty(topo, now)
 	s.markDirty(topo, now.Add(3*time.Millisecond))

@@ -64,10 +64,18 @@ func (p *Plane) password(ufrag string) (string, bool) {
 		password string
 		ok       bool
 	}
+	if len(ufrag) < seatChars {
+		return "", false
+	}
+	key, ok := seatOf([]byte(ufrag))
+	if !ok {
+		return "", false
+	}
 	c := make(chan answer, 1)
-	p.shard.do(func(now time.Time) {
-		adm, ok := p.shard.admit(now, ufrag)
-		c <- answer{adm.Password, ok && (!adm.Expired || p.shard.mux.Transport(ufrag) != nil)}
+	s := p.shardOf(key)
+	s.do(func(now time.Time) {
+		adm, ok := s.admit(now, ufrag)
+		c <- answer{adm.Password, ok && (!adm.Expired || s.mux.Transport(ufrag) != nil)}
 	})
 	timer := time.NewTimer(askFor)
 	defer timer.Stop()

@@ -11,7 +11,7 @@ import (
 // openRoom gives a meeting its place in the shard.
 func (s *shard) openRoom(r *room) {
 	s.nextTopo++
-	s.topos[r] = newTopology(s.nextTopo)
+	s.topos[r] = newTopology(s.nextTopo, r)
 }
 
 // closeRoom drops everything of a meeting that is over.
@@ -23,6 +23,9 @@ func (s *shard) closeRoom(now time.Time, r *room) {
 	}
 	if t := s.topos[r]; t != nil {
 		delete(s.topos, r)
+		if s.exchange != nil {
+			s.exchange.forget(t)
+		}
 		clear(t.rows)
 		s.fwd.Publish(t.id, t.build())
 		for i, d := range s.dirty {
@@ -62,14 +65,14 @@ func (s *shard) takesTWCC(key peerKey, groups []proto.Group) {
 	}
 }
 
-// wire points slots at sources.
+// wire points slots of this shard's receivers at sources.
 func (s *shard) wire(now time.Time, r *room, wires []meeting.Wire) {
 	t := s.topos[r]
 	if t == nil {
 		return
 	}
 	for _, w := range wires {
-		p := s.peers[peerKey{r.key(w.ID).router, r.tag, w.ID}]
+		p := s.peers[r.key(w.ID)]
 		if p == nil || !p.admitted || w.Slot < 0 || w.Slot >= len(p.slots) {
 			continue
 		}

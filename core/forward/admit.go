@@ -12,6 +12,11 @@ type Packet struct {
 	Stream   StreamID
 	Data     []byte // header and payload; copied
 	Repaired bool   // came as a retransmission (UnwrapRTX): not counted as received
+
+	// Of a packet lent by another shard (Loan), whose bytes are not copied but given back: see Borrowed.
+	Placed Placed
+	From   uint32
+	Slab   SlabRef
 }
 
 const (
@@ -27,33 +32,51 @@ func (s *Shard) Admit(now time.Time, in []Packet, out *Out) {
 	at := s.since(now)
 	for i := range in {
 		p := &in[i]
-		if st := s.stream(p.Stream); st != nil {
-			s.admit(at, p, st, out)
-		} else {
+		lent := !p.Placed.At.IsZero()
+		taken := false
+		if st := s.stream(p.Stream); st == nil || st.mirror != lent {
 			s.drops[DropStale]++
+		} else if lent {
+			taken = s.admit(s.since(p.Placed.At), p, st, out)
+		} else {
+			s.admit(at, p, st, out)
+		}
+		if lent && !taken {
+			s.slabs.unneeded = append(s.slabs.unneeded, Borrowed{p.From, p.Slab})
 		}
 	}
 }
 
-func (s *Shard) admit(at time.Duration, p *Packet, st *stream, out *Out) {
+// admit takes one packet in, unless it can't be used.
+func (s *Shard) admit(at time.Duration, p *Packet, st *stream, out *Out) (taken bool) {
 	var h rtp.Header
 	if err := rtp.Parse(p.Data, &h); err != nil {
 		s.drops[DropMalformed]++
-		return
+		return false
 	}
 	if len(p.Data) > MaxPacket {
 		s.drops[DropTooBig]++
-		return
+		return false
 	}
 	if !proto.PayloadFits(h.PT, st.cfg.Kind) || proto.OriginalOf(h.PT) != 0 {
 		s.drops[DropPayload]++
-		return
+		return false
 	}
-	ext, ok := s.place(st, p, &h, out)
-	if !ok {
-		return
+	var slab SlabRef
+	var m *meta
+	ext := p.Placed.Ext
+	if st.mirror {
+		if !s.placed(st, p, out) {
+			return false
+		}
+		slab, m = s.slabs.borrow(p.Data, Borrowed{p.From, p.Slab})
+	} else {
+		var ok bool
+		if ext, ok = s.place(st, p, &h, out); !ok {
+			return false
+		}
+		slab, m = s.slabs.take(p.Data)
 	}
-	slab, m := s.slabs.take(p.Data)
 	m.ext, m.source = ext, st.cfg.Source
 	s.describe(st, p.Data, &h, m)
 	s.keep(st, ext, slab, at)
@@ -66,7 +89,7 @@ func (s *Shard) admit(at time.Duration, p *Packet, st *stream, out *Out) {
 	}
 	st.count(at, p, &h, m, newest)
 	s.flow(at, p.Stream, st, out)
-	if m.flags&flagLevel != 0 {
+	if m.flags&flagLevel != 0 && !st.mirror {
 		out.Notes = append(out.Notes, Note{
 			Kind: NoteLevel, Stream: p.Stream, Source: st.cfg.Source,
 			Level: m.level & 0x7f, Voice: m.level&0x80 != 0,
@@ -87,7 +110,11 @@ func (s *Shard) admit(at time.Duration, p *Packet, st *stream, out *Out) {
 		if m.flags&flagKey != 0 && s.awaited(at, p.Stream, st) {
 			st.wantKey = true // that one was of no use to everybody
 		}
+		if st.row.Pipes != 0 {
+			s.lend(st, p.Stream, slab, m, at, st.row.Pipes, p.Repaired, out)
+		}
 	}
+	return true
 }
 
 // place unwraps the packet's number and says whether it is new. A number far ahead of or behind all
@@ -95,11 +122,7 @@ func (s *Shard) admit(at time.Duration, p *Packet, st *stream, out *Out) {
 // it had, so that no unwrapped number is ever used twice.
 func (s *Shard) place(st *stream, p *Packet, h *rtp.Header, out *Out) (ext int64, ok bool) {
 	if !st.started {
-		n := s.cfg.HistoryVideo
-		if st.cfg.Kind.IsAudio() {
-			n = s.cfg.HistoryAudio
-		}
-		st.history = newHistory(n)
+		st.history = newHistory(s.historyLen(st))
 		ext = int64(h.Seq)
 		st.base, st.first, st.oldest, st.top = ext, ext, ext, ext-1
 		return ext, true
@@ -355,7 +378,7 @@ func (s *Shard) keyFrame(at time.Duration, p *Packet, h *rtp.Header, st *stream,
 		return // H.264: parameter sets and picture look like a key frame each; it begins with the former
 	}
 	st.hasKey, st.keyExt, st.keyAt = true, ext, at
-	st.wantKey, st.picture = false, false
+	st.wantKey, st.picture, st.piped = false, false, false
 	st.forget(ext)
 	st.stats.KeyFrames++
 	n := Note{Kind: NoteKeyFrame, Stream: p.Stream, Source: st.cfg.Source, Layer: st.cfg.Layer}

@@ -6,10 +6,12 @@ import "parley/wire/rtp"
 type Out struct {
 	Descs []Desc
 	Notes []Note
+	Loans []Loan
 }
 
-// Reset empties both lists and keeps their room. References of descriptors are not released: that is Done.
-func (o *Out) Reset() { o.Descs, o.Notes = o.Descs[:0], o.Notes[:0] }
+// Reset empties all lists and keeps their room. References of descriptors and loans are not released: that is
+// Done and Return.
+func (o *Out) Reset() { o.Descs, o.Notes, o.Loans = o.Descs[:0], o.Notes[:0], o.Loans[:0] }
 
 // Desc is one packet to be sent: which leg, which slab, under which number. It holds a reference to the
 // slab until Done. It must be written at most once, and sent at most once.

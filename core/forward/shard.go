@@ -96,6 +96,7 @@ type stream struct {
 
 	// Sequence numbers (RFC 3550 appendix A.1), unwrapped.
 	started bool
+	mirror  bool  // another shard's: see pipe.go
 	top     int64 // highest seen
 	base    int64 // first since the start or the last restart: intervals do not reach across it
 	bad     rtp.Seq
@@ -114,6 +115,7 @@ type stream struct {
 	keyAt   time.Duration
 	wantKey bool // a leg waits, or a receiver asked
 	picture bool // a receiver asked
+	piped   bool // another shard asked
 	askedAt time.Duration
 	asked   bool
 

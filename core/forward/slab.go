@@ -8,6 +8,7 @@ type SlabRef uint32
 // Slabs come in three sizes: audio and the tail of a frame; a full video packet, of which browsers make
 // at most 1191 bytes; and what no sender of ours makes but a network may carry.
 const (
+	borrowed   = len(classSizes) // the class of slabs that are another shard's
 	classBits  = 30
 	classMask  = 1<<classBits - 1
 	chunkSlabs = 64 // slabs allocated together
@@ -53,12 +54,40 @@ const (
 
 // arena owns all slabs of a shard. It grows to the most that were ever held at once and stays there.
 type arena struct {
-	classes [len(classSizes)]struct {
+	classes [len(classSizes) + 1]struct {
 		chunks [][]byte
 		metas  []meta
 		free   []uint32
 	}
-	held int // slabs with a reference
+	held     int        // slabs with a reference
+	lent     []loan     // by place in the class borrowed
+	unneeded []Borrowed // to be given back
+}
+
+// loan is a slab of another shard's.
+type loan struct {
+	data []byte
+	home Borrowed
+}
+
+// borrow makes a slab of bytes that another shard has lent, with one reference.
+func (a *arena) borrow(b []byte, home Borrowed) (SlabRef, *meta) {
+	c := &a.classes[borrowed]
+	if len(c.free) == 0 {
+		first := len(c.metas)
+		c.metas = append(c.metas, make([]meta, chunkSlabs)...)
+		a.lent = append(a.lent, make([]loan, chunkSlabs)...)
+		for i := chunkSlabs - 1; i >= 0; i-- {
+			c.free = append(c.free, uint32(first+i))
+		}
+	}
+	i := c.free[len(c.free)-1]
+	c.free = c.free[:len(c.free)-1]
+	a.held++
+	a.lent[i] = loan{b, home}
+	m := &c.metas[i]
+	*m = meta{refs: 1, length: uint16(len(b))}
+	return SlabRef(uint32(borrowed)<<classBits | (i + 1)), m
 }
 
 // take copies packet b, at most MaxPacket bytes, into a slab with one reference.
@@ -94,6 +123,9 @@ func (a *arena) at(r SlabRef) *meta {
 // bytes is the slab's room up to its packet's length.
 func (a *arena) bytes(r SlabRef) []byte {
 	k, i := int(r>>classBits), int(uint32(r)&classMask-1)
+	if k == borrowed {
+		return a.lent[i].data
+	}
 	c := &a.classes[k]
 	off := i % chunkSlabs * classSizes[k]
 	return c.chunks[i/chunkSlabs][off : off+int(c.metas[i].length) : off+int(c.metas[i].length)]
@@ -107,8 +139,13 @@ func (a *arena) drop(r SlabRef) {
 	case m.refs < 0:
 		panic("forward: slab released more often than it was taken")
 	case m.refs == 0:
+		i := uint32(r)&classMask - 1
+		if int(r>>classBits) == borrowed {
+			a.unneeded = append(a.unneeded, a.lent[i].home)
+			a.lent[i].data = nil
+		}
 		c := &a.classes[r>>classBits]
-		c.free = append(c.free, uint32(r)&classMask-1)
+		c.free = append(c.free, i)
 		a.held--
 	}
 }

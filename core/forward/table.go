@@ -9,6 +9,7 @@ type Table struct {
 type SourceRow struct {
 	Streams [3]StreamID // 0 where there is no such layer
 	Legs    []Want
+	Pipes   uint64 // other shards that follow it, one bit each: its packets are lent to them
 }
 
 // Want is one leg that follows a source, and the layer it is to have.

@@ -74,7 +74,7 @@ func (s *Shard) Missing(now time.Time, id StreamID, dst []rtp.Seq) []rtp.Seq {
 		n++
 	}
 	st.lost = st.lost[:copy(st.lost, st.lost[n:])]
-	if st.row == nil || len(st.row.Legs) == 0 {
+	if st.mirror || st.row == nil || len(st.row.Legs) == 0 && st.row.Pipes == 0 {
 		return dst
 	}
 	rtt := st.rtt
@@ -113,7 +113,7 @@ func (s *Shard) Picture(now time.Time, id LegID) StreamID {
 // and KeyFrameDue every 20 ms or so.
 func (s *Shard) Wanting(id StreamID) bool {
 	st := s.stream(id)
-	return st != nil && (st.wantKey || len(st.lost) > 0)
+	return st != nil && (st.wantKey || len(st.lost) > 0 && !st.mirror)
 }
 
 // KeyFrameDue reports whether to ask the sender for a key frame of this stream now, and counts it as
@@ -129,7 +129,7 @@ func (s *Shard) KeyFrameDue(now time.Time, id StreamID) bool {
 		return false
 	}
 	switch {
-	case s.awaited(at, id, st):
+	case s.awaited(at, id, st), st.piped && st.row != nil && st.row.Pipes != 0:
 	case !st.picture || st.row == nil:
 		// Nobody waits, unless for the next packet to begin with the last key frame.
 		st.wantKey, st.picture = st.hasKey && at-st.keyAt <= replayFor, false

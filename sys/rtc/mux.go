@@ -32,6 +32,8 @@ type MuxConfig struct {
 	Up func(now time.Time, t *Transport, fingerprint string)
 	// Moved reports that media goes over another rung of the ladder from now on. Nil: nobody is told.
 	Moved func(now time.Time, t *Transport)
+	// Path reports an address from which a transport has a path now, or no longer. Nil: nobody is told.
+	Path func(via link.PacketConn, addr netip.AddrPort, on bool)
 	// Down reports, once, the end of every transport that came into being, Close included. Nil: nobody is told.
 	Down func(now time.Time, t *Transport, why Reason)
 	// MaxHandshakes bounds the DTLS handshakes under way; ClientHellos beyond it are dropped, and repeated

@@ -80,6 +80,9 @@ func (t *Transport) addPath(now time.Time, key pathKey) *path {
 	p := &path{key: key, t: t}
 	t.paths = append(t.paths, p)
 	t.mux.paths[key] = p
+	if t.mux.cfg.Path != nil {
+		t.mux.cfg.Path(key.via, key.addr, true)
+	}
 	return p
 }
 
@@ -87,6 +90,9 @@ func (t *Transport) addPath(now time.Time, key pathKey) *path {
 func (m *Mux) unbind(now time.Time, p *path) {
 	t := p.t
 	delete(m.paths, p.key)
+	if m.cfg.Path != nil {
+		m.cfg.Path(p.key.via, p.key.addr, false)
+	}
 	if m.last == p {
 		m.last = nil
 	}

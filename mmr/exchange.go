@@ -1,0 +1,433 @@
+package mmr
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"parley/core/forward"
+	"parley/core/meeting"
+	"parley/sys/link"
+	"parley/wire/proto"
+	"parley/wire/stun"
+)
+
+// exchange is a shard's dealings with the plane's other shards: none where there is one shard. Owned by the
+// shard, but for rest.
+//
+// A participant is one shard's for good (Plane.shardOf). Datagrams come to whatever socket the kernel
+// thinks fit, so a shard hands on what is for another: a check by its user name, everything else by its
+// address, which the owner has made known (eventPath) once a check from there was valid. Sources are
+// followed across shards by mirrors: see forward's pipes.
+type exchange struct {
+	s    *shard
+	out  []*lane // by shard; nil for itself
+	in   []*lane
+	rest atomic.Int32 // what the shard's goroutine may be woken from
+
+	routes  map[netip.AddrPort]int // whose path an address is, its own included
+	hosts   map[hostOf]int         // paths of other shards from one host
+	guesses map[netip.AddrPort]int // of addresses without a path: the shard their check was for
+	guessAt time.Time              // when guesses are forgotten
+
+	mirrors map[origin]forward.StreamID
+	origins map[forward.StreamID]origin
+	asking  []forward.StreamID // mirrors that may need a key frame
+	askAt   time.Time
+
+	lingering []lingering // in order of time
+
+	packets []forward.Packet
+	froms   []forward.Borrowed
+	ms      []link.Message
+	mine    []link.Message
+}
+
+// origin is a stream of another shard's.
+type origin struct {
+	shard  int
+	stream forward.StreamID
+}
+
+// hostOf is a host and a shard that has paths from there.
+type hostOf struct {
+	host  netip.Addr
+	shard int
+}
+
+const (
+	// guessFor and maxGuesses bound what checks nobody has verified make a shard remember.
+	guessFor   = time.Second
+	maxGuesses = 4096
+)
+
+// What a shard's goroutine rests in.
+const (
+	restNotAtAll int32 = iota
+	restUrgent         // woken by what is urgent
+	restIdle           // woken by anything
+)
+
+// connectShards gives every shard a lane to every other.
+func connectShards(all []*shard) {
+	if len(all) < 2 {
+		return
+	}
+	for _, s := range all {
+		s.exchange = &exchange{
+			s: s, out: make([]*lane, len(all)), in: make([]*lane, len(all)),
+			routes: map[netip.AddrPort]int{}, hosts: map[hostOf]int{}, guesses: map[netip.AddrPort]int{},
+			mirrors: map[origin]forward.StreamID{}, origins: map[forward.StreamID]origin{},
+		}
+	}
+	for i, from := range all {
+		for j, to := range all {
+			if i != j {
+				l := newLane(to)
+				from.exchange.out[j], to.exchange.in[i] = l, l
+			}
+		}
+	}
+}
+
+// shardOf is the shard a participant belongs to.
+func (p *Plane) shardOf(key peerKey) *shard {
+	if len(p.shards) == 1 {
+		return p.shards[0]
+	}
+	// Participants of one meeting have numbers in a row; the multiplier spreads them (Knuth's, 2⁶⁴/φ).
+	h := (key.meeting ^ uint64(key.router)<<32 ^ uint64(key.id)) * 0x9e3779b97f4a7c15
+	return p.shards[int(h>>33)%len(p.shards)]
+}
+
+// wire tells each shard the wires of its receivers.
+func (p *Plane) wire(r *room, wires []meeting.Wire) {
+	for _, s := range p.shards {
+		own := wires
+		if len(p.shards) > 1 {
+			own = slices.DeleteFunc(slices.Clone(wires), func(w meeting.Wire) bool { return p.shardOf(r.key(w.ID)) != s })
+		}
+		if len(own) > 0 {
+			s.do(func(now time.Time) { s.wire(now, r, own) })
+		}
+	}
+}
+
+// nudge wakes the shard where what has been put in a lane for it should not wait. Safe from any goroutine.
+func (s *shard) nudge(urgent bool) {
+	switch rest := s.exchange.rest.Load(); {
+	case rest == restNotAtAll, rest == restUrgent && !urgent:
+		return
+	case !s.exchange.rest.CompareAndSwap(rest, restNotAtAll):
+		return // it, or another, was quicker
+	}
+	s.cmds.Lock()
+	defer s.cmds.Unlock()
+	if s.cmds.poller != nil {
+		s.cmds.poller.Wake()
+		return
+	}
+	select {
+	case s.cmds.wake <- struct{}{}:
+	default:
+	}
+}
+
+// resting notes that the shard is about to wait, and reports false where it must not: something has come.
+func (s *shard) resting(how int32) bool {
+	if s.exchange == nil {
+		return true
+	}
+	s.exchange.rest.Store(how)
+	for _, l := range s.exchange.in {
+		if l != nil && l.waiting() {
+			s.exchange.rest.Store(restNotAtAll)
+			return false
+		}
+	}
+	return true
+}
+
+// rested notes that the wait is over.
+func (s *shard) rested() {
+	if s.exchange != nil {
+		s.exchange.rest.Store(restNotAtAll)
+	}
+}
+
+// sort hands datagrams of other shards' participants on, and returns those of its own.
+func (x *exchange) sort(now time.Time, via link.PacketConn, ms []link.Message) []link.Message {
+	if !now.Before(x.guessAt) || len(x.guesses) >= maxGuesses {
+		clear(x.guesses)
+		x.guessAt = now.Add(guessFor)
+	}
+	listen := slices.Index(x.s.conns, via)
+	x.mine = x.mine[:0]
+	for i := range ms {
+		m := &ms[i]
+		to, ok := x.routes[m.Addr]
+		if ok && to == x.s.index && !isSTUN(m.Buf[:m.N]) {
+			x.mine = append(x.mine, *m)
+			continue
+		}
+		size := m.N
+		if m.Segment > 0 {
+			size = m.Segment
+		}
+		for b := m.Buf[:m.N]; len(b) > 0; {
+			n := min(size, len(b))
+			x.sortOne(listen, m, b[:n:n])
+			b = b[n:]
+		}
+	}
+	return x.mine
+}
+
+func isSTUN(b []byte) bool { return len(b) > 0 && b[0] < 4 }
+
+// sortOne finds out whose one datagram is.
+func (x *exchange) sortOne(listen int, m *link.Message, b []byte) {
+	to, known := x.routes[m.Addr]
+	if isSTUN(b) {
+		// A check's user name says whose it is, whoever has the address now.
+		if key, ok := seatOfCheck(b); ok {
+			to = x.s.plane.shardOf(key).index
+			if !known {
+				x.guesses[m.Addr] = to
+			}
+		} else {
+			to = x.s.index // a probe of the zone's
+		}
+	} else if !known {
+		var guessed bool
+		if to, guessed = x.guesses[m.Addr]; !guessed {
+			to = x.s.index
+			if len(b) > 0 && b[0] >= 128 {
+				x.strayed(listen, m, b)
+			}
+		}
+	}
+	if to == x.s.index {
+		x.mine = append(x.mine, link.Message{Buf: b, N: len(b), Addr: m.Addr, Local: m.Local})
+		return
+	}
+	x.hand(to, listen, m, b)
+}
+
+// strayed gives media from an unknown address to all who have paths from the same host: its NAT may have
+// changed the port, which only the keys can tell (see rtc.Mux).
+func (x *exchange) strayed(listen int, m *link.Message, b []byte) {
+	for i := range x.out {
+		if i != x.s.index && x.hosts[hostOf{m.Addr.Addr(), i}] > 0 {
+			x.hand(i, listen, m, b)
+		}
+	}
+}
+
+func (x *exchange) hand(to, listen int, m *link.Message, b []byte) {
+	l := x.out[to]
+	d := l.datagrams.put()
+	if d == nil || len(b) > len(d.buf) {
+		x.s.drops[DropLane]++
+		return
+	}
+	d.via, d.addr, d.local, d.n = listen, m.Addr, m.Local, copy(d.buf[:], b)
+	l.urgent = l.urgent || !canWait(b)
+}
+
+// canWait is what is not worth waking a busy shard for: as patient has it.
+func canWait(b []byte) bool {
+	if len(b) < 2 {
+		return true
+	}
+	for _, p := range patient {
+		if p.First[0] <= b[0] && b[0] <= p.First[1] && p.Second[0] <= b[1] && b[1] <= p.Second[1] {
+			return true
+		}
+	}
+	return false
+}
+
+// seatOfCheck reads whose check it is from its user name, unverified: the owner verifies it.
+func seatOfCheck(b []byte) (key peerKey, ok bool) {
+	req, err := stun.Parse(b)
+	if err != nil || req.Type() != stun.BindingRequest {
+		return key, false
+	}
+	user, ok := req.Username()
+	if !ok || len(user) < seatChars {
+		return key, false
+	}
+	return seatOf(user)
+}
+
+// seatChars is how much of a user name says which seat's it is (see trust.Ticket): 18 bytes.
+const seatChars = 24
+
+// seatOf reads a seat from the beginning of a user name.
+func seatOf(ufrag []byte) (key peerKey, ok bool) {
+	var b [seatChars / 4 * 3]byte
+	if n, err := base64.StdEncoding.Decode(b[:], ufrag[:seatChars]); err != nil || n != len(b) {
+		return key, false
+	}
+	return peerKey{
+		router: binary.BigEndian.Uint32(b[2:]), meeting: binary.BigEndian.Uint64(b[6:]),
+		id: proto.ParticipantID(binary.BigEndian.Uint32(b[14:]) >> 3),
+	}, true
+}
+
+// pathChanged is the mux's news of an address: others are to hand on what comes from there.
+func (s *shard) pathChanged(via link.PacketConn, addr netip.AddrPort, on bool) {
+	x := s.exchange
+	if x == nil || !slices.Contains(s.conns, via) {
+		return
+	}
+	x.learn(s.index, addr, on)
+	for _, l := range x.out {
+		if l != nil {
+			l.tell(event{kind: eventPath, addr: addr, on: on})
+		}
+	}
+}
+
+// learn notes that a shard has, or no longer has, a path from an address.
+func (x *exchange) learn(shard int, addr netip.AddrPort, on bool) {
+	h := hostOf{addr.Addr(), shard}
+	if on {
+		x.routes[addr] = shard
+		delete(x.guesses, addr)
+		x.hosts[h]++
+		return
+	}
+	if x.routes[addr] == shard {
+		delete(x.routes, addr)
+	}
+	if x.hosts[h]--; x.hosts[h] <= 0 {
+		delete(x.hosts, h)
+	}
+}
+
+// take does with what others have put in their lanes.
+func (x *exchange) take(now time.Time) {
+	for i, l := range x.in {
+		if l == nil {
+			continue
+		}
+		for r := l.returns.get(); r != nil; r = l.returns.get() {
+			x.s.fwd.Return(*r)
+			x.out[i].lent--
+		}
+		l.returns.release()
+		for e := l.events.get(); e != nil; e = l.events.get() {
+			x.handle(now, i, e)
+			*e = event{} // holds nothing of the other shard's any longer
+		}
+		x.admit(now)
+		l.events.release()
+		x.takeDatagrams(now, l)
+	}
+	if len(x.asking) > 0 && !now.Before(x.askAt) {
+		x.askAgain(now)
+	}
+	x.unfollow(now)
+}
+
+// wake is when something here is due by time; the zero time is never.
+func (x *exchange) wake() (at time.Time) {
+	if len(x.asking) > 0 {
+		at = x.askAt
+	}
+	if len(x.lingering) > 0 && (at.IsZero() || x.lingering[0].at.Before(at)) {
+		at = x.lingering[0].at
+	}
+	return at
+}
+
+// takeDatagrams receives what others' sockets got.
+func (x *exchange) takeDatagrams(now time.Time, l *lane) {
+	via := -1
+	receive := func() {
+		if len(x.ms) > 0 {
+			x.s.take(now, x.s.conns[via], x.ms)
+		}
+		x.ms = x.ms[:0]
+	}
+	for d := l.datagrams.get(); d != nil; d = l.datagrams.get() {
+		if d.via < 0 || d.via >= len(x.s.conns) {
+			continue
+		}
+		if d.via != via || len(x.ms) == batchLen {
+			receive()
+			via = d.via
+		}
+		x.ms = append(x.ms, link.Message{Buf: d.buf[:], N: d.n, Addr: d.addr, Local: d.local})
+	}
+	receive()
+	l.datagrams.release()
+}
+
+// give puts what others are to have back, and shows them all that was put.
+func (x *exchange) give() {
+	x.froms = x.s.fwd.Borrowed(x.froms[:0])
+	for _, b := range x.froms {
+		if r := x.out[b.From].returns.put(); r != nil {
+			*r = b.Slab
+		}
+	}
+	for _, l := range x.out {
+		if l != nil {
+			l.flush()
+		}
+	}
+}
+
+// handle does what another shard has told.
+func (x *exchange) handle(now time.Time, from int, e *event) {
+	if e.kind == eventLoan {
+		id := x.mirrors[origin{from, e.loan.Stream}] // 0 of one that is gone: given back at once
+		x.packets = append(x.packets, forward.Packet{
+			Stream: id, Data: e.loan.Data, Repaired: e.loan.Repaired, Placed: e.loan.Placed, From: uint32(from), Slab: e.loan.Slab,
+		})
+		return
+	}
+	x.admit(now) // in the order told
+	switch e.kind {
+	case eventWant:
+		x.s.fwd.KeyFrameWanted(e.stream, e.ext, e.known)
+		x.s.askSenderOf(now, e.stream)
+	case eventReport:
+		x.s.fwd.SenderReport(e.at, x.mirrors[origin{from, e.stream}], e.info)
+	case eventFollow:
+		x.followed(now, from, e)
+	case eventStreams:
+		x.mirror(now, from, e)
+	case eventEnded:
+		x.drop(x.mirrors[origin{from, e.stream}])
+	case eventPath:
+		x.learn(from, e.addr, e.on)
+	}
+}
+
+// admit takes the loans collected so far.
+func (x *exchange) admit(now time.Time) {
+	if len(x.packets) == 0 {
+		return
+	}
+	x.s.fwd.Admit(now, x.packets, &x.s.out)
+	clear(x.packets)
+	x.packets = x.packets[:0]
+	x.s.emit(now)
+}
+
+// lend gives a packet to the shards that follow its source.
+func (x *exchange) lend(loan *forward.Loan) {
+	for i, l := range x.out {
+		if loan.Pipes&(1<<i) != 0 && (l == nil || !l.lend(loan)) {
+			x.s.drops[DropLane]++
+			x.s.fwd.Return(loan.Slab)
+		}
+	}
+}
