@@ -71,10 +71,15 @@ func (s *Store) Claim(ctx context.Context, id proto.MeetingID, router, zone stri
 // ErrNotFound as for Claim.
 func (s *Store) Home(ctx context.Context, id proto.MeetingID) (Home, error) {
 	h := Home{Meeting: id}
-	if err := alive(ctx, s.read, id); err != nil {
+	var i instance
+	err := s.one(ctx, hotInstance, id, &i)
+	if err == nil {
+		err = i.alive()
+	}
+	if err != nil {
 		return h, classify("reading home", err)
 	}
-	err := s.read.NewSelect().Model(&h).Where("meeting = ?", id).Scan(ctx)
+	err = s.one(ctx, hotHome, id, &h)
 	if notFound(err) {
 		return Home{Meeting: id}, nil
 	}
@@ -132,6 +137,10 @@ func alive(ctx context.Context, db bun.IDB, id proto.MeetingID) error {
 	if err != nil {
 		return err
 	}
+	return i.alive()
+}
+
+func (i *instance) alive() error {
 	if !i.EndedAt.IsZero() {
 		return ErrEnded
 	}

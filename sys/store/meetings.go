@@ -113,7 +113,7 @@ func addInstance(ctx context.Context, tx bun.Tx, id proto.MeetingID, number int6
 // Meeting finds a meeting by number. Deleted ones are not found.
 func (s *Store) Meeting(ctx context.Context, number int64) (Meeting, error) {
 	var m Meeting
-	err := s.read.NewSelect().Model(&m).Where("number = ?", number).Where("deleted_at IS NULL").Scan(ctx)
+	err := s.one(ctx, hotMeeting, number, &m)
 	return m, classify("reading meeting", err)
 }
 

@@ -8,6 +8,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -53,7 +54,8 @@ type Store struct {
 	// database's own lock it would cost busy retries with back-off.
 	write *bun.DB
 	read  *bun.DB
-	lock  *os.File // held while the database is open; nil in memory
+	hot   map[string]*sql.Stmt // of read
+	lock  *os.File             // held while the database is open; nil in memory
 }
 
 // Open opens the database, brings its schema up to date and returns the store.
@@ -96,7 +98,37 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 			return nil, err
 		}
 	}
+	s.hot = make(map[string]*sql.Stmt)
+	for _, q := range []string{hotMeeting, hotInstance, hotHome} {
+		if s.hot[q], err = s.read.DB.PrepareContext(ctx, q); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("opening database: %w", err)
+		}
+	}
 	return s, nil
+}
+
+// What every lookup asks is prepared: to parse it anew takes longer than to answer it.
+const (
+	hotMeeting  = "SELECT * FROM meetings WHERE number = ? AND deleted_at IS NULL"
+	hotInstance = "SELECT * FROM instances WHERE id = ? AND number IN (SELECT number FROM meetings WHERE deleted_at IS NULL)"
+	hotHome     = "SELECT * FROM homes WHERE meeting = ?"
+)
+
+// one reads the row a prepared query finds into a model; sql.ErrNoRows if there is none.
+func (s *Store) one(ctx context.Context, query string, arg, model any) error {
+	rows, err := s.hot[query].QueryContext(ctx, arg)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		return cmp.Or(rows.Err(), sql.ErrNoRows)
+	}
+	if err := s.read.ScanRow(ctx, rows, model); err != nil {
+		return err
+	}
+	return rows.Err()
 }
 
 // openPool makes a pool of at most n connections. Writers take the write lock when a transaction
@@ -139,6 +171,11 @@ func migrate(ctx context.Context, db *sql.DB) error {
 // Close ends all work with the database.
 func (s *Store) Close() error {
 	var errs []error
+	for _, stmt := range s.hot {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+	}
 	if s.read != nil && s.read != s.write {
 		errs = append(errs, s.read.Close())
 	}

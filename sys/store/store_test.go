@@ -782,3 +782,26 @@ func TestAnEjectionLastsADay(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkLookup is what one lookup asks of the database.
+func BenchmarkLookup(b *testing.B) {
+	s, err := Open(b.Context(), Config{Path: filepath.Join(b.TempDir(), "site.db")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	m := weekly()
+	if err := errors.Join(s.CreateUser(b.Context(), ann()), s.CreateMeeting(b.Context(), m)); err != nil {
+		b.Fatal(err)
+	}
+	var next proto.ParticipantID
+	for b.Loop() {
+		_, err1 := s.Meeting(b.Context(), m.Number)
+		_, err2 := s.Home(b.Context(), m.ID)
+		next++
+		_, err3 := s.TakeSeat(b.Context(), Seat{Meeting: m.ID, KeyHash: fmt.Sprint(next), Name: "Bob"}, func() proto.ParticipantID { return next }, t0)
+		if err := errors.Join(err1, err2, err3); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
