@@ -270,15 +270,28 @@ func (m Message) CheckIntegrity(key []byte) bool {
 	return hmac.Equal(sum[:], m.raw[at:at+integrityLen])
 }
 
-// appendIntegrity appends the HMAC over b with the length that a header has once MESSAGE-INTEGRITY follows.
+// appendIntegrity appends the HMAC-SHA1 (RFC 2104) over b with the length that a header has once
+// MESSAGE-INTEGRITY follows. Written out, because crypto/hmac allocates for each key, and a check comes for
+// every transport every two seconds.
 func appendIntegrity(dst, b, key []byte) []byte {
-	var head [HeaderLen]byte
-	copy(head[:], b)
-	binary.BigEndian.PutUint16(head[2:], uint16(len(b)-HeaderLen+4+integrityLen))
-	h := hmac.New(sha1.New, key)
-	h.Write(head[:])
-	h.Write(b[HeaderLen:])
-	return h.Sum(dst)
+	var inner [sha1.BlockSize + 1280]byte // longer messages than any of ICE go to the heap
+	var outer [sha1.BlockSize + sha1.Size]byte
+	if len(key) > sha1.BlockSize {
+		sum := sha1.Sum(key)
+		key = sum[:]
+	}
+	copy(inner[:], key)
+	copy(outer[:], key)
+	for i := range sha1.BlockSize {
+		inner[i] ^= 0x36
+		outer[i] ^= 0x5c
+	}
+	msg := append(inner[:sha1.BlockSize], b...)
+	binary.BigEndian.PutUint16(msg[sha1.BlockSize+2:], uint16(len(b)-HeaderLen+4+integrityLen))
+	sum := sha1.Sum(msg)
+	copy(outer[sha1.BlockSize:], sum[:])
+	sum = sha1.Sum(outer[:])
+	return append(dst, sum[:]...)
 }
 
 // CheckFingerprint reports whether FINGERPRINT is right; present says whether there is one.
