@@ -1,8 +1,8 @@
 // Every screen of the site and the lobby, in both languages, light and dark, phone and desktop: pictures to
 // look at, and no violation that axe finds.
 import { join } from "node:path";
-import AxeBuilder from "@axe-core/playwright";
 import { expect, type Page, test } from "@playwright/test";
+import { sideways, violations } from "./checks.ts";
 import { nothingPlanned, now, offline, signedIn, withLive, wrongPasscode, wrongPassword } from "./data.ts";
 import { type API, origin, serve } from "./stub.ts";
 
@@ -150,21 +150,6 @@ for (const locale of ["en", "fr"]) {
 			});
 		}
 	});
-}
-
-/** By how many pixels the page can be scrolled sideways. */
-function sideways(page: Page): Promise<number> {
-	return page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-}
-
-async function violations(page: Page): Promise<string[]> {
-	const axe = new AxeBuilder({ page });
-	// Focus guards of menus and dialogs send the focus on; nothing stays on them.
-	axe.exclude("[data-base-ui-focus-guard]");
-	// Menus stand beside the landmarks of the page, on purpose: nothing clips them.
-	if ((await page.locator("[role=menu]").count()) > 0) axe.disableRules("region");
-	const { violations: found } = await axe.analyze();
-	return found.map(v => `${v.id}: ${v.nodes.map(n => n.target.join(" ")).join(", ")}`);
 }
 
 /** Runs in the page: a browser that does not give its devices. */
