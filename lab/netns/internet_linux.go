@@ -325,9 +325,10 @@ func (in *Internet) startServer(name string, addr netip.Addr, section string, en
 		return fmt.Errorf("enrolling %s: %s", name, p.Output(true))
 	}
 	s := &Server{Name: name, Addr: addr, Namespace: n}
-	s.config = fmt.Sprintf(`listen: { https: ":443" }
+	s.config = fmt.Sprintf(`site: "https://%s"
+listen: { https: ":443" }
 bus: { url: "tls://%s:4222", ca: %q, cert: %q, key: %q }
-`, SiteName, filepath.Join(dir, "ca.pem"), filepath.Join(dir, "server.pem"), filepath.Join(dir, "server-key.pem")) + section
+`, SiteName, SiteName, filepath.Join(dir, "ca.pem"), filepath.Join(dir, "server.pem"), filepath.Join(dir, "server-key.pem")) + section
 	if err := in.run(s); err != nil {
 		return err
 	}

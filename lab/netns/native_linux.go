@@ -176,6 +176,28 @@ func (n *Person) Told() string {
 	return b.String() + n.Output(true)
 }
 
+// Says is over which rung the client says a medium runs, once it has ended: "" for none.
+func (n *Person) Says(g proto.Group) proto.Rung {
+	rungs := map[string]proto.Rung{"UDP 8801": proto.UDP8801, "TCP 8801": proto.TCP8801, "TLS 443": proto.TLS443}
+	for _, e := range n.Events() {
+		if e.Event != "explain" {
+			continue
+		}
+		for i, line := range e.Summary {
+			if n.browser { // a table: its name, and in the next line the rung
+				if i > 0 && e.Summary[i-1] == [...]string{"Sound", "Picture", "Screen"}[g] {
+					return rungs[line]
+				}
+				continue
+			}
+			if over, ok := strings.CutPrefix(line, [...]string{"Audio", "Video", "Content"}[g]+" runs over "); ok {
+				return rungs[strings.TrimSuffix(over, ".")]
+			}
+		}
+	}
+	return ""
+}
+
 // Attempts is the client's record of what it tried, once it has ended.
 func (n *Person) Attempts() []join.Attempt {
 	for _, e := range n.Events() {

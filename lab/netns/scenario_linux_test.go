@@ -328,11 +328,17 @@ func play(t *testing.T, in *Internet, s scenario, clip string) row {
 			s.after(r)
 		}
 	}
+	record, known := r.client.Seat()
 	r.client.Leave()
 	select {
 	case <-r.client.Done():
 	case <-time.After(12 * time.Second):
 		fault("the client does not leave")
+	}
+	for _, g := range []proto.Group{proto.GroupAudio, proto.GroupVideo} {
+		if said := r.client.Says(g); known && said != record.Rungs[g] {
+			fault("it says that %s runs over %q, the router's record has %q", g, said, record.Rungs[g])
+		}
 	}
 	told := r.client.Told()
 	res.told = strings.Join(strings.Fields(firstWords(told)), " ")
