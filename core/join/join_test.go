@@ -211,6 +211,25 @@ func TestRouterFullIsAskedAgainThenToldPlainly(t *testing.T) {
 	w.record("router-full")
 }
 
+// A zone without room is no reason to stay outside: the next best is asked at once, and no controller of the
+// full one again.
+func TestAFullZoneSendsToTheNextOneAtOnce(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0), zoneOf("b", 0, 0))
+	w.route = func(r Route) (Event, float64) {
+		if r.Zone == "a" {
+			return RouteFailed{Controller: r.Controller, Code: proto.CodeRouterFull, Text: "full"}, 20
+		}
+		return RouteDone{Controller: r.Controller, Grant: grantOf("b", "b-1", false)}, 20
+	}
+	w.run(4000)
+	w.wantState(In)
+	r, at := find[Route](w)
+	if len(r) != 2 || r[0].Zone != "a" || r[1].Zone != "b" || at[1]-at[0] != 20 {
+		t.Errorf("routes %+v at %v, want b asked when a has answered", r, at)
+	}
+	w.record("zone-full")
+}
+
 func TestMovedIsFollowedButNotForEver(t *testing.T) {
 	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
 	w.control = func(o OpenControl) ([]Event, []float64) {

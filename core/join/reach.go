@@ -126,6 +126,8 @@ func (m *Mind) handleRouteFailed(now time.Time, e RouteFailed) {
 		m.follow(now, *e.Grant)
 	case e.Code == proto.CodeTokenExpired:
 		m.refreshToken(now)
+	case e.Code == proto.CodeRouterFull && m.otherZone():
+		m.askNext(now)
 	case e.Code == proto.CodeRouterFull:
 		m.full(now, e.Text)
 	case final(e.Code):
@@ -145,6 +147,16 @@ func (m *Mind) follow(now time.Time, g proto.Grant) {
 	m.reach.moves++
 	m.note(now, "route", g.Router, Won, "the meeting lives on this server")
 	m.useGrant(now, g)
+}
+
+// otherZone passes over what is left of the zone just asked, whose controllers all know it is full, and
+// reports whether another zone is left in this round.
+func (m *Mind) otherZone() bool {
+	r := &m.reach
+	for r.next < len(r.queue) && r.queue[r.next].zone == r.asked.zone {
+		r.next++
+	}
+	return r.next < len(r.queue)
 }
 
 // full asks for a route again: the next answer knows more. The home's limit is a limit in every zone,

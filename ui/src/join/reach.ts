@@ -197,6 +197,8 @@ export function handleRouteFailed(m: Mind, now: Nanos, e: EventOf<"route_failed"
 		follow(m, now, grant);
 	} else if (code === Code.TokenExpired) {
 		refreshToken(m, now);
+	} else if (code === Code.RouterFull && otherZone(m)) {
+		askNext(m, now);
 	} else if (code === Code.RouterFull) {
 		full(m, now, text);
 	} else if (isFinal(code)) {
@@ -218,6 +220,16 @@ function follow(m: Mind, now: Nanos, g: Grant): void {
 	m.reach.moves++;
 	note(m, now, "route", g.router, "won", "the meeting lives on this server");
 	takeGrant(m, now, g);
+}
+
+/**
+ * Passes over what is left of the zone just asked, whose controllers all know it is full, and reports whether
+ * another zone is left in this round.
+ */
+function otherZone(m: Mind): boolean {
+	const r = m.reach;
+	r.queue = r.queue.filter(t => t.zone !== r.asked?.zone);
+	return r.queue.length > 0;
 }
 
 /**
