@@ -2,6 +2,7 @@ package join
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"parley/wire/proto"
@@ -153,10 +154,8 @@ func (m *Mind) follow(now time.Time, g proto.Grant) {
 // reports whether another zone is left in this round.
 func (m *Mind) otherZone() bool {
 	r := &m.reach
-	for r.next < len(r.queue) && r.queue[r.next].zone == r.asked.zone {
-		r.next++
-	}
-	return r.next < len(r.queue)
+	r.queue, r.next = slices.DeleteFunc(r.queue[r.next:], func(t target) bool { return t.zone == r.asked.zone }), 0
+	return len(r.queue) > 0
 }
 
 // full asks for a route again: the next answer knows more. The home's limit is a limit in every zone,
