@@ -187,6 +187,10 @@ func New(cfg Config) (*Client, error) {
 	if c.cert, err = rtc.NewCertificate(time.Now()); err != nil {
 		return nil, fmt.Errorf("making keys: %w", err)
 	}
+	if cfg.LastRung == "" {
+		cfg.LastRung = lastRung(cfg.State, time.Now())
+		c.cfg.LastRung = cfg.LastRung
+	}
 	c.memory = remember(cfg.State, site.String())
 	if err := c.openWay(); err != nil {
 		return nil, err

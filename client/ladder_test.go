@@ -204,3 +204,28 @@ func TestLossMovesPicturesFirst(t *testing.T) {
 		}
 	})
 }
+
+// TestTheRungIsRemembered: a second join from the same network starts what worked beside the first.
+func TestTheRungIsRemembered(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		state := t.TempDir()
+		join := func(name string) int {
+			b := w.join(name, func(cfg *client.Config) {
+				publish(cfg)
+				cfg.State = state
+				cfg.Host.(*lab.Host).Block(lab.Rule{Proto: lab.UDP})
+			})
+			time.Sleep(3 * time.Second)
+			w.wantRungs(b, proto.TCP8801)
+			_, at := saw[client.Media](b)
+			b.Leave()
+			b.end()
+			return at[0]
+		}
+		first := join("ann")
+		second := join("ben")
+		if second > first-200 {
+			t.Errorf("media after %d ms and then after %d, want no wait for UDP", first, second)
+		}
+	})
+}

@@ -174,6 +174,9 @@ func (c *Client) useTransport(a join.UseTransport, now time.Time) {
 	}
 	l.way.Use() // a way that broke just now is told by itself
 	c.emit(Media{Kind: a.Group.String(), Path: a.Rung, MS: int(now.Sub(c.media.startedAt).Milliseconds())})
+	if a.Group == proto.GroupAudio {
+		c.keepNetwork(now, a.Rung)
+	}
 	if was == nil || was.carrier != l.carrier {
 		c.startSending(now)
 	}

@@ -1,0 +1,105 @@
+package client
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"parley/sys/link"
+	"parley/wire/proto"
+)
+
+// What is remembered of networks: the rung that carried sound, so that the next join from there starts it
+// beside the first (S11). A network is known by this machine's own addresses, of which only a hash is kept.
+
+const (
+	networkFor  = 24 * time.Hour
+	maxNetworks = 32
+)
+
+// network is one entry.
+type network struct {
+	Rung proto.Rung `json:"rung"`
+	At   time.Time  `json:"at"`
+}
+
+// networks are all entries, by networkKey.
+type networks map[string]network
+
+func networksFile(dir string) string { return filepath.Join(dir, "networks.json") }
+
+// networkKey names the network this machine is in: its addresses, without the part that is its own.
+func networkKey() string {
+	var prefixes []string
+	for _, a := range link.Addresses() {
+		bits := 64
+		if a.Is4() {
+			bits = 24
+		}
+		if p, err := a.Prefix(bits); err == nil && !a.IsLoopback() {
+			prefixes = append(prefixes, p.String())
+		}
+	}
+	slices.Sort(prefixes)
+	h := sha256.New()
+	for _, p := range slices.Compact(prefixes) {
+		h.Write([]byte(p + "\n"))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+// readNetworks gives what is still worth knowing; what can't be read was never known.
+func readNetworks(dir string, now time.Time) networks {
+	all := networks{}
+	b, err := os.ReadFile(networksFile(dir))
+	if err != nil || len(b) > maxMemory || json.Unmarshal(b, &all) != nil || all == nil {
+		return networks{}
+	}
+	for key, n := range all {
+		if age := now.Sub(n.At); age < 0 || age > networkFor {
+			delete(all, key)
+		}
+	}
+	return all
+}
+
+// lastRung is what carried sound from here before, "" where nothing is known.
+func lastRung(dir string, now time.Time) proto.Rung {
+	if dir == "" {
+		return ""
+	}
+	return readNetworks(dir, now)[networkKey()].Rung
+}
+
+// keepNetwork writes down what carries sound now. That it can't be kept is no reason to fail.
+func (c *Client) keepNetwork(now time.Time, rung proto.Rung) {
+	if c.cfg.State == "" {
+		return
+	}
+	all, key := readNetworks(c.cfg.State, now), networkKey()
+	if was, ok := all[key]; ok && was.Rung == rung && now.Sub(was.At) < time.Hour {
+		return
+	}
+	for len(all) >= maxNetworks {
+		oldest := ""
+		for k, n := range all {
+			if oldest == "" || n.At.Before(all[oldest].At) {
+				oldest = k
+			}
+		}
+		delete(all, oldest)
+	}
+	all[key] = network{rung, now}
+	b, err := json.Marshal(all)
+	if err != nil || os.MkdirAll(c.cfg.State, 0o700) != nil {
+		return
+	}
+	path := networksFile(c.cfg.State)
+	if os.WriteFile(path+".new", b, 0o600) == nil {
+		os.Rename(path+".new", path)
+	}
+}
