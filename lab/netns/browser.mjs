@@ -57,13 +57,24 @@ const browser = await launch();
 let page;
 let ended = false;
 
+/** The outgoing bitrate the browser believes in, the most of its peer connections. */
+const estimate = () =>
+	page.evaluate(async () => {
+		let most = 0;
+		for (const pc of window.connections) {
+			for (const s of (await pc.getStats()).values()) most = Math.max(most, s.availableOutgoingBitrate ?? 0);
+		}
+		return most;
+	});
+
 async function end(code) {
 	if (ended) return;
 	ended = true;
 	try {
 		if (code === 0) {
+			say({ event: "estimate", bits: Math.round(await estimate()) });
 			await page.keyboard.press("i");
-			await there(page, () => document.querySelector("[role=dialog]"), 2000);
+			await there(page, () => document.querySelector("[role=dialog]"), 6000);
 			const text = await page.evaluate(() => document.querySelector("[role=dialog]").innerText);
 			say({ event: "explain", summary: text.split("\n").filter(Boolean) });
 		} else {
@@ -82,6 +93,17 @@ createInterface({ input: process.stdin }).on("line", () => end(0)).on("close", (
 
 try {
 	page = await browser.newPage();
+	// What the browser itself thinks of its connections is asked at the end.
+	await page.evaluateOnNewDocument(() => {
+		const Real = RTCPeerConnection;
+		window.connections = [];
+		window.RTCPeerConnection = class extends Real {
+			constructor(...args) {
+				super(...args);
+				window.connections.push(this);
+			}
+		};
+	});
 	page.on("pageerror", err => say({ event: "trouble", text: `page: ${err.message}` }));
 	await page.goto(wish.link, { waitUntil: "load", timeout: 20000 });
 	await there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Join now"), 10000);

@@ -35,6 +35,7 @@ type Event struct {
 	Router      string              `json:"router"`
 	Zone        string              `json:"zone"`
 	Text        string              `json:"text"`
+	Bits        int                 `json:"bits"` // of "estimate": what a browser believes it can send a second
 	join.Report
 	Media []struct {
 		Kind    string     `json:"kind"`

@@ -135,6 +135,8 @@ type matrix struct {
 
 type row struct {
 	number, name, result, audio, video, first, bound, told string
+
+	late bool // all is well but the time
 }
 
 func (m *matrix) add(r row) {
@@ -295,9 +297,7 @@ func play(t *testing.T, in *Internet, s scenario, clip string) row {
 	a.Forget()
 	started := time.Now()
 	if s.browser != "" {
-		modules, err := filepath.Abs("../../ui/node_modules")
-		r.must(err)
-		cfg := BrowserConfig{Browser: s.browser, Name: "Ann Client", Proxy: r.proxy, PAC: r.pac, Script: "browser.mjs", Modules: modules, Patience: s.within + 10*time.Second}
+		cfg := BrowserConfig{Browser: s.browser, Name: "Ann Client", Proxy: r.proxy, PAC: r.pac, Script: "browser.mjs", Modules: modules(t), Patience: s.within + 10*time.Second}
 		if r.friend != nil {
 			cfg.Others = []*Person{r.friend}
 		}
@@ -323,8 +323,7 @@ func play(t *testing.T, in *Internet, s scenario, clip string) row {
 			fault("it did not end within %v", s.within+20*time.Second)
 		}
 	} else {
-		res.audio, res.video, res.first = r.watch(s, fault)
-		if s.after != nil && len(faults) == 0 {
+		if r.watch(s, &res, fault) && s.after != nil {
 			s.after(r)
 		}
 	}
@@ -363,6 +362,9 @@ func play(t *testing.T, in *Internet, s scenario, clip string) row {
 		res.told += " (" + strings.Join(r.notes, "; ") + ")"
 	}
 	switch {
+	case len(faults) == 0 && !t.Failed() && res.late:
+		res.result = "🟠 late"
+		t.Errorf("first sound after %s, the bound is %s", res.first, res.bound)
 	case len(faults) == 0 && !t.Failed():
 		res.result = "✅"
 		if s.later != "" {
@@ -376,6 +378,8 @@ func play(t *testing.T, in *Internet, s scenario, clip string) row {
 		for _, f := range faults {
 			t.Error(f)
 		}
+	}
+	if t.Failed() {
 		for _, at := range r.client.Attempts() {
 			t.Log(at.String())
 		}
@@ -395,21 +399,20 @@ func firstWords(told string) string {
 	return strings.Join(out, "")
 }
 
-// watch sees a client into the meeting and compares the router's record with what is wanted.
-func (r *run) watch(s scenario, fault func(string, ...any)) (audio, video, first string) {
+// watch sees a client into the meeting and compares the router's record with what is wanted. It reports
+// whether the client is in, with media as wanted.
+func (r *run) watch(s scenario, res *row, fault func(string, ...any)) bool {
 	if _, err := r.client.WaitJoined(s.within + 12*time.Second); err != nil {
 		fault("not joined: %v", err)
-		return
+		return false
 	}
 	seat, err := r.client.WaitSeat(s.within+5*time.Second, "sound", func(seat Seat) bool { return !seat.HeardAt.IsZero() })
 	if err != nil {
 		fault("%v", err)
 	} else {
 		took := seat.HeardAt.Sub(r.client.Click())
-		first = fmt.Sprintf("%d ms", took.Milliseconds())
-		if took > s.within {
-			fault("first sound after %v, the bound is %v", took.Round(time.Millisecond), s.within)
-		}
+		res.first = fmt.Sprintf("%d ms", took.Milliseconds())
+		res.late = took > s.within
 	}
 	settled := func(seat Seat) bool {
 		return (len(s.audio) == 0 || slices.Contains(s.audio, seat.Rungs[0])) && (len(s.video) == 0 || slices.Contains(s.video, seat.Rungs[1]))
@@ -418,7 +421,21 @@ func (r *run) watch(s scenario, fault func(string, ...any)) (audio, video, first
 	if err != nil {
 		fault("%v", err)
 	}
-	return string(seat.Rungs[0]), string(seat.Rungs[1]), first
+	res.audio, res.video = string(seat.Rungs[0]), string(seat.Rungs[1])
+	return err == nil
+}
+
+// modules is where the browsers' driver finds its library.
+func modules(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs("../../ui/node_modules")
+	if err == nil {
+		_, err = os.Stat(path + "/puppeteer-core")
+	}
+	if err != nil {
+		t.Skipf("no library to drive browsers with: %v", err)
+	}
+	return path
 }
 
 // goodMachine makes a machine with a good connection to everything.
