@@ -102,6 +102,8 @@ type Router struct {
 	// no picture in view, as many by default.
 	Loudest       int `yaml:"loudest"`
 	FloatingAudio int `yaml:"floating_audio"`
+	// Shards is how many threads carry media, 1 by default: one serves thousands of receivers.
+	Shards int `yaml:"shards"`
 }
 
 // Admin is the loopback listener with metrics, profiles and debug pages. Empty: none.

@@ -172,7 +172,7 @@ func (n *Node) openPlane(context.Context) error {
 		return err
 	}
 	pc := mmr.PlaneConfig{
-		Host: n.deps.Host, Certificate: cert, DSCP: mmr.DSCPStandard, NoTCP: r.NoTCP, Log: n.log,
+		Host: n.deps.Host, Certificate: cert, DSCP: mmr.DSCPStandard, NoTCP: r.NoTCP, Shards: r.Shards, Log: n.log,
 	}
 	if r.DSCP == "original" {
 		pc.DSCP = mmr.DSCPOriginal

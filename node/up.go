@@ -24,7 +24,7 @@ type UpConfig struct {
 	Site      string   // public base URL; default: whatever name people use
 
 	// Limits of the routers, see Router.
-	MaxPeople, MaxMeetings, PerMeeting, Loudest int
+	MaxPeople, MaxMeetings, PerMeeting, Loudest, Shards int
 }
 
 // Config is the node config of `parley up`.
@@ -52,7 +52,7 @@ func (u UpConfig) Config() Config {
 		Web:    &Web{},
 		Router: &Router{
 			Media: u.Media, Advertise: u.Advertise,
-			MaxPeople: u.MaxPeople, MaxMeetings: u.MaxMeetings, PerMeeting: u.PerMeeting, Loudest: u.Loudest,
+			MaxPeople: u.MaxPeople, MaxMeetings: u.MaxMeetings, PerMeeting: u.PerMeeting, Loudest: u.Loudest, Shards: u.Shards,
 		},
 	}
 }

@@ -35,6 +35,7 @@ type routerLimits struct {
 	MaxMeetings int `help:"Meetings on each router (default: 200)." placeholder:"N"`
 	PerMeeting  int `name:"max-people-per-meeting" help:"People in one meeting (default: 300)." placeholder:"N"`
 	Loudest     int `help:"Speakers everybody hears (default: 3)." placeholder:"N"`
+	Shards      int `help:"Threads that carry media (default: 1)." placeholder:"N"`
 }
 
 // Run starts everything and serves until a signal.
@@ -53,7 +54,7 @@ func (c *upCmd) Run(e *env) error {
 	}
 	n, ready, err := node.Up(e.ctx, node.UpConfig{
 		Data: data, HTTPS: c.HTTPS, HTTP: c.HTTP, Media: c.Media, Advertise: c.Advertise, Zones: c.Zones, Admin: c.Admin, Site: c.Site,
-		MaxPeople: c.MaxPeople, MaxMeetings: c.MaxMeetings, PerMeeting: c.PerMeeting, Loudest: c.Loudest,
+		MaxPeople: c.MaxPeople, MaxMeetings: c.MaxMeetings, PerMeeting: c.PerMeeting, Loudest: c.Loudest, Shards: c.Shards,
 	}, node.Deps{UI: ui.Files(), Build: build, Log: log})
 	if bad := (*node.ConfigError)(nil); errors.As(err, &bad) {
 		return &exitError{exitUsage, bad}
