@@ -44,10 +44,10 @@ type PlaneConfig struct {
 	// Tick is how fine the timers of feedback are: 20 ms by default.
 	Tick time.Duration
 	// HoldVideo and HoldAudio bound how long a packet waits for others to the same receiver while the
-	// shard is busy: 1 ms and 5 ms by default, negative: never.
+	// shard is busy, to its next turn: 1 ms and 5 ms by default, negative: never.
 	HoldVideo, HoldAudio time.Duration
-	// Gather is how long a busy shard lets datagrams collect before it reads again: 1 ms by default,
-	// negative: not at all.
+	// Gather is how far apart the turns of a shard are at least where things come thick, and up to six times
+	// that the busier it is: 1 ms by default, negative: not at all.
 	Gather time.Duration
 	// HoldFrom is how many packets a second the shard must send for it to hold any: 10,000 by default,
 	// negative: it always holds.
