@@ -23,12 +23,27 @@ func (n *Node) debugPages() []monitor.Page {
 			}
 		})
 	n.metrics.Gauge("parley_media_seats", "Seats the media plane holds.", func() float64 { return float64(n.plane.Peers()) })
+	n.frontReasons()
 	n.socketGauges()
 	return []monitor.Page{
 		{Path: "drops", Title: "dropped packets by reason", Write: n.writeDrops},
 		{Path: "routers", Title: "routers and their meetings", Write: n.writeRouters},
 		{Path: "seats", Title: "the same for programs: every seat's paths, in JSON", Write: n.writeSeats},
 	}
+}
+
+// frontReasons tell what became of connections to 443 that were neither pages nor TURN.
+func (n *Node) frontReasons() {
+	n.metrics.Reasons("parley_front_refused_total", "Connections to the HTTPS port that were closed unserved, by reason.",
+		func(add func(reason string, total uint64)) {
+			if n.demux == nil {
+				return
+			}
+			c := n.demux.Counters()
+			add("silent", c.Silent)
+			add("full", c.Full)
+			add("stun", c.Refused)
+		})
 }
 
 // socketGauges tell what the system does for the media sockets: 1 where it does, 0 where not.

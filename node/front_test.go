@@ -1,0 +1,73 @@
+package node
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"parley/sys/link"
+	"parley/wire/proto"
+)
+
+// TestOnePortServesPagesAndTURN: a browser's TURN connection to 443 has no ALPN and begins with a STUN
+// message; it is asked for its name and password (RFC 8489 §9.2.4).
+func TestOnePortServesPagesAndTURN(t *testing.T) {
+	n, ready, err := Up(t.Context(), loopback(t.TempDir()), Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run(t, n)()
+	conf := link.ClientTLS(n.Site().CA().Pool())
+	https, _, media := n.Addrs()
+	conn, err := tls.Dial("tcp", https.String(), conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	id := []byte("twelve bytes")
+	allocate := append([]byte{0, 3, 0, 8, 0x21, 0x12, 0xa4, 0x42}, id...)
+	allocate = append(allocate, 0, 0x19, 0, 4, 17, 0, 0, 0) // REQUESTED-TRANSPORT: UDP
+	if _, err := conn.Write(allocate); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 20)
+	if _, err := io.ReadFull(conn, answer); err != nil {
+		t.Fatal(err)
+	}
+	if answer[0] != 0x01 || answer[1] != 0x13 || !bytes.Equal(answer[8:], id) {
+		t.Errorf("TURN answered %x, want an Allocate error", answer)
+	}
+	if status, _ := get(t, ready.Site+"/healthz", conf); status != 200 {
+		t.Errorf("HTTPS beside it: %d", status)
+	}
+
+	var rungs []proto.Candidate
+	for _, c := range n.Routers()[0].Announcement().Candidates {
+		rungs = append(rungs, c)
+	}
+	want := []proto.Candidate{
+		{Rung: proto.UDP8801, Addr: media.String()}, {Rung: proto.TCP8801, Addr: media.String()},
+	}
+	if len(rungs) != 3 || rungs[0] != want[0] || rungs[1] != want[1] || rungs[2].Rung != proto.TLS443 || !strings.HasPrefix(rungs[2].Addr, ":") {
+		t.Errorf("candidates %v, want %v and TLS 443 on the host of the page", rungs, want)
+	}
+}
+
+// TestASecondUDPPortIsOffered: for networks that let only 443 or 3478 out.
+func TestASecondUDPPortIsOffered(t *testing.T) {
+	cfg := Config{Data: t.TempDir(), Listen: Listen{HTTPS: "127.0.0.1:0"}, Site: "https://localhost", Web: &Web{}, Zones: []string{"a"},
+		Router: &Router{Media: []string{"127.0.0.1:0"}, UDPExtra: []string{"127.0.0.1:0"}, NoTCP: true}}
+	n, err := New(t.Context(), cfg, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run(t, n)()
+	got := n.Plane().Candidates()
+	if len(got) != 2 || got[0].Rung != proto.UDP8801 || got[1].Rung != proto.UDP8801 || got[0].Addr == got[1].Addr {
+		t.Errorf("candidates %v, want two of UDP", got)
+	}
+}
