@@ -19,10 +19,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // serve runs a whole Parley in this process until the test ends.
-func serve(t *testing.T) node.Ready {
+func serve(t *testing.T, shards int) node.Ready {
 	t.Helper()
 	n, ready, err := node.Up(t.Context(), node.UpConfig{
-		Data: t.TempDir(), HTTPS: "127.0.0.1:0", HTTP: "-", Media: []string{"127.0.0.1:0"},
+		Data: t.TempDir(), HTTPS: "127.0.0.1:0", HTTP: "-", Media: []string{"127.0.0.1:0"}, Shards: shards,
 	}, node.Deps{UI: fstest.MapFS{"index.html": {Data: []byte("<!doctype html>")}}, Build: "test"})
 	if err != nil {
 		t.Fatal(err)
@@ -42,6 +42,12 @@ func serve(t *testing.T) node.Ready {
 // run loads a server of its own for a moment.
 func run(t *testing.T, cfg Config) Result {
 	t.Helper()
+	return runOn(t, 1, cfg)
+}
+
+// runOn is run with a server of several shards.
+func runOn(t *testing.T, shards int, cfg Config) Result {
+	t.Helper()
 	if c, err := link.Real().ListenPacket(loopbackPort0); err != nil {
 		t.Fatal(err)
 	} else if _, ok, _ := link.TryRead(c, nil); !ok {
@@ -50,7 +56,7 @@ func run(t *testing.T, cfg Config) Result {
 	} else {
 		c.Close()
 	}
-	ready := serve(t)
+	ready := serve(t, shards)
 	cfg.Site, cfg.Token, cfg.TLS = ready.Site, ready.Token, link.ClientTLS(nil)
 	cfg.TLS.InsecureSkipVerify = true
 	cfg.Settle, cfg.Warm, cfg.Measure = 100*time.Millisecond, 500*time.Millisecond, time.Second
@@ -97,6 +103,19 @@ func TestEverybodyIsHeardAndSeenInAMeeting(t *testing.T) {
 	}
 }
 
+func TestEverybodyIsServedByWhicheverShard(t *testing.T) {
+	r := runOn(t, 3, Config{
+		Count: 3, Nack: 0.5, Members: []Member{{Count: 3, Audio: true, Video: TileLayers(), Layout: OneLarge}, {Count: 4}},
+	})
+	// Everybody of a meeting hears three and sees what is published: two others, or three.
+	if want := 3 * (3*(2+2) + 4*(3+3)); r.Streams < want*9/10 || r.Lost > 0 {
+		t.Errorf("%d streams, %d packets lost; want about %d and none", r.Streams, r.Lost, want)
+	}
+	if r.Repaired == 0 {
+		t.Error("nothing was sent again")
+	}
+}
+
 func TestReceiversComeAndGo(t *testing.T) {
 	r := run(t, Config{Churn: 10, Members: []Member{{Count: 1, Video: OneLayer()}, {Count: 4}}})
 	if r.Churned == 0 {
@@ -105,8 +124,8 @@ func TestReceiversComeAndGo(t *testing.T) {
 }
 
 func TestNothingIsLostByAPortThatMoves(t *testing.T) {
-	for _, each := range []bool{false, true} {
-		r := run(t, Config{Each: each, Movers: 2, Members: []Member{{Count: 1, Audio: true, Video: OneLayer()}, {Count: 3}}})
+	for shards, each := range []bool{false, true, true} {
+		r := runOn(t, shards+1, Config{Each: each, Movers: 2, Members: []Member{{Count: 1, Audio: true, Video: OneLayer()}, {Count: 3}}})
 		if r.Moves < 6 {
 			t.Errorf("each %v: %d transports moved, want all 6 of two people", each, r.Moves)
 		}

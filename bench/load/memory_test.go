@@ -58,7 +58,7 @@ func TestMemoryServer(t *testing.T) {
 		t.Skip("started by the memory tests")
 	}
 	out := json.NewEncoder(os.Stderr)
-	out.Encode(serve(t))
+	out.Encode(serve(t, 1))
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		out.Encode(weigh())
 		if file := in.Text(); file != "" {
