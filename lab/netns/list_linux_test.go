@@ -340,6 +340,10 @@ func changing(any []proto.Rung) []scenario {
 			},
 		},
 		{
+			number: "x9", name: "UDP lets STUN through and nothing else", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack,
+			prepare: func(r *run) { r.forward("meta l4proto udp @th,64,8 > 3 drop") },
+		},
+		{
 			number: "x1", name: "Wi-Fi of 600 ms round trip", link: wire.Link{Delay: 300 * ms}, audio: only(udpRung), video: only(udpRung), within: 6*600*ms + slack,
 			never: []string{"blocked"},
 		},
