@@ -85,7 +85,7 @@ func (n *Node) loadCert() (c tls.Certificate, err error) {
 
 // certNames are the names and addresses people may reach this machine's front by.
 func (n *Node) certNames() (names []string, ips []netip.Addr) {
-	names, ips = n.hostNames(n.cfg.Site, zoneURL(n.cfg.Zone), routerURL(n.cfg.Router))
+	names, ips = n.hostNames(n.cfg.Site, zoneURL(n.cfg.Zone), routerURL(n.cfg.Router), tunnelURL(n.cfg.Tunnel))
 	if a, err := netip.ParseAddrPort(n.https.Addr().String()); err == nil && !a.Addr().IsUnspecified() {
 		return names, append(ips, a.Addr().Unmap())
 	}

@@ -13,8 +13,8 @@ func (c *Config) check() (faults []error) {
 	bad := func(key, format string, args ...any) {
 		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	}
-	if c.Web == nil && c.Zone == nil && c.Router == nil && len(c.Zones) == 0 {
-		bad("config", "no part to run: give a web, zone or mmr section")
+	if c.Web == nil && c.Zone == nil && c.Router == nil && c.Tunnel == nil && len(c.Zones) == 0 {
+		bad("config", "no part to run: give a web, zone, mmr or tunnel section")
 	}
 	if c.Data == "" && c.Web != nil {
 		bad("data", "the web infrastructure needs a directory for its database and keys")
@@ -123,6 +123,16 @@ func (c *Config) check() (faults []error) {
 			}
 		}
 	}
+	if t := c.Tunnel; t != nil {
+		id("tunnel.id", t.ID)
+		baseURL("tunnel.url", t.URL, separate)
+		if separate && c.Site == "" {
+			bad("site", "required beside a tunnel section: the public base URL lookups are passed on to")
+		}
+		if t.Streams < 0 {
+			bad("tunnel.streams", "%d is negative", t.Streams)
+		}
+	}
 	c.checkPlaces(bad)
 	if w := c.Web; w != nil {
 		for i, b := range w.Balancers {
@@ -154,6 +164,7 @@ func (c *Config) checkPlaces(bad func(key, format string, args ...any)) {
 	}
 	place("zone.url", zoneURL(c.Zone))
 	place("mmr.url", routerURL(c.Router))
+	place("tunnel.url", tunnelURL(c.Tunnel))
 }
 
 // checkBus refuses a bus that leaves loopback without mutual TLS (design §6).

@@ -27,6 +27,7 @@ type Config struct {
 	Web    *Web    `yaml:"web,omitempty"`
 	Zone   *Zone   `yaml:"zone,omitempty"`
 	Router *Router `yaml:"mmr,omitempty"`
+	Tunnel *Tunnel `yaml:"tunnel,omitempty"`
 	Admin  Admin   `yaml:"admin"`
 	Log    Log     `yaml:"log"`
 
@@ -193,6 +194,9 @@ func (c *Config) fill() {
 		def(&z.Name, z.ID)
 		def(&z.Hosting, "cloud")
 		def(&z.Server, z.ID+"-zc-"+host)
+	}
+	if t := c.Tunnel; t != nil {
+		def(&t.ID, "tunnel-"+host)
 	}
 	if r := c.Router; r != nil {
 		if c.Zone != nil {

@@ -32,6 +32,7 @@ import (
 	"parley/sys/rtc"
 	"parley/sys/store"
 	"parley/sys/trust"
+	"parley/tunnel"
 	"parley/web"
 	"parley/zone"
 )
@@ -64,6 +65,7 @@ type Node struct {
 	zones   []*zone.Server
 	routers []*mmr.Server
 	plane   *mmr.Plane
+	tunnel  *tunnel.Server
 	metrics *monitor.Metrics
 
 	https, http, admin net.Listener
@@ -99,7 +101,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Node, error) {
 	deps.Build = cmp.Or(deps.Build, "dev")
 	n := &Node{cfg: cfg, deps: deps, log: deps.Log, mux: http.NewServeMux(), metrics: monitor.NewMetrics()}
 	// What others may have taken comes first: nothing is made on disk for a process that can't run.
-	steps := []func(context.Context) error{n.readProxies, n.listen, n.openPlane, n.openSite, n.openBus, n.openKeys, n.openWeb, n.openZones, n.openRouters, n.openFront}
+	steps := []func(context.Context) error{n.readProxies, n.listen, n.openPlane, n.openSite, n.openBus, n.openKeys, n.openWeb, n.openZones, n.openRouters, n.openTunnel, n.openFront}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			n.Close()

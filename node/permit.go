@@ -14,6 +14,12 @@ import (
 // announcements in their name. A role without a use for the bus yet gets nothing.
 func permit(c *x509.Certificate) (bus.Permissions, bool) {
 	role, zone := trust.ServerOf(c)
+	if role == "tunnel" {
+		return bus.Permissions{
+			Publish:   []string{fmt.Sprintf(proto.SubjectTunnel, c.Subject.CommonName), proto.SubjectSite},
+			Subscribe: []string{fmt.Sprintf(proto.SubjectRouter, "*", "*"), fmt.Sprintf(proto.SubjectController, "*", "*")},
+		}, bus.ValidID(c.Subject.CommonName)
+	}
 	if zone == "" {
 		return bus.Permissions{}, false
 	}

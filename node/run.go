@@ -44,6 +44,9 @@ func (n *Node) Run(ctx context.Context) error {
 	for _, r := range n.routers {
 		start(&parts, partsCtx, "mmr", r.Run)
 	}
+	if n.tunnel != nil {
+		start(&parts, partsCtx, "tunnel", n.tunnel.Run)
+	}
 	front := n.serve(cancel)
 	// Starting leaves five times as much garbage as a process without people holds (a password's hash alone takes
 	// 19 MiB), and the collector would wait for twice that much before it looks.

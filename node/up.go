@@ -50,6 +50,7 @@ func (u UpConfig) Config() Config {
 		Listen: Listen{HTTPS: u.HTTPS, HTTP: u.HTTP},
 		Admin:  Admin{Listen: u.Admin},
 		Web:    &Web{},
+		Tunnel: &Tunnel{},
 		Router: &Router{
 			Media: u.Media, Advertise: u.Advertise,
 			MaxPeople: u.MaxPeople, MaxMeetings: u.MaxMeetings, PerMeeting: u.PerMeeting, Loudest: u.Loudest, Shards: u.Shards,

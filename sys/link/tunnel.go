@@ -49,21 +49,18 @@ func (t *Tunnel) Packets(ctx context.Context, remote netip.AddrPort) (*Stream, e
 
 func (t *Tunnel) open(ctx context.Context, path string, limit int) (*WebSocket, error) {
 	token, err := t.Token(ctx, "")
-	for range 2 {
-		if err != nil {
-			return nil, err
-		}
-		var ws *WebSocket
-		if ws, err = t.try(ctx, path, limit, token); err == nil {
-			return ws, nil
-		}
-		refusal, ok := errors.AsType[*proto.Error](err)
-		if !ok || refusal.Code != proto.CodeTokenExpired {
-			return nil, err
-		}
-		token, err = t.Token(ctx, token)
+	if err != nil {
+		return nil, err
 	}
-	return nil, err
+	ws, err := t.try(ctx, path, limit, token)
+	refusal, ok := errors.AsType[*proto.Error](err)
+	if !ok || refusal.Code != proto.CodeTokenExpired {
+		return ws, err
+	}
+	if token, err = t.Token(ctx, token); err != nil {
+		return nil, err
+	}
+	return t.try(ctx, path, limit, token)
 }
 
 func (t *Tunnel) try(ctx context.Context, path string, limit int, token string) (*WebSocket, error) {
