@@ -387,6 +387,9 @@ func (x *exchange) give() {
 // handle does what another shard has told.
 func (x *exchange) handle(now time.Time, from int, e *event) {
 	if e.kind == eventLoan {
+		if e.loan.Audio {
+			x.s.soundUntil = now.Add(soundFor)
+		}
 		id := x.mirrors[origin{from, e.loan.Stream}] // 0 of one that is gone: given back at once
 		x.packets = append(x.packets, forward.Packet{
 			Stream: id, Data: e.loan.Data, Repaired: e.loan.Repaired, Placed: e.loan.Placed, From: uint32(from), Slab: e.loan.Slab,

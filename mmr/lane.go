@@ -106,7 +106,7 @@ func (l *lane) lend(loan *forward.Loan) bool {
 	}
 	*e = event{kind: eventLoan, loan: *loan}
 	l.lent++
-	l.urgent = true
+	l.urgent = l.urgent || !loan.Audio // sound waits for other sound anyway, see patient
 	return true
 }
 

@@ -68,7 +68,8 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 		batches = append(batches, newBatch(c))
 	}
 	gather := max(s.plane.cfg.Gather, 0)
-	s.asides = poller.SetsAside() && gather > 0 && s.plane.cfg.HoldAudio > 0
+	// A shard that reads no socket is handed what is for it, and need not be woken for what can wait either.
+	s.asides = (poller.SetsAside() || len(batches) == 0) && gather > 0 && s.plane.cfg.HoldAudio > 0
 	pace := pace{least: gather}
 	for ctx.Err() == nil {
 		began := time.Now()

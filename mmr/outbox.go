@@ -434,6 +434,6 @@ func (s *shard) judgeLoad(now time.Time) {
 		return
 	}
 	s.judgeAt = now.Add(time.Second)
-	s.holding = s.plane.cfg.HoldFrom <= int(s.sent.packets-s.judged)
+	s.holding = s.plane.cfg.HoldFrom/len(s.plane.shards) <= int(s.sent.packets-s.judged)
 	s.judged = s.sent.packets
 }

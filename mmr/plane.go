@@ -49,8 +49,8 @@ type PlaneConfig struct {
 	// Gather is how far apart the turns of a shard are at least where things come thick, and up to six times
 	// that the busier it is: 1 ms by default, negative: not at all.
 	Gather time.Duration
-	// HoldFrom is how many packets a second the shard must send for it to hold any: 10,000 by default,
-	// negative: it always holds.
+	// HoldFrom is how many packets a second the shards together must send for one to hold any: 10,000 by
+	// default, negative: they always hold.
 	HoldFrom int
 	// ReceiveLoss, in tests only, drops arriving datagrams before anything looks at them.
 	ReceiveLoss func() bool

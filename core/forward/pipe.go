@@ -20,6 +20,7 @@ type Loan struct {
 	Data     []byte // the packet, good until Return
 	Pipes    uint64 // to whom, one bit each
 	Repaired bool
+	Audio    bool
 	Placed   Placed
 }
 
@@ -114,7 +115,7 @@ func (s *Shard) lend(st *stream, id StreamID, slab SlabRef, m *meta, at time.Dur
 		m.refs++
 	}
 	out.Loans = append(out.Loans, Loan{
-		Stream: id, Slab: slab, Data: s.slabs.bytes(slab), Pipes: pipes, Repaired: repaired,
+		Stream: id, Slab: slab, Data: s.slabs.bytes(slab), Pipes: pipes, Repaired: repaired, Audio: m.flags&flagAudio != 0,
 		Placed: Placed{Ext: m.ext, Base: st.base, At: s.epoch.Add(at)},
 	})
 }
