@@ -162,10 +162,11 @@ func TestAReceiverIsLight(t *testing.T) {
 	}
 }
 
-// A participant of a meeting of fifteen, all with cameras, likewise: half of 400 KiB.
+// A participant of a meeting of fifteen, all with cameras, holds above all 600 ms of its own video for those who
+// lost some: 180 KiB of 330.
 func TestAMeetingIsLight(t *testing.T) {
 	_, flowing := growth(t, []Member{{Count: 15, Audio: true, Video: OneLayer()}})
-	const most = 200 << 10
+	const most = 400 << 10
 	if !raceEnabled && flowing.Heap+flowing.Stack > most {
 		t.Errorf("a participant holds %d bytes, want at most %d", flowing.Heap+flowing.Stack, most)
 	}
