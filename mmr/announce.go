@@ -26,6 +26,12 @@ func (s *Server) announceLoop(ctx context.Context) {
 			s.log.Warn("announcement not sent", "err", err)
 		}
 	}
+	stop, err := s.cfg.Bus.Subscribe(fmt.Sprintf(proto.SubjectRollCall, s.cfg.Zone), func(string, []byte) { s.announceSoon() })
+	if err != nil {
+		s.log.Warn("roll calls are not heard", "err", err)
+	} else {
+		defer stop()
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

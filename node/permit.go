@@ -31,6 +31,7 @@ func permit(c *x509.Certificate) (bus.Permissions, bool) {
 		},
 		Subscribe: []string{
 			fmt.Sprintf(proto.SubjectCommand, "*"), fmt.Sprintf(proto.SubjectPingRouter, "*"), proto.SubjectRevoke,
+			ofZone(proto.SubjectRollCall),
 		},
 	}
 	switch role {
@@ -38,7 +39,7 @@ func permit(c *x509.Certificate) (bus.Permissions, bool) {
 		return router, true
 	case "zone": // a controller, and a router beside it (S18)
 		router.Publish = append(router.Publish,
-			ofZone(proto.SubjectController, "*"), proto.SubjectHome, fmt.Sprintf(proto.SubjectPingRouter, "*"))
+			ofZone(proto.SubjectController, "*"), ofZone(proto.SubjectRollCall), proto.SubjectHome, fmt.Sprintf(proto.SubjectPingRouter, "*"))
 		router.Subscribe = append(router.Subscribe, ofZone(proto.SubjectRouter, "*"), ofZone(proto.SubjectGrant))
 		return router, true
 	}

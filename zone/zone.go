@@ -152,6 +152,10 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("zone %s: %w", s.cfg.Zone, err)
 	}
+	// Whoever announced before we listened is heard now, and not a second later.
+	if err := s.cfg.Bus.Publish(fmt.Sprintf(proto.SubjectRollCall, s.cfg.Zone), struct{}{}); err != nil {
+		return fmt.Errorf("zone %s: %w", s.cfg.Zone, err)
+	}
 	announce, wake := time.NewTimer(0), time.NewTimer(time.Hour)
 	defer announce.Stop()
 	defer wake.Stop()

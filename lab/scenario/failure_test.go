@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"parley/client"
+	"parley/lab"
+	"parley/node"
 	"parley/wire/proto"
 )
 
@@ -161,6 +163,22 @@ func TestIfOneZoneControllerIsDownTheOtherTakesOver(t *testing.T) {
 		both := w.until(5*time.Second, "ben is back", func() bool { return count[client.Joined](ben) == 2 })
 		if both > time.Second {
 			t.Errorf("with one controller down it took %v to come back", both)
+		}
+	})
+}
+
+// S19: a controller that starts places people at once: it asks its routers, and does not wait for their next word.
+func TestAControllerThatStartsKnowsItsRoutersAtOnce(t *testing.T) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+		late := w.Stranger("late").MustLookup(w.Meeting(nil))
+		w.pass(1100 * time.Millisecond) // not in step with the routers' announcements
+		h := w.net.Host("oslo-new", lab.HostOpts{})
+		w.node(w.ctx, h, node.Config{Site: siteURL, TLS: w.certificate("oslo-new"),
+			Zone: &node.Zone{ID: "oslo", Name: "oslo", Server: "oslo-new", URL: "https://oslo-new"}})
+		w.pass(200 * time.Millisecond)
+		var a proto.RouteAnswer
+		if code := late.post("https://oslo-new/route", "", proto.RouteRequest{V: proto.Version, Token: late.answer.Token}, &a); code != "" {
+			t.Errorf("the new controller refuses a route: %s", code)
 		}
 	})
 }

@@ -4,6 +4,7 @@ package proto
 // is replaced by the id, which must not contain dots or spaces.
 const (
 	SubjectRouter     = "parley.zone.%s.router.%s"     // zone, MMR: RouterAnnounce, every second and on change
+	SubjectRollCall   = "parley.zone.%s.rollcall"      // zone: no body; a controller has begun to listen, and its routers announce at once
 	SubjectController = "parley.zone.%s.controller.%s" // zone, controller: ControllerAnnounce, the same
 	SubjectClaim      = "parley.web.claim"             // request ClaimRequest, answer ClaimAnswer
 	SubjectHome       = "parley.web.home"              // request HomeRequest, answer ClaimAnswer
