@@ -114,10 +114,10 @@ func NewPlane(cfg PlaneConfig) (*Plane, error) {
 		p.Close()
 		return nil, fmt.Errorf("media plane: %d shards, at most %d", cfg.Shards, maxShards)
 	}
-	for i := range max(cfg.Shards, 1) {
-		p.shards = append(p.shards, newShard(p, i, p.conns))
+	if err := p.makeShards(max(cfg.Shards, 1)); err != nil {
+		p.Close()
+		return nil, fmt.Errorf("media plane: %w", err)
 	}
-	connectShards(p.shards)
 	return p, nil
 }
 
@@ -193,13 +193,13 @@ func (p *Plane) Run(ctx context.Context) error {
 	p.warnOfBuffers()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	poller, err := link.NewPoller(p.conns, patient[:]...)
+	pollers, err := p.pollers()
 	if err != nil {
 		return fmt.Errorf("media plane: %w", err)
 	}
 	ended := make(chan error, len(p.shards))
 	var readers sync.WaitGroup
-	if poller != nil {
+	if pollers != nil {
 		// A busy shard keeps its P while it waits for a millisecond: everything else needs one of its own.
 		if n := runtime.NumCPU() + len(p.shards); runtime.GOMAXPROCS(0) < n {
 			runtime.GOMAXPROCS(n)
@@ -210,20 +210,13 @@ func (p *Plane) Run(ctx context.Context) error {
 		}
 	}
 	for i, s := range p.shards {
-		own := poller
-		if poller != nil && i > 0 {
-			if own, err = link.NewPoller(nil); err != nil {
-				ended <- fmt.Errorf("media plane: %w", err)
-				continue
-			}
-		}
 		go func() {
-			if own == nil {
+			if pollers == nil {
 				s.run(ctx)
 				ended <- nil
 				return
 			}
-			ended <- errors.Join(s.runPolled(ctx, own), own.Close())
+			ended <- errors.Join(s.runPolled(ctx, pollers[i]), pollers[i].Close())
 		}()
 	}
 	var errs []error
@@ -231,19 +224,72 @@ func (p *Plane) Run(ctx context.Context) error {
 		errs = append(errs, <-ended)
 		cancel() // without one shard the others are of no use
 	}
-	for _, c := range p.conns {
+	for _, c := range p.sockets() {
 		c.Close()
 	}
 	readers.Wait()
 	return errors.Join(errs...)
 }
 
-// readBy are the sockets a shard reads.
-func (p *Plane) readBy(s *shard) []link.PacketConn {
-	if s.index > 0 {
-		return nil
+// makeShards makes the shards, each with sockets of its own where the kernel gives them (link.Share).
+// Elsewhere the first reads for all, and all send on what there is.
+func (p *Plane) makeShards(n int) error {
+	conns := make([][]link.PacketConn, n)
+	for _, c := range p.conns {
+		shared, err := link.Share(c, n, patient[:]...)
+		if err != nil {
+			return err
+		}
+		if shared == nil {
+			shared = slices.Repeat([]link.PacketConn{c}, n)
+		}
+		for i := range conns {
+			conns[i] = append(conns[i], shared[i])
+		}
 	}
-	return s.conns
+	for i := range conns {
+		p.shards = append(p.shards, newShard(p, i, conns[i]))
+	}
+	connectShards(p.shards)
+	return nil
+}
+
+// pollers are the shards', nil where their sockets are not this kernel's.
+func (p *Plane) pollers() ([]*link.Poller, error) {
+	var all []*link.Poller
+	for _, s := range p.shards {
+		one, err := link.NewPoller(p.readBy(s), patient[:]...)
+		if err != nil {
+			for _, have := range all {
+				have.Close()
+			}
+			return nil, err
+		}
+		if one == nil {
+			return nil, nil
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// readBy are the sockets a shard reads: what it does not share with the first.
+func (p *Plane) readBy(s *shard) []link.PacketConn {
+	if s.index == 0 {
+		return s.conns
+	}
+	return slices.DeleteFunc(slices.Clone(s.conns), func(c link.PacketConn) bool { return slices.Contains(p.conns, c) })
+}
+
+// sockets are all of the plane's.
+func (p *Plane) sockets() []link.PacketConn {
+	all := slices.Clone(p.conns)
+	for _, s := range p.shards {
+		if s.index > 0 {
+			all = append(all, p.readBy(s)...)
+		}
+	}
+	return all
 }
 
 // Close releases the sockets of a plane that was never run.
@@ -252,7 +298,7 @@ func (p *Plane) Close() error {
 	for _, ln := range p.listeners {
 		errs = append(errs, ln.Close())
 	}
-	for _, c := range p.conns {
+	for _, c := range p.sockets() {
 		errs = append(errs, c.Close())
 	}
 	return errors.Join(errs...)

@@ -14,7 +14,7 @@ type Sockets struct {
 // Sockets says what is in use by now: what a system refuses is noticed when it is first asked for. ok is
 // false where the sockets are not the kernel's. Safe from any goroutine.
 func (p *Plane) Sockets() (all Sockets, ok bool) {
-	for _, c := range p.conns {
+	for _, c := range p.sockets() {
 		f, known := link.FeaturesOf(c)
 		if !known {
 			return Sockets{}, false

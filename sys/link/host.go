@@ -61,7 +61,7 @@ func (realHost) Dial(ctx context.Context, network, addr string) (net.Conn, error
 }
 
 // bindUDP opens the socket in the family the address asks for: [::] is dual-stack, 0.0.0.0 IPv4 alone.
-func bindUDP(addr netip.AddrPort) (*net.UDPConn, error) {
+func bindUDP(addr netip.AddrPort, lc net.ListenConfig) (*net.UDPConn, error) {
 	network := "udp"
 	switch {
 	case addr.Addr().Is4():
@@ -69,7 +69,6 @@ func bindUDP(addr netip.AddrPort) (*net.UDPConn, error) {
 	case !isWildcard6(addr):
 		network = "udp6"
 	}
-	var lc net.ListenConfig
 	c, err := lc.ListenPacket(context.Background(), network, addr.String())
 	if err != nil {
 		return nil, err

@@ -66,10 +66,15 @@ type writer struct {
 type cursor struct{ i, off int }
 
 func listenUDP(addr netip.AddrPort) (PacketConn, error) {
-	conn, err := bindUDP(addr)
+	conn, err := bindUDP(addr, net.ListenConfig{})
 	if err != nil {
 		return nil, err
 	}
+	return newUDP(conn, addr)
+}
+
+// newUDP readies a socket bound to addr.
+func newUDP(conn *net.UDPConn, addr netip.AddrPort) (PacketConn, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		conn.Close()

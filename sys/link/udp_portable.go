@@ -29,7 +29,7 @@ type portableConn struct {
 }
 
 func listenUDP(addr netip.AddrPort) (PacketConn, error) {
-	conn, err := bindUDP(addr)
+	conn, err := bindUDP(addr, net.ListenConfig{})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,84 @@
+package link
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Share makes n sockets of one that was just bound: the kernel gives each the datagrams from every n-th
+// port, so that n readers do not share a lock. What matches one of patient comes to each one's second
+// socket, as with NewPoller, which must follow for each. The first was bound alone, so no other process
+// has the port; who would join the group later gets nothing, for the program that chooses names these. nil
+// without an error: c is not a socket of this kernel, or the kernel can't, and c is as it was.
+func Share(c PacketConn, n int, patient ...Sieve) ([]PacketConn, error) {
+	first, ok := c.(*udpConn)
+	if !ok || n < 2 {
+		return nil, nil
+	}
+	if _, ok := first.sock.(netSocket); !ok {
+		return nil, nil
+	}
+	all := []*udpConn{first}
+	err := first.reuse()
+	for len(all) < n && err == nil {
+		var next PacketConn
+		if next, err = first.again(); err == nil {
+			all = append(all, next.(*udpConn))
+		}
+	}
+	for i := 0; i < len(all) && err == nil; i++ {
+		u := all[i]
+		var a *aside
+		ctl := u.sock.Control(func(fd uintptr) { a, err = u.joinAside(int(fd)) })
+		if ctl != nil {
+			err = ctl
+		}
+		if err == nil {
+			u.aside.Store(a)
+		}
+	}
+	if err == nil {
+		err = steer(all[0].aside.Load().sock.fd, sieveProgram(patient, n))
+	}
+	if err != nil {
+		for _, u := range all[1:] {
+			u.Close()
+		}
+		if a := first.aside.Swap(nil); a != nil {
+			a.sock.Close()
+		}
+		_ = first.sock.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 0) })
+		return nil, nil
+	}
+	conns := make([]PacketConn, n)
+	for i, u := range all {
+		conns[i] = u
+	}
+	return conns, nil
+}
+
+// reuse lets others be bound to the address of c.
+func (c *udpConn) reuse() error {
+	var err error
+	if ctl := c.sock.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }); ctl != nil {
+		return ctl
+	}
+	return err
+}
+
+// again binds another socket to the address of c.
+func (c *udpConn) again() (PacketConn, error) {
+	conn, err := bindUDP(c.local, net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		if ctl := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }); ctl != nil {
+			return ctl
+		}
+		return err
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return newUDP(conn, c.local)
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package link
+
+// Share makes several sockets of one on Linux.
+func Share(PacketConn, int, ...Sieve) ([]PacketConn, error) { return nil, nil }
