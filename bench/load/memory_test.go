@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -23,18 +24,17 @@ import (
 // be weighed with it. On each line it reads it prints what it holds, and at the end of its input it ends.
 const memoryServer = "PARLEY_TEST_MEMORY_SERVER"
 
-// weight is what a server holds, in bytes: what it has of the system, and of that heap in use and stacks
-// once the garbage is gone.
+// weight is what a server holds, in bytes, once the garbage is gone: what it has of the system, and of that
+// heap in use and stacks.
 type weight struct {
 	RSS, Heap, Stack int64
 	Goroutines       int
 }
 
 func weigh() (w weight) {
+	runtime.GC()
+	debug.FreeOSMemory() // collects once more: stacks shrink by half each time
 	w.RSS = resident()
-	for range 2 {
-		runtime.GC()
-	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	w.Heap, w.Stack, w.Goroutines = int64(m.HeapAlloc), int64(m.StackInuse), runtime.NumGoroutine()
