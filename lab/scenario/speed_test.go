@@ -138,10 +138,23 @@ func (g *gaps) take() (sound, picture time.Duration) {
 	return sound, picture
 }
 
+// withShards tells a story in a world whose routers have one shard, and in one where they have three.
+func withShards(t *testing.T, story func(t *testing.T, w *world)) {
+	for _, n := range []int{1, 3} {
+		t.Run(fmt.Sprintf("shards %d", n), func(t *testing.T) {
+			places := threeZones(1)
+			for i := range places {
+				places[i].shards = n
+			}
+			inWorld(t, places, story)
+		})
+	}
+}
+
 // A receiver whose link is too slow, who has died, or who lies about what arrived, costs the others no
 // frame and no millisecond, and the sender no more than a few questions.
 func TestASlowADeadAndALyingReceiverCostTheOthersNothing(t *testing.T) {
-	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+	withShards(t, func(t *testing.T, w *world) {
 		m := w.Meeting(nil)
 		anna := w.Join("anna", m, performs)
 		var pauses gaps
@@ -226,7 +239,7 @@ func (p *person) lie() {
 // goes on without a frame lost or under another's name. With the race detector it shows that control and
 // media share nothing by mistake.
 func TestControlChangesUnderLoadDisturbNobody(t *testing.T) {
-	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+	withShards(t, func(t *testing.T, w *world) {
 		m := w.Meeting(nil)
 		helen := w.Join("helen", m, hosts, performs)
 		helen.WaitMedia()
