@@ -98,6 +98,8 @@ func (x *exchange) followed(now time.Time, from int, e *event) {
 	if e.on {
 		r.pipes |= bit
 		r.fresh |= bit
+	} else if r.pipes == 0 && r.streams == [3]forward.StreamID{} && len(r.wants) == 0 {
+		delete(t.rows, e.source) // of a sender who has left
 	}
 	x.s.publishNow(t, now)
 }

@@ -1,8 +1,17 @@
 package mmr
 
 import (
+	"net/netip"
 	"os"
+	"runtime"
 	"testing"
+	"time"
+
+	"parley/core/forward"
+	"parley/sys/link"
+	"parley/sys/rtc"
+	"parley/sys/trust"
+	"parley/wire/rtp"
 )
 
 // With two and three shards, between which the kernel scatters what arrives, everything is as with one:
@@ -22,6 +31,13 @@ func TestEveryPacketArrivesAcrossShards(t *testing.T) {
 				return
 			}
 			media += st.media
+			for len(st.actors) > 0 {
+				st.leave(st.actors[0])
+			}
+			st.wait(lingerFor + time.Second)
+			for _, s := range st.plane.shards {
+				nothingLeft(t, st, s)
+			}
 			for _, s := range st.plane.shards {
 				for _, l := range s.exchange.out {
 					if l != nil {
@@ -34,6 +50,161 @@ func TestEveryPacketArrivesAcrossShards(t *testing.T) {
 		t.Logf("%d shards: %d packets, %d events between them, %d datagrams handed on", shards, media, lent, handed)
 		if media < seeds*steps*20 || lent < media/20 || handed < media/20 {
 			t.Errorf("%d shards: %d packets, %d events, %d datagrams handed on: too few to show anything", shards, media, lent, handed)
+		}
+	}
+}
+
+// nothingLeft holds a shard to having let go of everything of others, and they of what it lent.
+func nothingLeft(t *testing.T, st *stage, s *shard) {
+	t.Helper()
+	x := s.exchange
+	if n := len(x.mirrors) + len(x.origins) + len(x.lingering) + len(x.asking); n > 0 {
+		t.Errorf("%s, shard %d: %d mirrors, %d origins, %d lingering, %d asking are left", st.where, s.index, len(x.mirrors), len(x.origins), len(x.lingering), len(x.asking))
+	}
+	if n := len(s.topos[st.room].rows); n > 0 {
+		t.Errorf("%s, shard %d: %d rows are left", st.where, s.index, n)
+	}
+	if n := len(x.routes) + len(x.hosts); n > 0 {
+		t.Errorf("%s, shard %d: %d addresses and %d hosts of nobody's", st.where, s.index, len(x.routes), len(x.hosts))
+	}
+	for _, l := range x.out {
+		if l != nil && (l.lent > 0 || len(l.backlog) > 0) {
+			t.Errorf("%s, shard %d: %d packets lent, %d events waiting", st.where, s.index, l.lent, len(l.backlog))
+		}
+	}
+}
+
+// What one side puts the other gets, in order and once, however full the ring is.
+func TestARingCarriesInOrder(t *testing.T) {
+	const n = 100_000
+	r := newRing[int](8)
+	go func() {
+		for i := 0; i < n; {
+			if at := r.put(); at != nil {
+				*at = i
+				i++
+			}
+			if i%3 == 0 {
+				r.flush()
+			}
+		}
+		r.flush()
+	}()
+	for want := 0; want < n; {
+		for v := r.get(); v != nil; v = r.get() {
+			if *v != want {
+				t.Fatalf("got %d, want %d", *v, want)
+			}
+			want++
+		}
+		r.release()
+		runtime.Gosched()
+	}
+	if r.waiting() {
+		t.Error("something is left")
+	}
+}
+
+// An event that must not be lost waits behind a full ring, and what may be lost does not overtake it.
+func TestToldEventsAreNeverLost(t *testing.T) {
+	a, b := &shard{}, &shard{index: 1}
+	connectShards([]*shard{a, b})
+	l := a.exchange.out[1]
+	for i := range laneEvents + 10 {
+		l.tell(event{kind: eventReport, ext: int64(i)})
+	}
+	if l.lend(&forward.Loan{}) {
+		t.Error("a packet overtook events")
+	}
+	got := int64(0)
+	for range 3 {
+		l.flush()
+		for e := l.events.get(); e != nil; e = l.events.get() {
+			if e.ext != got {
+				t.Fatalf("event %d, want %d", e.ext, got)
+			}
+			got++
+		}
+		l.events.release()
+	}
+	if got != laneEvents+10 {
+		t.Errorf("%d events came", got)
+	}
+	if !l.lend(&forward.Loan{}) || l.lent != 1 {
+		t.Error("a packet was not lent though there is room")
+	}
+}
+
+// Whoever sends checks with made-up names from made-up addresses costs a shard a bounded memory, and turns
+// nobody's media away.
+func TestChecksOfStrangersRouteNobodysMedia(t *testing.T) {
+	st := newStage(t, 1, PlaneConfig{Shards: 2})
+	far := func() rtp.Seq { return 1000 }
+	a := st.join(1, false, far, far)
+	addr := a.all[0].addr
+	owner := st.of(a.key)
+	reader := st.plane.shards[1-owner.index]
+	key := peerKey{router: a.key.router, meeting: a.key.meeting}
+	for key.id = 2; st.of(key) == owner; key.id++ {
+	}
+	check := func(from netip.AddrPort) {
+		c := rtc.NewBare(rtc.DialConfig{Credentials: trust.ZoneKey{9}.Credentials(trust.Ticket{
+			Router: key.router, Meeting: key.meeting, Participant: key.id, Expires: st.now.Add(time.Minute),
+		}), Certificate: st.cert}, nil).AppendCheck(nil)
+		reader.receive(st.now, st.conn, []link.Message{{Buf: c, N: len(c), Addr: from}})
+	}
+	check(addr)
+	if to := reader.exchange.routes[addr]; to != owner.index {
+		t.Errorf("media from the participant's address goes to shard %d, want %d", to, owner.index)
+	}
+	if _, guessed := reader.exchange.guesses[addr]; guessed {
+		t.Error("a stranger's check says whose a participant's address is")
+	}
+	for i := range 3 * maxGuesses {
+		check(netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 9))
+	}
+	if n := len(reader.exchange.guesses); n > maxGuesses+1 {
+		t.Errorf("%d guesses are kept", n)
+	}
+	st.turn()
+}
+
+// A NAT that forgets gives a participant another port, from which media comes to another shard's socket
+// before any check does: it is followed all the same.
+func TestAPortThatMovesToAnotherShardsSocketIsFollowed(t *testing.T) {
+	st := newStage(t, 1, PlaneConfig{Shards: 2})
+	far := func() rtp.Seq { return 1000 }
+	a, b := st.join(1, false, far, far), st.join(2, false, far, far)
+	for range 2 {
+		st.wire()
+	}
+	for range 20 {
+		for _, who := range []*actor{a, b} {
+			st.speak(who)
+			st.show(who)
+		}
+		st.deliver(st.queue)
+		st.queue = nil
+		st.wait(20 * time.Millisecond)
+	}
+	tr := a.all[1]
+	for range 3 {
+		st.place(tr)
+		for int(tr.addr.Port())%2 == st.of(a.key).index {
+			st.place(tr)
+		}
+		for range 3 {
+			st.show(a)
+			st.deliver(st.queue)
+			st.queue = nil
+			st.wait(40 * time.Millisecond)
+		}
+		if got := st.of(a.key).exchange.routes[tr.addr]; got != st.of(a.key).index {
+			t.Errorf("what comes from the new port is shard %d's, want %d's", got, st.of(a.key).index)
+		}
+		st.wait(time.Second)
+		if tr.lastTo != tr.addr {
+			t.Errorf("sent to %v, though media comes from %v", tr.lastTo, tr.addr)
 		}
 	}
 }
