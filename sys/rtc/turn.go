@@ -26,6 +26,9 @@ const (
 	turnIdle = 15 * time.Minute
 	// turnPort is the port of every relayed address: of the router's address, but not one it uses.
 	turnPort = 49152
+	// TURNOnlyPort stands for the router at its own addresses, as a peer of an allocation and nowhere else: a
+	// browser that knows no other address of it stays on this rung (PROTOCOL.md §4.1).
+	TURNOnlyPort = 49153
 	// turnPeers bounds the streams of one allocation: a router has a handful of addresses.
 	turnPeers = 8
 )
@@ -148,8 +151,9 @@ type relay struct {
 
 // relayed is a packet on its way to the client.
 type relayed struct {
-	packet []byte
+	packet []byte // the sender's until taken
 	from   netip.AddrPort
+	taken  chan struct{}
 }
 
 // end closes all streams, once.
@@ -211,7 +215,9 @@ func (*relay) AllocateConn(turn.AllocateConnConfig) (net.Conn, error) { return n
 func (r *relay) ReadFrom(b []byte) (int, net.Addr, error) {
 	select {
 	case x := <-r.out:
-		return copy(b, x.packet), net.UDPAddrFromAddrPort(x.from), nil
+		n := copy(b, x.packet)
+		x.taken <- struct{}{} // has room for one
+		return n, net.UDPAddrFromAddrPort(x.from), nil
 	case <-r.over:
 		return 0, nil, net.ErrClosed
 	}
@@ -238,7 +244,7 @@ func (r *relay) WriteTo(b []byte, to net.Addr) (int, error) {
 func (r *relay) peer(addr netip.AddrPort) *relayPipe {
 	known := false
 	for _, p := range r.cfg.Peers {
-		known = known || p == addr
+		known = known || p == addr || p.Addr() == addr.Addr() && addr.Port() == TURNOnlyPort
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -248,7 +254,7 @@ func (r *relay) peer(addr netip.AddrPort) *relayPipe {
 	if !known || r.closed || len(r.peers) >= turnPeers && r.peers[addr] == nil {
 		return nil
 	}
-	p := &relayPipe{r: r, peer: addr, over: make(chan struct{})}
+	p := &relayPipe{r: r, peer: addr, over: make(chan struct{}), taken: make(chan struct{}, 1)}
 	p.cond.L = &p.mu
 	r.peers[addr] = p
 	st := link.NewStream(p, link.StreamConfig{Rung: proto.TLS443, Local: addr, Remote: clientOf(r.conn)})
@@ -285,9 +291,10 @@ func clientOf(c net.Conn) netip.AddrPort {
 
 // relayPipe is a link.StreamPipe between an allocation and one address of the router.
 type relayPipe struct {
-	r    *relay
-	peer netip.AddrPort
-	over chan struct{}
+	r     *relay
+	peer  netip.AddrPort
+	over  chan struct{}
+	taken chan struct{}
 
 	mu     sync.Mutex
 	cond   sync.Cond
@@ -343,7 +350,8 @@ func (p *relayPipe) WriteFrames(frames []byte) error {
 		var packet []byte
 		packet, frames = link.NextFrame(frames)
 		select {
-		case p.r.out <- relayed{packet, p.peer}:
+		case p.r.out <- relayed{packet, p.peer, p.taken}:
+			<-p.taken // at once: it is a copy
 		case <-p.over:
 			return net.ErrClosed
 		}
