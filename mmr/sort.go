@@ -1,0 +1,173 @@
+package mmr
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+
+	"parley/sys/link"
+	"parley/wire/proto"
+	"parley/wire/stun"
+)
+
+// Whose a datagram is: what comes to one shard's socket may be for a participant of another.
+
+const (
+	// guessFor and maxGuesses bound what checks nobody has verified make a shard remember.
+	guessFor   = time.Second
+	maxGuesses = 4096
+)
+
+// sort hands datagrams of other shards' participants on, and returns those of its own.
+func (x *exchange) sort(now time.Time, via link.PacketConn, ms []link.Message) []link.Message {
+	if !now.Before(x.guessAt) || len(x.guesses) >= maxGuesses {
+		clear(x.guesses)
+		x.guessAt = now.Add(guessFor)
+	}
+	listen := slices.Index(x.s.conns, via)
+	x.mine = x.mine[:0]
+	for i := range ms {
+		m := &ms[i]
+		to, ok := x.routes[m.Addr]
+		if ok && to == x.s.index && !isSTUN(m.Buf[:m.N]) {
+			x.mine = append(x.mine, *m)
+			continue
+		}
+		size := m.N
+		if m.Segment > 0 {
+			size = m.Segment
+		}
+		for b := m.Buf[:m.N]; len(b) > 0; {
+			n := min(size, len(b))
+			x.sortOne(listen, m, b[:n:n])
+			b = b[n:]
+		}
+	}
+	return x.mine
+}
+
+func isSTUN(b []byte) bool { return len(b) > 0 && b[0] < 4 }
+
+// sortOne finds out whose one datagram is.
+func (x *exchange) sortOne(listen int, m *link.Message, b []byte) {
+	to, known := x.routes[m.Addr]
+	if isSTUN(b) {
+		// A check's user name says whose it is, whoever has the address now.
+		if key, ok := seatOfCheck(b); ok {
+			to = x.s.plane.shardOf(key).index
+			if !known {
+				x.guesses[m.Addr] = to
+			}
+		} else {
+			to = x.s.index // a probe of the zone's
+		}
+	} else if !known {
+		var guessed bool
+		if to, guessed = x.guesses[m.Addr]; !guessed {
+			to = x.s.index
+			if len(b) > 0 && b[0] >= 128 {
+				x.strayed(listen, m, b)
+			}
+		}
+	}
+	if to == x.s.index {
+		x.mine = append(x.mine, link.Message{Buf: b, N: len(b), Addr: m.Addr, Local: m.Local})
+		return
+	}
+	x.hand(to, listen, m, b)
+}
+
+// strayed gives media from an unknown address to all who have paths from the same host: its NAT may have
+// changed the port, which only the keys can tell (see rtc.Mux).
+func (x *exchange) strayed(listen int, m *link.Message, b []byte) {
+	for i := range x.out {
+		if i != x.s.index && x.hosts[hostOf{m.Addr.Addr(), i}] > 0 {
+			x.hand(i, listen, m, b)
+		}
+	}
+}
+
+func (x *exchange) hand(to, listen int, m *link.Message, b []byte) {
+	l := x.out[to]
+	d := l.datagrams.put()
+	if d == nil || len(b) > len(d.buf) {
+		x.s.drops[DropLane]++
+		return
+	}
+	d.via, d.addr, d.local, d.n = listen, m.Addr, m.Local, copy(d.buf[:], b)
+	l.urgent = l.urgent || !canWait(b)
+}
+
+// canWait is what is not worth waking a busy shard for: as patient has it.
+func canWait(b []byte) bool {
+	if len(b) < 2 {
+		return true
+	}
+	for _, p := range patient {
+		if p.First[0] <= b[0] && b[0] <= p.First[1] && p.Second[0] <= b[1] && b[1] <= p.Second[1] {
+			return true
+		}
+	}
+	return false
+}
+
+// seatOfCheck reads whose check it is from its user name, unverified: the owner verifies it.
+func seatOfCheck(b []byte) (key peerKey, ok bool) {
+	req, err := stun.Parse(b)
+	if err != nil || req.Type() != stun.BindingRequest {
+		return key, false
+	}
+	user, ok := req.Username()
+	if !ok || len(user) < seatChars {
+		return key, false
+	}
+	return seatOf(user)
+}
+
+// seatChars is how much of a user name says which seat's it is (see trust.Ticket): 18 bytes.
+const seatChars = 24
+
+// seatOf reads a seat from the beginning of a user name.
+func seatOf(ufrag []byte) (key peerKey, ok bool) {
+	var b [seatChars / 4 * 3]byte
+	if n, err := base64.StdEncoding.Decode(b[:], ufrag[:seatChars]); err != nil || n != len(b) {
+		return key, false
+	}
+	return peerKey{
+		router: binary.BigEndian.Uint32(b[2:]), meeting: binary.BigEndian.Uint64(b[6:]),
+		id: proto.ParticipantID(binary.BigEndian.Uint32(b[14:]) >> 3),
+	}, true
+}
+
+// pathChanged is the mux's news of an address: others are to hand on what comes from there.
+func (s *shard) pathChanged(via link.PacketConn, addr netip.AddrPort, on bool) {
+	x := s.exchange
+	if x == nil || !slices.Contains(s.conns, via) {
+		return
+	}
+	x.learn(s.index, addr, on)
+	for _, l := range x.out {
+		if l != nil {
+			l.tell(event{kind: eventPath, addr: addr, on: on})
+		}
+	}
+}
+
+// learn notes that a shard has, or no longer has, a path from an address.
+func (x *exchange) learn(shard int, addr netip.AddrPort, on bool) {
+	h := hostOf{addr.Addr(), shard}
+	if on {
+		x.routes[addr] = shard
+		delete(x.guesses, addr)
+		x.hosts[h]++
+		return
+	}
+	if x.routes[addr] == shard {
+		delete(x.routes, addr)
+	}
+	if x.hosts[h]--; x.hosts[h] <= 0 {
+		delete(x.hosts, h)
+	}
+}
