@@ -178,30 +178,30 @@ var anyPage = []string{"*"}
 
 // serveControl is the life of one control channel.
 func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(s.open, s.cfg.HelloTimeout)
+	defer cancel()
 	s.mu.Lock()
-	if s.closing || s.pending >= maxPending {
+	if s.closing {
 		s.mu.Unlock()
 		http.Error(w, "busy", http.StatusServiceUnavailable)
 		return
 	}
-	s.pending++
+	waits := s.pending.enter(clientAddr(r), cancel)
 	s.tasks.Add(1)
 	s.mu.Unlock()
 	defer s.tasks.Done()
-	helloDone := sync.OnceFunc(func() {
+	helloDone := func() {
 		s.mu.Lock()
-		s.pending--
-		s.mu.Unlock()
-	})
+		defer s.mu.Unlock()
+		s.pending.leave(waits)
+	}
 	defer helloDone()
 
 	ws, err := link.AcceptWebSocket(w, r, link.WSAccept{Origins: anyPage})
 	if err != nil {
 		return // AcceptWebSocket has answered
 	}
-	ctx, cancel := context.WithTimeout(s.open, s.cfg.HelloTimeout)
 	c, rm, err := s.hello(ctx, ws)
-	cancel()
 	helloDone()
 	if err != nil {
 		s.refuse(ws, err)
@@ -246,6 +246,9 @@ func (s *Server) hello(ctx context.Context, ws *link.WebSocket) (*channel, *room
 	}
 	if err := s.replay.Check(now, h); err != nil {
 		return nil, nil, err
+	}
+	if name, ok := proto.CleanName(h.Name); ok && claims.User == "" {
+		claims.Name = name // typed after the lookup
 	}
 	rm, err := s.room(claims)
 	if err != nil {

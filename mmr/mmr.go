@@ -44,7 +44,8 @@ type Config struct {
 	MaxMeetings int
 	// Meeting holds the limits of each meeting.
 	Meeting meeting.Config
-	// HelloTimeout is how long a control channel may stay silent at first: 10 s by default.
+	// HelloTimeout is how long a control channel may stay silent at first: 75 s by default, since pages open
+	// theirs in the lobby, for a minute.
 	HelloTimeout time.Duration
 	// Heartbeat is how often we ping a control channel, 2 s by default; after three silent ones it is lost.
 	Heartbeat time.Duration
@@ -61,7 +62,7 @@ type Server struct {
 	mu      sync.Mutex
 	rooms   map[proto.MeetingID]*room
 	revoked map[revocation]time.Time // tombstones until expiry
-	pending int                      // control channels that have not said hello yet
+	pending pending                  // control channels that have not said hello yet
 	closing bool
 
 	open    context.Context // of control channels without a hello; ends when the router stops
@@ -76,9 +77,6 @@ type revocation struct {
 	seat    proto.ParticipantID
 }
 
-// maxPending bounds control channels without a hello: each costs a TLS connection.
-const maxPending = 2000
-
 // New checks the config and attaches the router to its media plane.
 func New(cfg Config) (*Server, error) {
 	switch {
@@ -91,7 +89,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.MaxPeople = cmp.Or(cfg.MaxPeople, 1000)
 	cfg.MaxMeetings = cmp.Or(cfg.MaxMeetings, 200)
-	cfg.HelloTimeout = cmp.Or(cfg.HelloTimeout, 10*time.Second)
+	cfg.HelloTimeout = cmp.Or(cfg.HelloTimeout, 75*time.Second)
 	cfg.Heartbeat = cmp.Or(cfg.Heartbeat, 2*time.Second)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -13,8 +13,9 @@ import (
 const (
 	// maxPeers bounds the seats of one shard, those included whose control channel is still to come.
 	maxPeers = 20000
-	// orphanFor is how long a transport may stand without its control channel.
-	orphanFor = 15 * time.Second
+	// orphanFor is how long a transport may stand without its control channel: a page makes them in the lobby,
+	// a minute before the click that opens it at most.
+	orphanFor = 75 * time.Second
 	// maxStreams bounds what one participant can make us remember: three camera layers, microphone,
 	// screen and its sound, each with its retransmissions, and room for a change of SSRCs.
 	maxStreams = 16
@@ -27,7 +28,7 @@ const (
 // with the control channel, whichever is first, and takes part once the meeting has admitted it.
 //
 //	transport up ──► orphan ──(control channel)──► attached ──(meeting admits)──► admitted
-//	                   │ 15 s                          │ meeting removes             │
+//	                   │ 75 s                          │ meeting removes             │
 //	                   └────────────► gone ◄───────────┴─────────────────────────────┘
 type peer struct {
 	key         peerKey
@@ -270,7 +271,7 @@ func (s *shard) attach(now time.Time, r *room, key peerKey, fingerprint string) 
 }
 
 // admitPeer lets a seat take part: legs for its slots, media released.
-func (s *shard) admitPeer(now time.Time, key peerKey, slots []proto.Slot, oneGroup bool, seed uint32) {
+func (s *shard) admitPeer(now time.Time, key peerKey, slots []proto.Slot, oneGroup bool, ssrc uint32) {
 	p := s.peers[key]
 	if p == nil {
 		return
@@ -281,7 +282,7 @@ func (s *shard) admitPeer(now time.Time, key peerKey, slots []proto.Slot, oneGro
 		return
 	}
 	p.admitted = true
-	p.ssrc = seed | 1
+	p.ssrc = ssrc | 1
 	p.reportAt = now.Add(reportEvery)
 	p.recv = s.takeReceiver(p)
 	s.timers.set(p.recv, now, now.Add(lifeEvery))

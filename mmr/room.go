@@ -1,6 +1,7 @@
 package mmr
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -42,7 +43,8 @@ type room struct {
 type seat struct {
 	claims proto.Claims
 	caps   proto.Caps
-	seed   uint32
+	seed   uint32 // of the slot table
+	ssrc   uint32 // of our RTCP
 	rungs  [proto.NGroups]proto.Rung
 	stats  []proto.MediaStats // the client's own, as last reported (S40)
 
@@ -232,11 +234,12 @@ func (r *room) join(now time.Time, c *channel) {
 		s.seed = randomSeed() // other slots: their sequences must not run into the old ones'
 	}
 	if s == nil {
-		s = &seat{seed: randomSeed()}
+		s = &seat{seed: randomSeed(), ssrc: randomSeed()}
 		r.seats[id] = s
 		r.people.Store(int64(len(r.seats)))
 		r.srv.announceSoon()
 	}
+	s.seed = cmp.Or(c.caps.SlotSeed, s.seed)
 	s.claims, s.caps = c.claims, c.caps
 	key, fingerprint := r.key(id), c.claims.Confirm.Fingerprint
 	sh := r.plane.shardOf(key)
@@ -295,9 +298,9 @@ func (r *room) act() {
 			if s == nil {
 				continue
 			}
-			seed, one := s.seed, s.caps.OneGroup
+			ssrc, one := s.ssrc, s.caps.OneGroup
 			sh := r.plane.shardOf(key)
-			sh.do(func(now time.Time) { sh.admitPeer(now, key, a.Slots, one, seed) })
+			sh.do(func(now time.Time) { sh.admitPeer(now, key, a.Slots, one, ssrc) })
 		case meeting.Close:
 			r.close(a)
 		case meeting.Remove:

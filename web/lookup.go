@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"parley/core/lookup"
 	"parley/sys/store"
@@ -27,7 +26,6 @@ const (
 	grantFor   = 10 * time.Second // a grant's life: its first check follows within two round trips
 	maxGrants  = 3                // best zones that get a grant while a meeting has no home
 	tokenGrace = 6 * time.Hour    // a token outlives the planned end by this much, at most maxTokenLife
-	maxName    = 64               // characters
 )
 
 // errNoMeeting answers an unknown number and a wrong passcode alike.
@@ -73,6 +71,9 @@ func (s *Server) answerLookup(r *http.Request) (*proto.LookupAnswer, error) {
 	role := proto.RoleParticipant
 	if user.ID != "" && user.ID == m.HostID {
 		role = proto.RoleHost
+		if q.Lobby && m.Status != store.StatusStarted {
+			return nil, proto.NewError(proto.CodeNotStarted, "This meeting begins when you join.")
+		}
 		m, err = s.cfg.Store.BeginMeeting(r.Context(), m.Number, trust.NewMeetingID(), now)
 	} else if m.Status == store.StatusEnded {
 		err = proto.NewError(proto.CodeEnded, "This meeting has ended.")
@@ -182,8 +183,7 @@ func readLookup(r *http.Request) (q proto.LookupRequest, number int64, err error
 	if !ok {
 		return bad("A meeting number has 9 to 11 digits.")
 	}
-	q.Name = strings.TrimSpace(q.Name)
-	if n := utf8.RuneCountInString(q.Name); n < 1 || n > maxName || !utf8.ValidString(q.Name) || strings.ContainsFunc(q.Name, unicode.IsControl) {
+	if q.Name, ok = proto.CleanName(q.Name); !ok {
 		return bad("The name must have 1 to 64 characters.")
 	}
 	if err := trust.CheckKey(q.Key); err != nil {

@@ -76,6 +76,18 @@ func (m *Mind) handlePathHeard(now time.Time, e PathHeard) {
 	m.progress(now, "media", fmt.Sprintf("%s over %s", g, t.rung))
 }
 
+// handlePathMoved follows a browser that moved media by itself.
+func (m *Mind) handlePathMoved(now time.Time, e PathMoved) {
+	g, t := m.findTry(e.Attempt)
+	if t == nil || m.lanes[g].inUse != t || e.Rung == t.rung || rank(e.Rung) == len(ladder) {
+		return
+	}
+	m.note(now, "media", t.what(g), Lost, "the browser has moved to "+string(e.Rung))
+	t.rung = e.Rung
+	m.progress(now, "media", fmt.Sprintf("%s over %s", g, t.rung))
+	m.dropTries(now, g, func(o *rungTry) bool { return o != t && rank(o.rung) >= rank(t.rung) }, "a better path is up")
+}
+
 // handlePathLoss looks for paths that lose too much. Pictures move first: often that is all it takes.
 func (m *Mind) handlePathLoss(now time.Time, e PathLoss) {
 	if int(e.Group) >= len(m.lanes) {

@@ -173,6 +173,23 @@ func TestAPageLeavesASilentPathByFreshCredentials(t *testing.T) {
 	w.record("path-silent-page")
 }
 
+// TestMediaThatMovesByItselfIsFollowed: a page's browser does so, and the record says where media is.
+func TestMediaThatMovesByItselfIsFollowed(t *testing.T) {
+	w := ladderWorld(t, Config{FreshWays: true})
+	id := w.m.lanes[proto.GroupVideo].inUse.id
+	w.at(10_000, PathMoved{id, proto.TLS443})
+	w.at(11_000, PathMoved{id, "teleport"})
+	w.run(12_000)
+	if got := w.m.lanes[proto.GroupVideo].inUse.rung; got != proto.TLS443 {
+		t.Errorf("video is said to be on %s", got)
+	}
+	w.wantWhy("Video runs over TLS 443")
+	w.wantWhy("video over udp-8801", "moved to tls-443")
+	w.run(140_000)
+	w.wantUsed(proto.GroupVideo, proto.UDP8801, proto.UDP8801) // probed, and up
+	w.record("path-moved")
+}
+
 func TestSilenceOnTheLastRungIsALoss(t *testing.T) {
 	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
 	welcomes(w)

@@ -95,6 +95,12 @@ type RouteFailed struct {
 	Grant      *proto.Grant `json:"grant,omitempty"` // with CodeMoved
 }
 
+// ControlStands says that the control channel stands and the hello waits for a person in the lobby: there is
+// no hurry until ControlUp.
+type ControlStands struct {
+	Attempt int `json:"attempt"`
+}
+
 // ControlUp says that the control channel stands (101) and the hello is sent.
 type ControlUp struct {
 	Attempt int `json:"attempt"`
@@ -155,6 +161,13 @@ type PathHeard struct {
 	Attempt int `json:"attempt"`
 }
 
+// PathMoved says that the transport in use goes over another rung now, of itself: a browser chooses among all
+// addresses it was ever given.
+type PathMoved struct {
+	Attempt int        `json:"attempt"`
+	Rung    proto.Rung `json:"rung"`
+}
+
 // PathLoss tells every second what share of a group's packets was lost, in the worse direction.
 type PathLoss struct {
 	Group proto.Group `json:"group"`
@@ -187,6 +200,7 @@ func (TunnelUp) Name() string        { return "tunnel_up" }
 func (TunnelFailed) Name() string    { return "tunnel_failed" }
 func (RouteDone) Name() string       { return "route_done" }
 func (RouteFailed) Name() string     { return "route_failed" }
+func (ControlStands) Name() string   { return "control_stands" }
 func (ControlUp) Name() string       { return "control_up" }
 func (Welcomed) Name() string        { return "welcomed" }
 func (WaitingRoom) Name() string     { return "waiting_room" }
@@ -197,6 +211,7 @@ func (TransportFailed) Name() string { return "transport_failed" }
 func (TransportLost) Name() string   { return "transport_lost" }
 func (PathSilent) Name() string      { return "path_silent" }
 func (PathHeard) Name() string       { return "path_heard" }
+func (PathMoved) Name() string       { return "path_moved" }
 func (PathLoss) Name() string        { return "path_loss" }
 func (NeedContent) Name() string     { return "need_content" }
 func (NetworkChanged) Name() string  { return "network_changed" }

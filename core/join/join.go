@@ -243,6 +243,8 @@ func (m *Mind) Handle(now time.Time, e Event) {
 		m.handleRouteDone(now, e)
 	case RouteFailed:
 		m.handleRouteFailed(now, e)
+	case ControlStands:
+		m.handleControlStands(e)
 	case ControlUp:
 		m.handleControlUp(now, e)
 	case Welcomed:
@@ -263,6 +265,8 @@ func (m *Mind) Handle(now time.Time, e Event) {
 		m.handlePathSilent(now, e)
 	case PathHeard:
 		m.handlePathHeard(now, e)
+	case PathMoved:
+		m.handlePathMoved(now, e)
 	case PathLoss:
 		m.handlePathLoss(now, e)
 	case NeedContent:

@@ -251,7 +251,10 @@ func (m *Mind) handleTransportDown(now time.Time, id int, text string) {
 		l.inUse = nil
 		m.progress(now, "media", fmt.Sprintf("%s over %s is lost", g, t.rung))
 		if !slices.ContainsFunc(m.lanes[:], func(l lane) bool { return l.inUse != nil }) {
-			m.media.everUp, m.media.limit = false, now.Add(m.cfg.ReachFor)
+			m.media.everUp, m.media.limit = false, time.Time{}
+			if m.state == In { // elsewhere the welcome sets it
+				m.media.limit = now.Add(m.cfg.ReachFor)
+			}
 		}
 	}
 	if l.inUse != nil {

@@ -223,6 +223,12 @@ func (m *Mind) closeControl() {
 	m.control.deadline, m.control.welcomedAt = time.Time{}, time.Time{}
 }
 
+func (m *Mind) handleControlStands(e ControlStands) {
+	if e.Attempt == m.control.id && !m.control.up {
+		m.control.deadline, m.reach.since = time.Time{}, time.Time{}
+	}
+}
+
 func (m *Mind) handleControlUp(now time.Time, e ControlUp) {
 	if e.Attempt != m.control.id || m.control.up {
 		return

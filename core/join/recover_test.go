@@ -11,6 +11,50 @@ import (
 	"parley/wire/proto"
 )
 
+// TestALobbyIsInNoHurry: the channel stands, and its hello waits for a click.
+func TestALobbyIsInNoHurry(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		return []Event{ControlStands{o.Attempt}, ControlUp{o.Attempt}, Welcomed{Attempt: o.Attempt}}, []float64{60, 50_000, 50_020}
+	}
+	w.run(49_000)
+	w.wantState(Connecting)
+	w.run(51_000)
+	w.wantState(In)
+	if opens, _ := find[OpenControl](w); len(opens) != 1 {
+		t.Errorf("%d control channels\n%s", len(opens), w.lines())
+	}
+	if audio, at := w.used(proto.GroupAudio); len(audio) != 1 || at[0] > 300 {
+		t.Errorf("audio used %v at %v, want it up before the click", audio, at)
+	}
+	w.record("lobby")
+}
+
+// TestMediaLostInTheWaitingRoomIsNoReasonToGiveUp: there is time for it once a host has opened the door.
+func TestMediaLostInTheWaitingRoomIsNoReasonToGiveUp(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	lost := false
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		return []Event{ControlUp{o.Attempt}, WaitingRoom{Attempt: o.Attempt}, Welcomed{Attempt: o.Attempt}}, []float64{60, 80, 90_000}
+	}
+	w.media = func(s StartTransport) (Event, float64) {
+		if lost {
+			return nil, 0
+		}
+		return TransportUp{s.Attempt}, 60
+	}
+	w.run(5000)
+	lost = true
+	for g := range 2 {
+		w.at(6000, TransportLost{Attempt: w.m.lanes[g].inUse.id})
+	}
+	w.run(91_000)
+	w.wantState(In)
+	w.run(120_000)
+	w.wantState(Over)
+	w.record("waiting-media")
+}
+
 func TestKilledRouterIsReplacedWithinASecond(t *testing.T) {
 	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
 	w.route = func(r Route) (Event, float64) {

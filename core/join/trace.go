@@ -58,6 +58,8 @@ func DecodeEvent(b []byte) (Event, error) {
 		return decodeAs[RouteDone](b)
 	case "route_failed":
 		return decodeAs[RouteFailed](b)
+	case "control_stands":
+		return decodeAs[ControlStands](b)
 	case "control_up":
 		return decodeAs[ControlUp](b)
 	case "welcomed":
@@ -78,6 +80,8 @@ func DecodeEvent(b []byte) (Event, error) {
 		return decodeAs[PathSilent](b)
 	case "path_heard":
 		return decodeAs[PathHeard](b)
+	case "path_moved":
+		return decodeAs[PathMoved](b)
 	case "path_loss":
 		return decodeAs[PathLoss](b)
 	case "need_content":

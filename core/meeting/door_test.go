@@ -118,7 +118,9 @@ func TestWaitingRoom(t *testing.T) {
 
 	// Who waits may only wait: nothing else is answered but with a refusal.
 	w.say(10, proto.Said{Text: "hello?"}).wantFailed(10, proto.CodeForbidden)
-	w.say(10, proto.Publish{Kind: proto.Audio, Active: true}).wantFailed(10, proto.CodeForbidden)
+	w.say(10, proto.Hand{Up: true}).wantFailed(10, proto.CodeForbidden)
+	// But what comes right behind a hello is sent again after the welcome.
+	w.say(10, proto.Publish{Kind: proto.Audio, Active: true}).wantFine(10)
 	w.say(10, proto.Ping{N: 4}).want("pong", last[proto.Pong](w.client(10).inbox).N, int64(4))
 	w.say(3, proto.Said{To: 10, Text: "psst"}).wantFailed(3, proto.CodeBadRequest)
 

@@ -10,7 +10,7 @@ type Event interface{ isEvent() }
 type Join struct {
 	Claims proto.Claims
 	Caps   proto.Caps
-	Seed   uint32 // random; the SSRCs of the slot table are derived from it
+	Seed   uint32 // random, or the client's choice; the SSRCs of the slot table are derived from it
 }
 
 // Gone says that the control channel of a seat was closed or lost. It must not be reported for a

@@ -1,7 +1,10 @@
 package meeting
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,7 +13,7 @@ import (
 
 func TestSlotTable(t *testing.T) {
 	for _, seed := range []uint32{0, 1, 0xffffffff, 0x9e3779b9} {
-		table := slotTable(seed, 49, 3, 2)
+		table := SlotTable(seed, 49, 3, 2)
 		seen := map[uint32]bool{0: true}
 		mids := map[string]proto.Slot{}
 		for i, s := range table {
@@ -33,6 +36,50 @@ func TestSlotTable(t *testing.T) {
 			if got := mids[mid].Msid; got != msid {
 				t.Errorf("%s has msid %q, want %q", mid, got, msid)
 			}
+		}
+	}
+}
+
+// TestSlotTableIsTheProtocols checks the vector that clients check their own table against.
+func TestSlotTableIsTheProtocols(t *testing.T) {
+	data, err := os.ReadFile("../../wire/proto/testdata/slots.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []struct {
+		Seed         uint32
+		Video, Float int
+		Content      int
+		Slots        []proto.Slot
+	}
+	if err := json.Unmarshal(data, &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range all {
+		if got := SlotTable(v.Seed, v.Video, v.Float, v.Content); !slices.Equal(got, v.Slots) {
+			t.Errorf("seed %d: %+v, want %+v", v.Seed, got, v.Slots)
+		}
+	}
+	if len(all) < 2 {
+		t.Errorf("%d tables", len(all))
+	}
+}
+
+// A page that chose its seed has its transports already; another seed is another page.
+func TestASeatTakesTheSeedOfItsClient(t *testing.T) {
+	w := newWorld(t, Config{}, proto.Settings{})
+	join := func(seed, given uint32) []proto.Slot {
+		w.do(Join{Claims: claims(1, proto.RoleHost), Caps: proto.Caps{Client: "web", VideoSlots: 2, SlotSeed: seed}, Seed: given})
+		return last[proto.Welcome](w.client(1).inbox).Slots
+	}
+	for i, step := range []struct{ asks, given, want uint32 }{
+		{7, 7, 7},
+		{7, 7, 7},
+		{8, 8, 8},
+		{0, 9, 8}, // an older client takes what there is
+	} {
+		if got := join(step.asks, step.given); !slices.Equal(got, SlotTable(step.want, 2, 3, 2)) {
+			t.Errorf("step %d: the table begins %+v", i, got[0])
 		}
 	}
 }

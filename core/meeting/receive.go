@@ -33,6 +33,10 @@ func (m *Meeting) received(now time.Time, e Received) {
 		return
 	}
 	if p.waiting {
+		switch e.Msg.(type) {
+		case proto.Answer, proto.Publish:
+			return // sent right behind the hello, and again after the welcome
+		}
 		if p.limits.refuse.take(now, 2, 5) {
 			m.fail(p, e.Msg.Type(), proto.CodeForbidden, "You are in the waiting room. A host will let you in.")
 		}

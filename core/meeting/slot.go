@@ -46,8 +46,9 @@ type pair struct {
 	want   int       // scratch of mapVideo: index of the wish it serves, or -1
 }
 
-// slotTable makes a participant's table. SSRCs follow from the seed, are never 0 and never equal.
-func slotTable(seed uint32, nVideo, nFloat, nContent int) []proto.Slot {
+// SlotTable makes a participant's table. SSRCs follow from the seed, are never 0 and never equal. Clients make
+// the same table (Caps.SlotSeed): how is part of the protocol.
+func SlotTable(seed uint32, nVideo, nFloat, nContent int) []proto.Slot {
 	nSound := min(nContent, 1)
 	table := make([]proto.Slot, 0, 2*nVideo+nFloat+nContent+nSound)
 	ssrc := func() uint32 {
@@ -98,7 +99,7 @@ func videoSlots(cfg Config, caps proto.Caps) int {
 
 // table is the slot table. It follows from the seed, so nobody keeps its four kilobytes.
 func (r *receiver) table() []proto.Slot {
-	return slotTable(r.seed, len(r.pairs), r.video0-r.float0, r.sound0-r.content0)
+	return SlotTable(r.seed, len(r.pairs), r.video0-r.float0, r.sound0-r.content0)
 }
 
 // build makes the table anew, with nothing in it.
@@ -124,12 +125,13 @@ func (r *receiver) change(c proto.Mapping) {
 	r.changes = append(r.changes, c)
 }
 
-// resize fits a resumed seat's table to what its client asks for now. The same size keeps table and
+// resize fits a resumed seat's table to what its client asks for now. The same size and seed keep table and
 // contents, so that transports which outlived the control channel go on undisturbed.
 func (m *Meeting) resize(p *person, e Join) {
 	r := &p.recv
 	r.caps = e.Caps
-	if r.wires != nil && len(r.pairs) == videoSlots(m.cfg, e.Caps) {
+	known := e.Caps.SlotSeed == 0 || e.Caps.SlotSeed == r.seed
+	if r.wires != nil && known && len(r.pairs) == videoSlots(m.cfg, e.Caps) {
 		return
 	}
 	r.seed = e.Seed

@@ -157,7 +157,7 @@ func TestHalfOpenTLSAndSilentChannelsKeepNobodyOut(t *testing.T) {
 			defer mu.Unlock()
 			return closed == 4*each
 		})
-		w.until(10*time.Second, "silent channels are closed", func() bool {
+		w.until(80*time.Second, "silent channels are closed", func() bool {
 			return !slices.ContainsFunc(silent, func(l *line) bool { return !l.Ended() })
 		})
 		readers.Wait()

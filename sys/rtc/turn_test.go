@@ -103,6 +103,14 @@ func TestTURNReachesTheRouterAndNobodyElse(t *testing.T) {
 		if w.rung != proto.TLS443 || w.from != netip.MustParseAddrPort("198.51.100.7:5000") || w.streams.Load() != 1 {
 			t.Errorf("rung %q from %v, %d streams", w.rung, w.from, w.streams.Load())
 		}
+		// The port that stands for the router here alone.
+		only := netip.AddrPortFrom(turnPeer.Addr(), TURNOnlyPort)
+		if _, err := relay.WriteTo([]byte("c"), net.UDPAddrFromAddrPort(only)); err != nil {
+			t.Fatal(err)
+		}
+		if n, from, err := relay.ReadFrom(buf); err != nil || string(buf[:n]) != "c" || from.String() != only.String() {
+			t.Fatalf("got %d bytes from %v: %v", n, from, err)
+		}
 		for _, foreign := range []string{"203.0.113.1:22", "203.0.113.9:8801", "127.0.0.1:8801", "169.254.169.254:80"} {
 			before := w.foreign.Load()
 			relay.WriteTo([]byte("x"), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(foreign)))
@@ -111,8 +119,8 @@ func TestTURNReachesTheRouterAndNobodyElse(t *testing.T) {
 				t.Errorf("nothing counted for %s", foreign)
 			}
 		}
-		if w.streams.Load() != 1 {
-			t.Errorf("%d streams, want 1", w.streams.Load())
+		if w.streams.Load() != 2 {
+			t.Errorf("%d streams, want 2", w.streams.Load())
 		}
 		relay.Close()
 		c.Close()

@@ -24,6 +24,9 @@ type Hello struct {
 	Nonce string `json:"nonce"`
 	Sig   string `json:"sig"` // base64url; Ed25519, or P-256 with SHA-256 as r || s
 	Caps  Caps   `json:"caps"`
+	// Name is what a guest typed after the lookup: it takes the place of the token's, in which a signed-in
+	// user's stays. Ignored unless CleanName takes it.
+	Name string `json:"name,omitempty"`
 	// Peer is the random name of the client's peer connection: transports whose credentials come with
 	// one Welcome or Grant belong together. Reserved; routers ignore it.
 	Peer string `json:"peer,omitempty"`
@@ -35,6 +38,9 @@ type Caps struct {
 	Codecs     []string `json:"codecs,omitempty"`      // video codecs it decodes; empty: VP8
 	VideoSlots int      `json:"video_slots,omitempty"` // 0: the router's default, 25
 	OneGroup   bool     `json:"one_group,omitempty"`   // all media on the audio group's transport
+	// SlotSeed is what the SSRCs of the slot table follow from (core/meeting SlotTable), so that a client can
+	// make its transports before the welcome; 0: the router picks.
+	SlotSeed uint32 `json:"slot_seed,omitempty"`
 }
 
 // Welcome admits a participant. Roster is the whole state; deltas follow with rising Version.

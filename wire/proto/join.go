@@ -1,6 +1,11 @@
 package proto
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // LookupRequest is the body of POST {site}/lookup (S7). Number and passcode, or number and Pwd from a
 // link, name the meeting. A signed-in user adds "Authorization: Bearer" and becomes host of own meetings.
@@ -18,6 +23,19 @@ type LookupRequest struct {
 	Fingerprint string  `json:"fingerprint"`
 	Client      string  `json:"client"` // "native" or "web"
 	Network     Network `json:"network"`
+	// Lobby asks before the person has decided: nothing is begun. A host whose meeting has not is answered
+	// not_started.
+	Lobby bool `json:"lobby,omitempty"`
+}
+
+// MaxNameLen bounds a person's name, in characters.
+const MaxNameLen = 64
+
+// CleanName is a person's name without white space around it; false: it is empty, too long, or no text.
+func CleanName(name string) (string, bool) {
+	name = strings.TrimSpace(name)
+	n := utf8.RuneCountInString(name)
+	return name, n > 0 && n <= MaxNameLen && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // Network is what a client knows of its own network (S7).

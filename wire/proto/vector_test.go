@@ -28,7 +28,7 @@ var messages = map[string]Message{
 	"hello": Hello{V: 1, Build: "1.0.0", Token: "eyJ.payload.sig", Key: "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
 		At: 1767323045123, Nonce: "bm9uY2Ugb25lIQ", Sig: "c2ln", Caps: Caps{Client: "native", Codecs: []string{"VP8", "AV1"}, VideoSlots: 9}},
 	"hello-web": Hello{V: 1, Build: "1.0.0", Token: "eyJ.payload.sig", Key: "p256:BA", At: 1, Nonce: "n", Sig: "s",
-		Caps: Caps{Client: "web", OneGroup: true}, Peer: "peer-1"},
+		Caps: Caps{Client: "web", OneGroup: true, SlotSeed: 4000000000}, Name: "Ada", Peer: "peer-1"},
 	"welcome": Welcome{V: 1, Build: "1.0.0", Router: "mmr-1", Zone: "eu", Participant: 7, Role: RoleHost,
 		Meeting:     MeetingInfo{ID: "AAECAwQFBgcICQoLDA0ODw", Number: "83012345678", Topic: "Weekly <& sync>", Hosting: "cloud"},
 		Groups:      []Credentials{{GroupAudio, "ufragA", "pwdA"}, {GroupVideo, "ufragV", "pwdV"}, {GroupContent, "ufragC", "pwdC"}},
@@ -71,7 +71,7 @@ var messages = map[string]Message{
 // bodies is one example of every body that travels by HTTP or over the bus.
 var bodies = map[string]any{
 	"lookup-request": &LookupRequest{V: 1, Build: "1.0.0", Number: "83012345678", Passcode: "123456", Name: "Ada", Key: "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-		Fingerprint: "sha-256 AB:CD", Client: "native", Network: Network{Proxy: "http", LastZone: "eu", LastRung: UDP8801}},
+		Fingerprint: "sha-256 AB:CD", Client: "native", Network: Network{Proxy: "http", LastZone: "eu", LastRung: UDP8801}, Lobby: true},
 	"lookup-answer": &LookupAnswer{V: 1, Build: "1.0.0", Meeting: MeetingInfo{ID: "AAECAwQFBgcICQoLDA0ODw", Number: "83012345678", Topic: "Weekly", Hosting: "cloud"},
 		Token: "eyJ.payload.sig", Participant: 7, Role: RoleHost, ServerTime: 1767323045123,
 		Zones:   []Zone{{ID: "eu", Name: "Europe", Controllers: []string{"https://c1.eu.example", "/zone/eu/c2"}, ControllerIDs: []string{"c1", "c2"}, Probes: []string{"192.0.2.1:8801"}, Bias: 15, Floor: 3}},

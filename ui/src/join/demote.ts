@@ -87,6 +87,22 @@ export function handlePathHeard(m: Mind, now: Nanos, e: EventOf<"path_heard">): 
 	progress(m, now, "media", pathName(g, t.rung));
 }
 
+/** Follows a browser that moved media by itself. */
+export function handlePathMoved(m: Mind, now: Nanos, e: EventOf<"path_moved">): void {
+	const found = findTry(m, e.attempt);
+	if (found === undefined) {
+		return;
+	}
+	const [g, t] = found;
+	if (m.lanes[g].inUse !== t || e.rung === t.rung || rank(e.rung) === ladder.length) {
+		return;
+	}
+	note(m, now, "media", what(g, t), "lost", `the browser has moved to ${e.rung}`);
+	t.rung = e.rung;
+	progress(m, now, "media", pathName(g, t.rung));
+	dropTries(m, now, g, o => o !== t && rank(o.rung) >= rank(t.rung), "a better path is up");
+}
+
 /** Looks for paths that lose too much. Pictures move first: often that is all it takes. */
 export function handlePathLoss(m: Mind, now: Nanos, e: EventOf<"path_loss">): void {
 	const l = m.lanes[e.group];

@@ -1,6 +1,6 @@
 // What happened: the facts the machine is told. The same JSON as in core/join, so that the same traces run
 // through both. Times measured are milliseconds.
-import type { Code, Credentials, Grant, Group, LookupAnswer } from "../proto/messages.gen.ts";
+import type { Code, Credentials, Grant, Group, LookupAnswer, Rung } from "../proto/messages.gen.ts";
 
 /** Why a page's hands did not do what only a native client can (STUN probes, a rung of its choice, tunnels). */
 export const notHere = "not here";
@@ -54,6 +54,8 @@ export type JoinEvent =
 			text?: string | undefined;
 			grant?: Grant | undefined;
 	  }
+	/** The control channel stands, and its hello waits for a person in the lobby: there is no hurry until then. */
+	| { is: "control_stands"; attempt: number }
 	/** The control channel stands, and the hello is sent. */
 	| { is: "control_up"; attempt: number }
 	/** The router admitted this client. The groups are the welcome's, for transports started from now on. */
@@ -85,6 +87,8 @@ export type JoinEvent =
 	| { is: "path_silent"; attempt: number }
 	/** or something again. */
 	| { is: "path_heard"; attempt: number }
+	/** The transport in use goes over another rung now, of itself: a browser chooses among all it was ever given. */
+	| { is: "path_moved"; attempt: number; rung: Rung }
 	/** Every second: what share of a group's packets was lost, in the worse direction. */
 	| { is: "path_loss"; group: Group; loss: number }
 	/** Somebody shares: the content transport is wanted now. */

@@ -90,6 +90,11 @@ export class Join {
 		return serverTime(this.#m, this.#nanos(now));
 	}
 
+	/** What worked from this network before, where that is known only once the site has answered. */
+	set lastRung(rung: Rung | undefined) {
+		this.#m.cfg.last_rung = rung;
+	}
+
 	/** Takes one event in. Events of attempts that are closed are ignored. */
 	handle(now: number, e: JoinEvent): void {
 		if (this.#m.state === "over") {
@@ -186,6 +191,9 @@ function dispatch(m: Mind, now: Nanos, e: JoinEvent): void {
 		case "route_failed":
 			reach.handleRouteFailed(m, now, e);
 			break;
+		case "control_stands":
+			reach.handleControlStands(m, e);
+			break;
 		case "control_up":
 			reach.handleControlUp(m, now, e);
 			break;
@@ -213,6 +221,9 @@ function dispatch(m: Mind, now: Nanos, e: JoinEvent): void {
 			break;
 		case "path_heard":
 			demote.handlePathHeard(m, now, e);
+			break;
+		case "path_moved":
+			demote.handlePathMoved(m, now, e);
 			break;
 		case "path_loss":
 			demote.handlePathLoss(m, now, e);

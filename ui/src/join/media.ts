@@ -310,7 +310,8 @@ export function handleTransportDown(m: Mind, now: Nanos, id: number, text: strin
 		progress(m, now, "media", `${pathName(g, t.rung)} is lost`);
 		if (m.lanes.every(o => o.inUse === undefined)) {
 			m.media.everUp = false;
-			m.media.limit = now + m.cfg.reach_for;
+			// Elsewhere the welcome sets it.
+			m.media.limit = m.state === "in" ? now + m.cfg.reach_for : undefined;
 		}
 	}
 	if (l.inUse !== undefined) {

@@ -302,6 +302,13 @@ export function closeControl(m: Mind): void {
 	m.control.welcomedAt = undefined;
 }
 
+export function handleControlStands(m: Mind, e: EventOf<"control_stands">): void {
+	if (e.attempt === m.control.id && !m.control.up) {
+		m.control.deadline = undefined;
+		m.reach.since = undefined;
+	}
+}
+
 export function handleControlUp(m: Mind, now: Nanos, e: EventOf<"control_up">): void {
 	if (e.attempt !== m.control.id || m.control.up) {
 		return;

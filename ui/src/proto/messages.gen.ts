@@ -163,7 +163,15 @@ export interface LookupRequest {
 	/** "native" or "web" */
 	client: string;
 	network: Network;
+	/**
+	 * Lobby asks before the person has decided: nothing is begun. A host whose meeting has not is answered
+	 * not_started.
+	 */
+	lobby?: boolean | undefined;
 }
+
+/** MaxNameLen bounds a person's name, in characters. */
+export const MaxNameLen = 64;
 
 /** Network is what a client knows of its own network (S7). */
 export interface Network {
@@ -471,6 +479,11 @@ export interface Hello {
 	sig: string;
 	caps: Caps;
 	/**
+	 * Name is what a guest typed after the lookup: it takes the place of the token's, in which a signed-in
+	 * user's stays. Ignored unless CleanName takes it.
+	 */
+	name?: string | undefined;
+	/**
 	 * Peer is the random name of the client's peer connection: transports whose credentials come with
 	 * one Welcome or Grant belong together. Reserved; routers ignore it.
 	 */
@@ -487,6 +500,11 @@ export interface Caps {
 	video_slots?: number | undefined;
 	/** all media on the audio group's transport */
 	one_group?: boolean | undefined;
+	/**
+	 * SlotSeed is what the SSRCs of the slot table follow from (core/meeting SlotTable), so that a client can
+	 * make its transports before the welcome; 0: the router picks.
+	 */
+	slot_seed?: number | undefined;
 }
 
 /** Welcome admits a participant. Roster is the whole state; deltas follow with rising Version. */
@@ -823,7 +841,7 @@ export const messageShapes = {
 /** The fields of every struct in wire order: "?" where the zero value is left out, "[]" for a list. */
 export const shapes = {
 	ErrorBody: { code: "string", text: "string", retry_after: "?int", grant: "?string" },
-	LookupRequest: { v: "int", build: "string", number: "string", passcode: "?string", pwd: "?string", name: "string", key: "string", fingerprint: "string", client: "string", network: "Network" },
+	LookupRequest: { v: "int", build: "string", number: "string", passcode: "?string", pwd: "?string", name: "string", key: "string", fingerprint: "string", client: "string", network: "Network", lobby: "?bool" },
 	Network: { proxy: "?string", last_zone: "?string", last_rung: "?string" },
 	LookupAnswer: { v: "int", build: "string", meeting: "MeetingInfo", token: "string", participant: "uint32", role: "string", server_time: "int64", zones: "[]Zone", tunnels: "?[]string", tunnel_token: "?string", binding: "?string", your_addr: "string", grants: "?[]string", keys: "[]SigningKey", web_url: "string" },
 	MeetingInfo: { id: "string", number: "string", topic: "string", hosting: "string" },
@@ -841,8 +859,8 @@ export const shapes = {
 	Slot: { id: "int", mid: "string", kind: "uint8", ssrc: "uint32", rtx: "?uint32", msid: "string" },
 	Mapping: { slot: "int", source: "uint32", time: "?uint32" },
 	Stream: { kind: "uint8", rid: "?string", ssrc: "uint32", rtx: "?uint32" },
-	Hello: { v: "int", build: "string", token: "string", key: "string", at: "int64", nonce: "string", sig: "string", caps: "Caps", peer: "?string" },
-	Caps: { client: "string", codecs: "?[]string", video_slots: "?int", one_group: "?bool" },
+	Hello: { v: "int", build: "string", token: "string", key: "string", at: "int64", nonce: "string", sig: "string", caps: "Caps", name: "?string", peer: "?string" },
+	Caps: { client: "string", codecs: "?[]string", video_slots: "?int", one_group: "?bool", slot_seed: "?uint32" },
 	Welcome: { v: "int", build: "string", router: "string", zone: "string", participant: "uint32", role: "string", meeting: "MeetingInfo", groups: "[]Credentials", candidates: "[]Candidate", fingerprint: "string", slots: "[]Slot", roster: "Roster", state: "State", chat: "?[]Chat", resumed: "?bool" },
 	Waiting: { topic: "string" },
 	Bye: { code: "string", text: "?string", grant: "?string" },
