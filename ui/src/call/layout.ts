@@ -101,12 +101,18 @@ export function galleryPage(size: Size): number {
 	return 1;
 }
 
-/** The small picture over the last tile of a full gallery: it leaves the left of that one, with the name, in sight. */
-export function corner(size: Size): Box {
-	const width = Math.min(160, size.width * 0.25, Math.max(72, size.width * 0.1));
-	const height = width / widest;
+/** How much of a tile's lower edge its name takes. */
+export const nameHeight = 34;
+
+/** The small picture over the last tiles of a full gallery: above their names, and under those of the row above. */
+export function corner(tiles: Box[], size: Size): Box {
 	const gap = gapOf(size);
-	return { x: size.width - width - gap, y: size.height - height - gap, width, height };
+	const bottom = Math.max(...tiles.map(b => b.y + b.height));
+	const row = Math.min(...tiles.map(b => b.height));
+	const most = Math.max(0, row - nameHeight - gap) * widest;
+	const width = Math.min(most, 160, size.width * 0.25, Math.max(72, size.width * 0.1));
+	const height = width / widest;
+	return { x: size.width - width - gap, y: bottom - nameHeight - height, width, height };
 }
 
 /** The strip of small tiles beside a large one: at the right of a wide stage, else above. */

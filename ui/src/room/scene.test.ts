@@ -58,6 +58,28 @@ test("twenty-five others are one page; one's own picture lies small in a corner 
 	}
 });
 
+test.each([
+	["a laptop", laptop, 30],
+	["a laptop, last page", laptop, 27],
+	["a wide screen", { width: 2500, height: 1000 }, 40],
+	["a phone", phone, 12],
+	["a small phone", { width: 304, height: 420 }, 12],
+	["a phone on its side", { width: 700, height: 250 }, 20],
+])("one's own picture in the corner covers nobody's name: %s", (_, size, n) => {
+	for (const page of [0, 1]) {
+		const { tiles } = arrange(meeting(n, { cameras: 25, view: view({ page }) }), size, undefined);
+		const own = tiles.find(t => t.floating)?.box ?? { x: 0, y: 0, width: 0, height: 0 };
+		expect(own.height).toBeGreaterThan(30);
+		expect(own.x + own.width).toBeLessThanOrEqual(size.width);
+		for (const { box, floating } of tiles) {
+			if (floating) continue;
+			const name = { top: box.y + box.height - 30, bottom: box.y + box.height };
+			const beside = own.x >= box.x + box.width || own.x + own.width <= box.x;
+			expect(beside || own.y >= name.bottom || own.y + own.height <= name.top).toBe(true);
+		}
+	}
+});
+
 test("a page shows no more of others than the router sends at once, and nobody is left out", () => {
 	const side = { width: 1000, height: 330 };
 	const of = (page: number, change: Partial<SceneState["view"]> = {}) =>

@@ -114,9 +114,9 @@ function galleryOf(cameras: Subject[], size: Size, s: SceneState): Scene {
 		fits,
 		s,
 	));
-	const tiles = place(shown, gallery(shown.length, size));
-	tiles.push({ ...own, large: false, floating: true, box: corner(size) });
-	return { tiles, page, pages, speaker: false };
+	const boxes = gallery(shown.length, size);
+	const self = { ...own, large: false, floating: true, box: corner(boxes, size) };
+	return { tiles: [...place(shown, boxes), self], page, pages, speaker: false };
 }
 
 function place(subjects: Subject[], boxes: Box[]): Tile[] {
