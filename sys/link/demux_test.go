@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -144,5 +145,41 @@ func TestProxyHeaderFromBalancersOnly(t *testing.T) {
 	}
 	if got, err := get(wary, ""); err != nil || !strings.HasPrefix(got, "HTTP/1.1 from 127.0.0.1:") {
 		t.Errorf("without a header: %q, %v", got, err)
+	}
+}
+
+// TestSilenceOnTheSharedPortEnds: before the handshake, or after one without ALPN.
+func TestSilenceOnTheSharedPortEnds(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		speak func(conn net.Conn)
+		after time.Duration
+	}{
+		{"nothing at all", func(net.Conn) {}, sniffFor},
+		{"half a ClientHello", func(conn net.Conn) { conn.Write([]byte{22, 3, 1, 2, 0, 1}) }, sniffFor},
+		{"a handshake alone", func(conn net.Conn) {
+			tls.Client(conn, &tls.Config{InsecureSkipVerify: true, SessionTicketsDisabled: true}).Handshake()
+		}, sniffFor},
+		{"not TLS", func(conn net.Conn) { io.WriteString(conn, "GET / HTTP/1.1\r\n\r\n") }, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := make(pipeListener)
+			d := NewDemux(l, DemuxConfig{TLS: ServerTLS(testCert(t))})
+			client, server := net.Pipe()
+			began := time.Now()
+			l <- server
+			go c.speak(client)
+			synctest.Wait()
+			spoke := time.Now()
+			io.Copy(io.Discard, client)
+			if took := time.Since(began); took < c.after || time.Since(spoke) > c.after+time.Second {
+				t.Errorf("%s: closed after %v, want %v", c.name, took, c.after)
+			}
+			client.Close()
+			d.Close()
+			if n := d.Counters(); n.Silent != 1 || n.HTTP != 0 || n.STUN != 0 {
+				t.Errorf("%s: counted %+v", c.name, n)
+			}
+		})
 	}
 }
