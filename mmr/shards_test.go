@@ -11,6 +11,7 @@ import (
 	"parley/sys/link"
 	"parley/sys/rtc"
 	"parley/sys/trust"
+	"parley/wire/proto"
 	"parley/wire/rtp"
 )
 
@@ -208,3 +209,74 @@ func TestAPortThatMovesToAnotherShardsSocketIsFollowed(t *testing.T) {
 		}
 	}
 }
+
+// FuzzHandingOn gives any bytes from any address to one of two shards' sockets: all of it is dropped or
+// handed on, and the other takes what it is handed.
+func FuzzHandingOn(f *testing.F) {
+	ticket := trust.Ticket{Meeting: 5, Participant: 3, Expires: time.Unix(2e9, 0)}
+	for id := range proto.ParticipantID(4) {
+		ticket.Participant = id + 1
+		cred := trust.ZoneKey{1, 2, 3}.Credentials(ticket)
+		f.Add(rtc.NewBare(rtc.DialConfig{Credentials: cred}, nil).AppendCheck(nil), uint16(id), uint16(0))
+	}
+	f.Add([]byte{0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3}, uint16(1), uint16(5))
+	f.Add([]byte{22, 254, 253, 0}, uint16(2), uint16(1))
+	cert, err := rtc.NewCertificate(time.Now())
+	if err != nil {
+		f.Fatal(err)
+	}
+	conn := &deafConn{}
+	p, err := NewPlane(PlaneConfig{Host: deafHost{conn: conn}, Listen: []netip.AddrPort{stageAddr}, Certificate: cert, NoTCP: true, Shards: 2})
+	if err != nil {
+		f.Fatal(err)
+	}
+	if _, err := p.attach("r-1", trust.ZoneKey{1, 2, 3}); err != nil {
+		f.Fatal(err)
+	}
+	now := time.Now()
+	f.Cleanup(func() {
+		for _, s := range p.shards {
+			s.mux.Close(now)
+		}
+	})
+	host := netip.MustParseAddr("198.51.100.7")
+	for _, s := range p.shards {
+		s.pathChanged(conn, netip.AddrPortFrom(host, 7+uint16(s.index)), true)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, port, segment uint16) {
+		for _, s := range p.shards {
+			b := append([]byte(nil), data...)
+			m := link.Message{Buf: b, N: len(b), Addr: netip.AddrPortFrom(host, port), Local: stageAddr.Addr()}
+			if int(segment) < len(b) {
+				m.Segment = int(segment)
+			}
+			s.receive(now, conn, []link.Message{m})
+			for range 3 {
+				for _, s := range p.shards {
+					s.turn(now)
+				}
+			}
+			if n := len(s.exchange.guesses); n > maxGuesses+1 {
+				t.Fatalf("%d guesses are kept", n)
+			}
+			for _, l := range s.exchange.out {
+				if l != nil && (l.waiting() || l.lent > 0) {
+					t.Fatal("something handed on was not taken")
+				}
+			}
+		}
+		now = now.Add(time.Millisecond)
+	})
+}
+
+// deafHost's socket sends nothing.
+type deafHost struct {
+	stageHost
+	conn *deafConn
+}
+
+func (h deafHost) ListenPacket(netip.AddrPort) (link.PacketConn, error) { return h.conn, nil }
+
+type deafConn struct{ stageConn }
+
+func (*deafConn) WriteBatch(ms []link.Message) (int, error) { return len(ms), nil }
