@@ -79,6 +79,9 @@ func (s *shard) sendSlow(now time.Time, p *peer, g proto.Group, t *rtc.Transport
 	for i := range box.descs {
 		d := &box.descs[i]
 		switch {
+		case d.Size+sealedOver > link.MaxStreamPacket: // of no sender of ours: it would wait for room for ever
+			s.drops[DropWrite]++
+			s.discard(d)
 		case !d.Audio:
 			q.video = append(q.video, waiting{*d, now})
 		case stuck:
