@@ -57,7 +57,7 @@ type Proxy struct {
 	wg     sync.WaitGroup
 
 	mu       sync.Mutex
-	nonces   map[string]int
+	nonces   map[string]map[string]bool // the counts used with each nonce
 	made     int
 	connects []string
 	conns    map[net.Conn]bool
@@ -74,7 +74,7 @@ func ServeProxy(h *Host, opts ProxyOpts) (*Proxy, error) {
 	if len(opts.Ports) == 0 {
 		opts.Ports = []uint16{443}
 	}
-	p := &Proxy{opts: opts, h: h, ln: ln, nonces: map[string]int{}, conns: map[net.Conn]bool{}}
+	p := &Proxy{opts: opts, h: h, ln: ln, nonces: map[string]map[string]bool{}, conns: map[net.Conn]bool{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(func() {
 		for {
@@ -256,7 +256,7 @@ func (p *Proxy) digest(r *http.Request, given string) (info string, ok bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	uses, known := p.nonces[param["nonce"]]
+	used, known := p.nonces[param["nonce"]]
 	sum := func(s string) string {
 		if p.opts.Auth == ProxyDigestSHA256 {
 			b := sha256.Sum256([]byte(s))
@@ -269,19 +269,20 @@ func (p *Proxy) digest(r *http.Request, given string) (info string, ok bool) {
 	a2 := sum(r.Method + ":" + r.RequestURI)
 	want := sum(strings.Join([]string{a1, param["nonce"], param["nc"], param["cnonce"], "auth", a2}, ":"))
 	right := param["response"] == want && param["uri"] == r.RequestURI && param["opaque"] == `o\"paque`
-	fresh := known && (p.opts.NonceUses == 0 || uses < p.opts.NonceUses) && param["nc"] == fmt.Sprintf("%08x", uses+1)
+	// Requests made at once may arrive in another order than they were counted in.
+	fresh := known && (p.opts.NonceUses == 0 || len(used) < p.opts.NonceUses) && !used[param["nc"]]
 	p.made++
 	next := fmt.Sprintf("nonce-%d", p.made)
 	if right && fresh {
-		p.nonces[param["nonce"]]++
+		used[param["nc"]] = true
 		if p.opts.NextNonce {
 			delete(p.nonces, param["nonce"])
-			p.nonces[next] = 0
+			p.nonces[next] = map[string]bool{}
 			return fmt.Sprintf("Proxy-Authentication-Info: nextnonce=%q, qop=auth\r\n", next), true
 		}
 		return "", true
 	}
-	p.nonces[next] = 0
+	p.nonces[next] = map[string]bool{}
 	stale := ""
 	if right {
 		stale = ", stale=true"

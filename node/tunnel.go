@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -20,6 +21,8 @@ import (
 type Tunnel struct {
 	ID  string `yaml:"id"`  // as it was enrolled; default "tunnel-<host name>"
 	URL string `yaml:"url"` // public base; beside a web section a path on the site by default
+	// CA is a PEM file of an authority to trust for the site, besides the system's; default bus.ca.
+	CA string `yaml:"ca"`
 	// Streams is how many it carries at once, 20000 by default.
 	Streams int `yaml:"streams"`
 }
@@ -92,18 +95,21 @@ func (n *Node) askSite(ctx context.Context) (*trust.Verifier, error) {
 
 // siteTLS trusts the system's authorities, and the site's own where this server is enrolled there.
 func (n *Node) siteTLS() (*tls.Config, error) {
-	if n.cfg.Bus.CA == "" {
+	path := cmp.Or(n.cfg.Tunnel.CA, n.cfg.Bus.CA)
+	if path == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(n.cfg.Bus.CA)
+	pem, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("bus CA: %w", err)
+		return nil, fmt.Errorf("tunnel.ca: %w", err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	pool.AppendCertsFromPEM(pem)
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("tunnel.ca: %s holds no certificate", path)
+	}
 	return link.ClientTLS(pool), nil
 }
 

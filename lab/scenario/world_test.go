@@ -42,6 +42,9 @@ type world struct {
 	people     []*person
 	closers    []func() // by hand: strangers and sockets, before the parts
 
+	tunnelHosts []*lab.Host
+	tunnelDelay []time.Duration // one way, from those who reach tunnels only
+
 	seats sync.Map // proto.ParticipantID by name of who has joined
 
 	stops map[string]func() // by host
