@@ -76,7 +76,7 @@ func connectShards(all []*shard) {
 	for i, from := range all {
 		for j, to := range all {
 			if i != j {
-				l := newLane(to)
+				l := newLane(to, len(all))
 				from.exchange.out[j], to.exchange.in[i] = l, l
 			}
 		}

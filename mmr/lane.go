@@ -1,6 +1,7 @@
 package mmr
 
 import (
+	"math/bits"
 	"net/netip"
 	"time"
 
@@ -24,11 +25,11 @@ type lane struct {
 }
 
 const (
-	// laneDatagrams, laneEvents: what two shards may be apart by. A busy shard looks every millisecond, and
+	// laneDatagrams, laneEvents: what two shards, if there are two, may be apart by. A busy shard looks every millisecond, and
 	// 512 datagrams in one are half a million a second.
 	laneDatagrams = 512
 	laneEvents    = 4096
-	// maxLent is how many packets one shard may have of another: more than half a second of 100,000 a
+	// maxLent is how many packets one may have of the other: more than half a second of 100,000 a
 	// second. Returns have room for all, so none is ever lost.
 	maxLent = 1 << 16
 )
@@ -77,10 +78,12 @@ type mirrored struct {
 	state  forward.State
 }
 
-func newLane(to *shard) *lane {
+// newLane makes one of a plane of so many shards: the more there are, the less goes between any two.
+func newLane(to *shard, shards int) *lane {
+	less := min(bits.Len(uint(shards-1))-1, 3)
 	return &lane{
-		to: to, datagrams: newRing[handed](laneDatagrams), events: newRing[event](laneEvents),
-		returns: newRing[forward.SlabRef](maxLent),
+		to: to, datagrams: newRing[handed](laneDatagrams >> less), events: newRing[event](laneEvents >> less),
+		returns: newRing[forward.SlabRef](maxLent >> less),
 	}
 }
 
@@ -97,7 +100,7 @@ func (l *lane) tell(e event) {
 
 // lend puts a packet, and reports whether there was room for it.
 func (l *lane) lend(loan *forward.Loan) bool {
-	if len(l.backlog) > 0 || l.lent == maxLent {
+	if len(l.backlog) > 0 || l.lent == len(l.returns.slots) {
 		return false
 	}
 	e := l.events.put()
