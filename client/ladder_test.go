@@ -205,6 +205,22 @@ func TestLossMovesPicturesFirst(t *testing.T) {
 	})
 }
 
+// A firewall that lets STUN through over UDP and nothing else must not hold up what goes over TCP.
+func TestUDPThatPassesChecksAlone(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		b := w.join("ann", func(cfg *client.Config) {
+			publish(cfg)
+			cfg.Host.(*lab.Host).Block(lab.Rule{Proto: lab.UDP, Match: func(p lab.Packet) bool { return len(p.Data) > 0 && p.Data[0] > 3 }})
+		})
+		time.Sleep(3 * time.Second)
+		w.wantRungs(b, proto.TCP8801)
+		media, at := saw[client.Media](b)
+		if len(media) == 0 || media[0].Path != proto.TCP8801 || at[0] > 1200 {
+			t.Errorf("media %+v at %v ms, want TCP about half a second after it was begun", media, at)
+		}
+	})
+}
+
 // TestTheRungIsRemembered: a second join from the same network starts what worked beside the first.
 func TestTheRungIsRemembered(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

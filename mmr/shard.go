@@ -103,6 +103,7 @@ func newShard(p *Plane, index int, conns []link.PacketConn) *shard {
 		Admit:       s.admit,
 		Post:        s.do,
 		Send:        s.send,
+		Mark:        func(t *rtc.Transport) uint8 { return p.cfg.DSCP[t.Tag.(*association).group] },
 		Up:          s.transportUp,
 		Moved:       s.transportMoved,
 		Path:        s.pathChanged,

@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -23,7 +24,7 @@ const (
 	maxEarly  = 64  // SRTP packets that overtake the end of the handshake
 	readBatch = 16
 	readLen   = 1600
-	nChecks   = 32 // checks remembered while their answers are out
+	nChecks   = 128 // checks remembered while their answers are out: six routes over two seconds, see checkPace
 	// ownUfrag is longer than ICE asks for, in random bytes: a router answers an unproven address with at
 	// most three times what came from it, and its first flight, 616 bytes, is to fit well.
 	ownUfrag = 48
@@ -37,6 +38,7 @@ type route struct {
 	answered bool          // guarded by Conn.mu
 	works    chan struct{} // closed with the first answer
 	sentAt   time.Time     // of the last check; guarded by Conn.mu
+	nSent    int           // checks so far; guarded by Conn.mu
 }
 
 func newRoute(pc link.PacketConn, remote netip.AddrPort, way *Way) *route {
@@ -83,7 +85,8 @@ type Conn struct {
 
 	wmu     sync.Mutex // sending
 	out     *srtp.Context
-	flight  [][]byte // DTLS sent since DTLS was last heard
+	flight  [][]byte  // DTLS sent since DTLS was last heard
+	since   time.Time // of the flight's beginning
 	scratch []byte
 	msg     [1]link.Message
 }
@@ -198,18 +201,25 @@ func (c *Conn) receive(now time.Time, pc link.PacketConn, from netip.AddrPort, b
 	case first >= 20 && first < 64:
 		c.wmu.Lock()
 		c.flight = nil
+		if c.out == nil {
+			c.cur.Store(c.routes[at]) // what the one way swallows, this one carries
+		}
 		c.wmu.Unlock()
+		c.routes[at].way.carried()
 		c.pipe.push(b)
 	case first >= 128 && first < 192:
 		if c.in != nil {
-			c.openLocked(b, now)
+			if c.openLocked(b, now) {
+				c.routes[at].way.carried()
+			}
 		} else if len(c.early) < maxEarly {
 			c.early = append(c.early, slices.Clone(b))
 		}
 	}
 }
 
-func (c *Conn) openLocked(b []byte, now time.Time) {
+// openLocked takes an encrypted packet in; false: it is not authentic.
+func (c *Conn) openLocked(b []byte, now time.Time) bool {
 	var plain []byte
 	var err error
 	rtcp := isRTCP(b)
@@ -220,12 +230,15 @@ func (c *Conn) openLocked(b []byte, now time.Time) {
 	}
 	if err != nil {
 		c.dropped++
-		return
+		return false
 	}
 	c.heardAt = now
+	if rtcp && bytes.Equal(plain, hello()) {
+		return true // the router's answer to one of ours; it says nothing else
+	}
 	if len(c.queue) >= maxQueued {
 		c.dropped++
-		return
+		return true
 	}
 	var keep []byte
 	if n := len(c.free); n > 0 {
@@ -233,6 +246,7 @@ func (c *Conn) openLocked(b []byte, now time.Time) {
 	}
 	c.queue = append(c.queue, packet{append(keep[:0], plain...), rtcp})
 	c.cond.Signal()
+	return true
 }
 
 // Read waits for the next plaintext packet and copies it to buf, cut to its length. It ends with the
@@ -261,6 +275,11 @@ func (c *Conn) WriteRTP(pkt []byte) error { return c.write(pkt, (*srtp.Context).
 func (c *Conn) WriteRTCP(pkt []byte) error { return c.write(pkt, (*srtp.Context).SealRTCP) }
 
 func (c *Conn) write(pkt []byte, seal func(*srtp.Context, []byte, []byte) ([]byte, error)) error {
+	return c.writeOn(nil, pkt, seal)
+}
+
+// writeOn sends over a route of one's choice; nil is the one in use.
+func (c *Conn) writeOn(r *route, pkt []byte, seal func(*srtp.Context, []byte, []byte) ([]byte, error)) error {
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
 	if c.out == nil {
@@ -271,7 +290,10 @@ func (c *Conn) write(pkt []byte, seal func(*srtp.Context, []byte, []byte) ([]byt
 		return err
 	}
 	c.scratch = b
-	return c.sendLocked(c.cur.Load(), b)
+	if r == nil {
+		r = c.cur.Load()
+	}
+	return c.sendLocked(r, b)
 }
 
 // sendLocked sends one datagram; wmu is held. Where there is no route yet it is lost.
@@ -287,14 +309,30 @@ func (c *Conn) sendLocked(r *route, b []byte) error {
 	return err
 }
 
-// sendDTLS is the pipe's writer. What is lost is repeated by DTLS.
+// sendDTLS is the pipe's writer. What is lost is repeated by DTLS; and what is repeated goes over every way
+// that answers checks, since some firewalls let those through and nothing else.
 func (c *Conn) sendDTLS(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
+	now := time.Now()
+	if len(c.flight) == 0 {
+		c.since = now
+	}
 	if len(c.flight) < pipeLen {
 		c.flight = append(c.flight, slices.Clone(b))
 	}
-	c.sendLocked(c.cur.Load(), b)
+	cur := c.cur.Load()
+	c.sendLocked(cur, b)
+	if now.Sub(c.since) < flightInterval {
+		return
+	}
+	for _, r := range c.routes {
+		if r != cur && r.answered && r.way != cur.way && r.way.ctx.Err() == nil {
+			c.sendLocked(r, b)
+		}
+	}
 }
 
 // turnLocked goes on over another route, the flight under way first: DTLS itself would wait for its

@@ -20,6 +20,7 @@ func (c *Conn) check(r *route, now time.Time) {
 	c.checks[c.nChecks%nChecks] = sentCheck{id, now, r}
 	c.nChecks++
 	r.sentAt = now
+	r.nSent++
 	c.mu.Unlock()
 
 	b := stun.Build(make([]byte, 0, 256), stun.BindingRequest, id)
@@ -110,7 +111,8 @@ func (c *Conn) checkPace(r *route) time.Duration {
 	if _, ok := r.pc.(*link.Stream); ok {
 		return streamCheckEvery
 	}
-	return checkEvery
+	// Addresses that stay silent are asked less and less: their checks would crowd a slow link.
+	return checkEvery << min(r.nSent/8, 3)
 }
 
 // due is which routes to check now.

@@ -27,6 +27,8 @@ type MuxConfig struct {
 	Post func(func(now time.Time))
 	// Send sends STUN and DTLS; called by the owner's goroutine. m.Buf is valid until it returns.
 	Send func(via link.PacketConn, m link.Message)
+	// Mark is the DSCP of what a Mux says by itself on a transport that has keys; nil: none.
+	Mark func(t *Transport) uint8
 	// Up reports that keys stand, with the fingerprint of the peer's certificate: compare it, then Release
 	// or Close. Nil: nobody is told.
 	Up func(now time.Time, t *Transport, fingerprint string)
@@ -220,7 +222,11 @@ func (m *Mux) handleSRTP(now time.Time, key pathKey, local netip.Addr, b []byte,
 	t.mediaAt, p.mediaAt = now, now
 	if newest {
 		// A late packet of a path just left must not move media back.
+		moved := t.sendPath != p
 		t.proved(now, p)
+		if moved && rtcp {
+			t.confirm(p)
+		}
 	}
 	if t.hs != nil {
 		t.hs.drop() // the peer sends media, so it has our Finished

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -197,6 +198,31 @@ func TestASilentFirstCandidateIsLeft(t *testing.T) {
 		}
 		if took := time.Since(began); took > 6*oneWay {
 			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// A router is told by several addresses, of which some answer nobody; over a satellite many checks are out at
+// once, and the answer to each must be known for one.
+func TestManyCandidatesOverALongPath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const far = 6 * oneWay
+		w := newWires(far)
+		r := startRouter(t, w, nil)
+		began := time.Now()
+		cfg := r.dialConfig(w.host("198.51.100.7"), "user1")
+		for i := range 5 {
+			cfg.Remote = append([]proto.Candidate{{Rung: proto.UDP8801, Addr: fmt.Sprintf("203.0.113.%d:8801", 100+i)}}, cfg.Remote...)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		c, err := Dial(ctx, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if took := time.Since(began); took > 8*far {
+			t.Errorf("keys after %v, which is %.1f round trips, want at most 4", took, float64(took)/float64(2*far))
 		}
 	})
 }

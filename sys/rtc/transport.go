@@ -123,6 +123,20 @@ func (t *Transport) proved(now time.Time, p *path) {
 	t.mux.settle(now, t, p)
 }
 
+// confirm answers a report that has moved the path, at once: the peer may be trying whether anything but checks
+// gets through, and its media on another path takes ours back in a moment.
+func (t *Transport) confirm(p *path) {
+	b, err := t.out.SealRTCP(nil, hello())
+	if err != nil {
+		return
+	}
+	m := link.Message{Buf: b, N: len(b), Addr: p.key.addr, Local: p.local}
+	if mark := t.mux.cfg.Mark; mark != nil {
+		m.DSCP = mark(t)
+	}
+	t.mux.cfg.Send(p.key.via, m)
+}
+
 // fresh reports whether consent for the path stands.
 func (p *path) fresh(now time.Time) bool {
 	return now.Sub(p.checkedAt) < checksLost || now.Sub(p.mediaAt) < mediaLost

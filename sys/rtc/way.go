@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"parley/sys/link"
+	"parley/sys/rtc/srtp"
 	"parley/wire/proto"
 )
 
@@ -28,13 +29,18 @@ type Way struct {
 	ctx    context.Context // of its dials
 	cancel context.CancelCauseFunc
 	works  chan struct{} // closed with the first answer of a route
+	proof  chan struct{} // closed when something else than answers to checks has come over it
 	once   sync.Once
+	proven sync.Once
 }
+
+// carried takes note of what has come over the way: DTLS, or a packet that is authentic.
+func (w *Way) carried() { w.proven.Do(func() { close(w.proof) }) }
 
 // Try begins to reach the router over a rung. Candidates of other rungs are left out; TLS 443 needs none.
 // What goes wrong is told by Wait.
 func (c *Conn) Try(rung proto.Rung, remote []proto.Candidate) *Way {
-	w := &Way{c: c, rung: rung, works: make(chan struct{})}
+	w := &Way{c: c, rung: rung, works: make(chan struct{}), proof: make(chan struct{})}
 	w.ctx, w.cancel = context.WithCancelCause(c.ctx)
 	c.mu.Lock()
 	if c.err == nil {
@@ -232,8 +238,14 @@ func (c *Conn) wakeChecks() {
 // Rung is the step of the ladder.
 func (w *Way) Rung() proto.Rung { return w.rung }
 
-// Wait returns when the router has answered over this way and keys stand, or with the reason why that
-// can't be any more.
+// A way that has carried nothing yet is tried with a few packets, so often.
+const (
+	proveEvery = 100 * time.Millisecond
+	maxProofs  = 10
+)
+
+// Wait returns when the router has answered over this way, keys stand, and something else than answers to
+// checks has come over it; or with the reason why that can't be any more.
 func (w *Way) Wait(ctx context.Context) error {
 	for _, ready := range [...]chan struct{}{w.works, w.c.stands} {
 		select {
@@ -244,7 +256,46 @@ func (w *Way) Wait(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	return nil
+	// The router sends where authentic packets come from, until they come from elsewhere again: so the answer to
+	// this is a packet of its own over this way. A few are enough: what it sends here meanwhile may be lost.
+	timer := time.NewTimer(proveEvery)
+	defer timer.Stop()
+	for asked := 0; ; {
+		select {
+		case <-w.proof:
+			return nil
+		default:
+		}
+		if asked++; asked <= maxProofs {
+			if err := w.ask(); err != nil {
+				return err
+			}
+			timer.Reset(proveEvery)
+		}
+		select {
+		case <-w.proof:
+			return nil
+		case <-timer.C:
+		case <-w.ctx.Done():
+			return context.Cause(w.ctx)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// ask sends the shortest authentic packet over the way, whichever is in use.
+func (w *Way) ask() error {
+	c := w.c
+	c.mu.Lock()
+	at := slices.IndexFunc(c.routes, func(r *route) bool { return r.way == w && r.answered })
+	if at < 0 {
+		c.mu.Unlock()
+		return ErrNoCandidate
+	}
+	r := c.routes[at]
+	c.mu.Unlock()
+	return c.writeOn(r, hello(), (*srtp.Context).SealRTCP)
 }
 
 // Done is closed when the way is over; Err then says why.
