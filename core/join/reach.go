@@ -265,7 +265,7 @@ func (m *Mind) handleWelcomed(now time.Time, e Welcomed) {
 func (m *Mind) arrived(now time.Time) {
 	m.control.deadline = time.Time{}
 	m.control.welcomedAt = now
-	m.reach.since, m.reach.moves, m.reach.fulls, m.reach.lost = time.Time{}, 0, 0, ""
+	m.reach.since, m.reach.moves, m.reach.fulls, m.reach.lost, m.reach.direct = time.Time{}, 0, 0, "", false
 }
 
 func (m *Mind) handleControlLost(now time.Time, e ControlLost) {
@@ -285,6 +285,9 @@ func (m *Mind) controlLost(now time.Time, text string) {
 		if now.Sub(m.control.welcomedAt) >= steadyAfter {
 			m.reach.round, m.tokenRefreshed = 0, false
 		}
+	}
+	if m.reach.direct {
+		m.nextWay(now) // neither a controller nor the last server itself
 	}
 	m.closeControl()
 	m.again(now, m.grant.Router)

@@ -159,6 +159,41 @@ func TestGoesThroughATunnelWhenTheWayIsBlockedLater(t *testing.T) {
 	w.record("tunnel-in-meeting")
 }
 
+// A tunnel that dies is replaced by the next one.
+func TestAnotherTunnelTakesOver(t *testing.T) {
+	w := tunnelWorld(t, Config{Rungs: allRungs})
+	dead := ""
+	w.tunnels["https://t1"] = 20
+	route, control := w.route, w.control
+	w.route = func(r Route) (Event, float64) {
+		if r.Via == dead {
+			return RouteFailed{Controller: r.Controller, Text: "connection refused"}, 20
+		}
+		return route(r)
+	}
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		if o.Via == dead {
+			return []Event{ControlLost{Attempt: o.Attempt, Text: "connection refused"}}, []float64{20}
+		}
+		return control(o)
+	}
+	dead = "nothing yet"
+	w.run(10_000)
+	w.wantState(In)
+	o, _ := last[OpenControl](w)
+	if o.Via != "https://t1" {
+		t.Fatalf("via %q", o.Via)
+	}
+	dead = "https://t1"
+	w.at(10_000, ControlLost{Attempt: o.Attempt, Text: "the connection broke"})
+	w.run(20_000)
+	w.wantState(In)
+	if o, at := last[OpenControl](w); o.Via != "https://t2" || at > 11_000 {
+		t.Errorf("control via %q at %v ms", o.Via, at)
+	}
+	w.record("tunnel-dies")
+}
+
 // A certificate nobody here trusts is told at once: asking again gives the same one.
 func TestAFinalLookupFailureIsNotRepeated(t *testing.T) {
 	w := newWorld(t, Config{WebURL: "https://site/j/1"}, zoneOf("a", 0, 0))

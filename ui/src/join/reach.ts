@@ -355,6 +355,7 @@ function arrived(m: Mind, now: Nanos): void {
 	m.reach.moves = 0;
 	m.reach.fulls = 0;
 	m.reach.lost = "";
+	m.reach.direct = false;
 }
 
 export function handleControlLost(m: Mind, now: Nanos, e: EventOf<"control_lost">): void {
@@ -375,6 +376,9 @@ function controlLost(m: Mind, now: Nanos, text: string): void {
 			m.reach.round = 0;
 			m.lookup.tokenRefreshed = false;
 		}
+	}
+	if (m.reach.direct) {
+		nextWay(m, now); // neither a controller nor the last server itself
 	}
 	closeControl(m);
 	again(m, now, routerOf(m));
