@@ -179,7 +179,10 @@ func (n *Person) Told() string {
 
 // Says is over which rung the client says a medium runs, once it has ended: "" for none.
 func (n *Person) Says(g proto.Group) proto.Rung {
-	rungs := map[string]proto.Rung{"UDP 8801": proto.UDP8801, "TCP 8801": proto.TCP8801, "TLS 443": proto.TLS443}
+	rungs := map[string]proto.Rung{
+		"UDP 8801": proto.UDP8801, "TCP 8801": proto.TCP8801, "TLS 443": proto.TLS443,
+		"TLS 443 through the tunnel": proto.UDP8801, // from the tunnel on, which is what the router sees
+	}
 	for _, e := range n.Events() {
 		if e.Event != "explain" {
 			continue
