@@ -12,6 +12,7 @@ import (
 	"parley/client"
 	"parley/lab"
 	"parley/node"
+	"parley/sys/trust"
 	"parley/wire/proto"
 )
 
@@ -129,6 +130,21 @@ func TestTheSiteItselfIsOutOfReach(t *testing.T) {
 		if err := never.WaitEnd(40 * time.Second); err == nil || !strings.Contains(err.Error(), "Join with the web client") {
 			t.Errorf("without tunnels: %v", err)
 		}
+	})
+}
+
+// A tunnel that stops is replaced by another, long after the first token ran out.
+func TestAnotherTunnelTakesOver(t *testing.T) {
+	inWorld(t, []place{{name: "oslo", delay: 10 * time.Millisecond, routers: 1}}, func(t *testing.T, w *world) {
+		w.tunnelAt("t1", 15*time.Millisecond)
+		w.tunnelAt("t2", 30*time.Millisecond)
+		p := w.Join("ann", w.Meeting(nil), w.tunnelOnly(w.siteOpen()))
+		p.WaitRung(proto.TLS443)
+		p.says("through the tunnel https://t1")
+		w.pass(trust.TunnelLife + trust.Leeway + time.Minute)
+		w.Stop("t1")
+		w.until(20*time.Second, "ann is back", func() bool { return count[client.Joined](p) == 2 })
+		p.says("through the tunnel https://t2")
 	})
 }
 
