@@ -19,6 +19,8 @@ const (
 	probes = 8
 	// fitWithin is how near a search comes.
 	fitWithin = 0.05
+	// badLuck is the loss that a busy neighbour may have caused; more is not tried again.
+	badLuck = 0.001
 	// fitMost bounds a search: more people than one machine's ports and memory are meant for.
 	fitMost = 6000
 )
@@ -58,6 +60,9 @@ func (b *bench) search(ctx context.Context, s scenario, merge bool) ([]one, erro
 			if clean(&r) {
 				runs = []one{r}
 				return true, nil
+			}
+			if r.Load.Loss() > badLuck {
+				break
 			}
 		}
 		return false, nil
