@@ -29,6 +29,8 @@ func TestEveryFaultIsSaid(t *testing.T) {
 		{"a controller apart", "zone: {id: par}\n", []string{"zone.url: required here"}},
 		{"a controller nowhere", "zone: {url: 'https://zc.example.org', lat: 91, hosting: moon}\n",
 			[]string{"zone.id: required", `zone.hosting: "moon"`, "zone.lat: 91, 0 is no place on Earth"}},
+		{"a tunnel apart", "tunnel: {streams: -1}\n", []string{"tunnel.url: required here", "site: required beside a tunnel", "tunnel.streams: -1"}},
+		{"a tunnel", "tunnel: {id: t1, url: 'https://t1.example.net'}\nsite: 'https://meet.example.org'\n", nil},
 		{"a router apart", "mmr: {zone: par, url: 'ftp://x', media: ['8801'], advertise: [here], dscp: high, max_people: -1}\n",
 			[]string{`mmr.url: "ftp://x"`, `mmr.media[0]: "8801"`, `mmr.advertise[0]: "here"`, `mmr.dscp: "high"`, "mmr.max_people: -1"}},
 		{"two at one place", "zone: {id: a, url: 'https://x.example.org'}\nmmr: {url: 'https://x.example.org/'}\n",

@@ -82,7 +82,7 @@ func TestUpServesAllPartsAndStopsClean(t *testing.T) {
 		t.Errorf("ready: %+v", ready)
 	}
 	conf := link.ClientTLS(n.Site().CA().Pool())
-	for _, path := range []string{"/healthz", "/zone/a/a-zc/ping", "/zone/b/b-zc/ping"} {
+	for _, path := range []string{"/healthz", "/zone/a/a-zc/ping", "/zone/b/b-zc/ping", "/tunnel/ping"} {
 		if status, body := get(t, ready.Site+path, conf); status != 200 {
 			t.Errorf("%s%s: %d %s", ready.Site, path, status, body)
 		}
