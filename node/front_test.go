@@ -45,10 +45,7 @@ func TestOnePortServesPagesAndTURN(t *testing.T) {
 		t.Errorf("HTTPS beside it: %d", status)
 	}
 
-	var rungs []proto.Candidate
-	for _, c := range n.Routers()[0].Announcement().Candidates {
-		rungs = append(rungs, c)
-	}
+	rungs := n.Routers()[0].Announcement().Candidates
 	want := []proto.Candidate{
 		{Rung: proto.UDP8801, Addr: media.String()}, {Rung: proto.TCP8801, Addr: media.String()},
 	}

@@ -83,7 +83,6 @@ type Stream struct {
 	done chan struct{} // closed when the writer has ended
 
 	refused atomic.Uint64
-	heard   atomic.Uint64 // bytes of packets read
 
 	mu     sync.Mutex
 	cond   sync.Cond
@@ -129,9 +128,6 @@ func (s *Stream) SetReadDeadline(t time.Time) error { return s.pipe.SetReadDeadl
 // Refused counts the packets WriteBatch had no room for.
 func (s *Stream) Refused() uint64 { return s.refused.Load() }
 
-// Heard is how many bytes have been read.
-func (s *Stream) Heard() uint64 { return s.heard.Load() }
-
 // ReadBatch implements PacketConn.
 func (s *Stream) ReadBatch(ms []Message) (int, error) {
 	n := 0
@@ -144,7 +140,6 @@ func (s *Stream) ReadBatch(ms []Message) (int, error) {
 			}
 			return 0, err
 		}
-		s.heard.Add(uint64(m.N))
 		m.Addr, m.Local, m.Segment = s.cfg.Remote, s.cfg.Local.Addr(), 0
 	}
 	return n, nil
