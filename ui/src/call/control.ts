@@ -2,7 +2,9 @@
 import { decodeFromRouter, encode, type FromClient, type FromRouter, fits } from "../proto/messages.ts";
 
 export type ControlEvents = {
-	/** The channel stands and the hello is out. */
+	/** The channel stands, and its hello waits for go(). */
+	stands(): void;
+	/** The channel stands and the hello is out: what is sent now comes right behind it. */
 	up(): void;
 	message(m: FromRouter): void;
 	/** It could not be opened, broke, or fell silent. Not after close(). */
@@ -21,22 +23,36 @@ export class Control {
 	private pings = 0;
 	private readonly pinged = new Map<number, number>();
 	private done = false;
+	private greeted = false;
+	private waits: boolean;
+	private readonly hello: () => Promise<FromClient>;
 	/** Of the last ping, ms; undefined before the first answer. */
 	rtt: number | undefined;
 
-	constructor(url: string, hello: () => Promise<FromClient>, on: ControlEvents) {
+	/** waits: the hello is not sent before go(). */
+	constructor(url: string, hello: () => Promise<FromClient>, on: ControlEvents, waits = false) {
 		this.on = on;
+		this.hello = hello;
+		this.waits = waits;
 		this.ws = new WebSocket(url);
-		this.ws.onopen = () => void this.greet(hello);
+		this.ws.onopen = () => (this.waits ? this.on.stands() : void this.greet());
 		this.ws.onmessage = e => this.receive(e.data);
 		this.ws.onclose = () => this.end("the connection broke");
 		this.ws.onerror = () => this.end("no connection");
 	}
 
-	private async greet(hello: () => Promise<FromClient>): Promise<void> {
-		const m = await hello();
+	/** Sends the hello, now or as soon as the channel stands. */
+	go(): void {
+		if (!this.waits) return;
+		this.waits = false;
+		if (this.ws.readyState === WebSocket.OPEN) void this.greet();
+	}
+
+	private async greet(): Promise<void> {
+		const m = await this.hello();
 		if (this.done) return;
 		this.ws.send(encode(m));
+		this.greeted = true;
 		this.heardAt = performance.now();
 		this.timer = setInterval(() => this.beat(), 500);
 		this.on.up();
@@ -90,8 +106,9 @@ export class Control {
 		return this.heardAt === 0 ? 0 : performance.now() - this.heardAt;
 	}
 
+	/** Says something; before the hello there is nothing to say. */
 	send(m: FromClient): void {
-		if (this.done || this.ws.readyState !== WebSocket.OPEN) return;
+		if (this.done || !this.greeted || this.ws.readyState !== WebSocket.OPEN) return;
 		const text = encode(m);
 		if (fits(text)) this.ws.send(text);
 	}

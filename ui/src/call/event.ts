@@ -62,6 +62,10 @@ export type ProcessEvent =
 	| { is: "process_joined"; router: string; zone: string; resumed: boolean; clock: number }
 	| { is: "process_failed"; code: string; text: string; tried: string[] }
 	| { is: "control_lost" }
+	/** The hello is out: what is said now comes right behind it. */
+	| { is: "greeted" }
+	/** What was made ready in the lobby cannot be: joining would fail like this. */
+	| { is: "lobby_failed"; code: string; text: string }
 	| { is: "report"; attempts: AttemptView[]; summary: SummaryLine[] };
 
 /** What media and devices tell. */
@@ -97,6 +101,8 @@ export type Outbound =
 
 /** What has to be done; runner.ts does it. */
 export type Effect =
+	/** Makes everything ready while the person is in the lobby. */
+	| { do: "prepare"; target: Target; name: string }
 	| { do: "start"; target: Target; name: string }
 	| { do: "leave" }
 	| { do: "send"; message: Outbound }

@@ -1,7 +1,7 @@
 // What the router's messages make of the state.
 import { type Chat, Kind, type Message, Role, type Roster, type Welcome } from "../proto/messages.gen.ts";
 import type { Effect } from "./event.ts";
-import { layout, mute, note, publish, type Step, send, want, withMine } from "./mine.ts";
+import { arrival, layout, mute, note, type Step, send, want, withMine } from "./mine.ts";
 import { mapPeople, withRoster } from "./roster.ts";
 import type { CallState, NoticeKind } from "./state.ts";
 
@@ -13,7 +13,7 @@ export function onMessage(s: CallState, m: Message, now: number): Step {
 		case "welcome":
 			return onWelcome(s, m, now);
 		case "waiting":
-			return [{ ...s, stage: "waiting", topic: m.topic }, []];
+			return [{ ...s, stage: "waiting", topic: m.topic, announced: [] }, []];
 		case "roster":
 			if (m.version !== s.rosterVersion + 1) return [s, m.version > s.rosterVersion ? [{ do: "resync" }] : []];
 			return onRoster(s, m, now);
@@ -77,11 +77,10 @@ function onWelcome(s: CallState, w: { t: "welcome" } & Welcome, now: number): St
 	let effects: Effect[];
 	[next, effects] = obey({ ...s, people: new Map() }, [next, []], now);
 	next.hand = s.hand;
-	for (const kind of ["audio", "video", "content"] as const) {
-		if (next.mine[kind].on) effects.push(...publish(next, kind));
-	}
-	// Whoever enters to listen is not muted later, when they open their microphone themselves.
-	if (!next.mine.audio.wanted) effects.push(...publish(next, "audio"));
+	// What was said right behind the hello holds, unless it has changed: a host may have muted it by now.
+	for (const m of arrival(next)) if (!s.announced.includes(JSON.stringify(m))) effects.push(send(m));
+	next.announced = [];
+	if (next.mine.content.on) effects.push({ do: "need_content" });
 	if (next.tiles) {
 		next.layoutVersion++;
 		effects.push(...layout(next));
@@ -164,6 +163,7 @@ function onChat(s: CallState, line: Chat, now: number): Step {
 
 /** A refused wish: what was begun on its promise is undone. */
 function onRefusal(s: CallState, m: { code: string; text: string; re?: string | undefined }, now: number): Step {
+	if (s.stage !== "in" && (m.re === "publish" || m.re === "answer")) return [s, []]; // said too early for this router
 	const [next, effects] = note(s, "refused", { code: m.code, text: m.text, re: m.re ?? "" }, now);
 	if (m.re === "publish" && m.code === "forbidden" && next.mine.content.on && !sharing(next)) {
 		const [stopped, more] = want(next, "content", false);

@@ -1,8 +1,9 @@
 // The connection process at work: the machine of src/join with a clock, and the requests of its first three
 // phases. What it wants beyond those goes to the session.
-import { Hands, readGrant } from "../join/hands.ts";
+import { Hands, readGrant, type Who } from "../join/hands.ts";
 import { Join, type JoinAction, type JoinEvent } from "../join/join.ts";
 import { type Credentials, type Grant, type LookupAnswer, Rung } from "../proto/messages.gen.ts";
+import { lastRung, networkOf, rememberRung } from "./networks.ts";
 import type { AttemptView, SummaryLine, Target } from "./state.ts";
 
 export type { JoinAction, JoinEvent };
@@ -17,6 +18,8 @@ export type JoiningConfig = {
 	fingerprint: string;
 	oneGroup: boolean;
 	lastZone?: string;
+	/** The person is in the lobby and has not decided yet. */
+	lobby: boolean;
 };
 
 export type JoiningEvents = {
@@ -25,7 +28,7 @@ export type JoiningEvents = {
 	/** What the session has to do. */
 	act(a: JoinAction): void;
 	/** Credentials that came together with a grant. */
-	credentials(set: readonly Credentials[]): void;
+	credentials(set: readonly Credentials[], of: Grant): void;
 	/** The record of the process, some time after it changed. */
 	report(r: { attempts: AttemptView[]; summary: SummaryLine[] }): void;
 };
@@ -40,6 +43,8 @@ export class Joining {
 	private readonly mind: Join;
 	private readonly hands: Hands;
 	private readonly site: string;
+	private readonly who: Who;
+	private net = "";
 	private readonly queue: JoinEvent[] = [];
 	private wake: ReturnType<typeof setTimeout> | undefined;
 	private reporting: ReturnType<typeof setTimeout> | undefined;
@@ -49,16 +54,17 @@ export class Joining {
 	constructor(cfg: JoiningConfig, on: JoiningEvents) {
 		this.on = on;
 		this.mind = new Join({
-			rungs: [Rung.UDP8801, Rung.TCP8801],
+			rungs: [Rung.UDP8801, Rung.TCP8801, Rung.TLS443],
 			no_probes: true,
+			fresh_ways: true,
 			one_group: cfg.oneGroup,
 			last_zone: cfg.lastZone,
 		});
 		this.site = cfg.site;
-		const { build, name, key, fingerprint, target } = cfg;
+		const { build, name, key, fingerprint, target, lobby } = cfg;
 		const secret = target.passcode ? { passcode: target.passcode } : { pwd: target.pwd };
-		const who = { build, number: target.number, ...secret, name, key, fingerprint };
-		this.hands = new Hands({ site: cfg.site, who }, e => {
+		this.who = { build, number: target.number, ...secret, name, key, fingerprint, ...(lobby ? { lobby } : {}) };
+		this.hands = new Hands({ site: cfg.site, who: this.who }, e => {
 			this.note(e);
 			this.tell(e);
 		});
@@ -69,13 +75,26 @@ export class Joining {
 		return this.hands.token;
 	}
 
+	/** The person has decided: from now on it is said who joins. */
+	decided(name: string): void {
+		this.who.name = name;
+		delete this.who.lobby;
+	}
+
 	/** Credentials are known as a set before the machine hands them out one by one. */
 	private note(e: JoinEvent): void {
 		if (e.is === "lookup_done") {
-			for (const g of e.grants ?? []) this.on.credentials(g.groups);
+			this.net = networkOf(e.answer.your_addr);
+			this.mind.lastRung = lastRung(this.net, Date.now());
+			for (const g of e.grants ?? []) this.on.credentials(g.groups, g);
 			this.on.found(e.answer);
 		}
-		if ((e.is === "route_done" || e.is === "route_failed") && e.grant) this.on.credentials(e.grant.groups);
+		if ((e.is === "route_done" || e.is === "route_failed") && e.grant) this.on.credentials(e.grant.groups, e.grant);
+	}
+
+	/** Sound goes over this rung here. */
+	works(rung: Rung): void {
+		rememberRung(this.net, rung, Date.now());
 	}
 
 	/** Milliseconds of the server's clock. */
@@ -86,7 +105,7 @@ export class Joining {
 	/** Reads a grant that came otherwise. */
 	read(signed: string | undefined): Grant | undefined {
 		const grant = signed ? readGrant(signed, this.site) : undefined;
-		if (grant) this.on.credentials(grant.groups);
+		if (grant) this.on.credentials(grant.groups, grant);
 		return grant;
 	}
 

@@ -74,19 +74,30 @@ const kinds: Record<MineKind, Kind> = { audio: Kind.Audio, video: Kind.Video, co
 /** Says what is sent now; nothing outside the meeting. */
 export function publish(s: CallState, kind: MineKind): Effect[] {
 	if (s.stage !== "in") return [];
+	const effects: Effect[] = announcement(s, kind).map(send);
+	if (kind === "content" && s.mine.content.on) effects.push({ do: "need_content" });
+	return effects;
+}
+
+/** What is to be said of a source. */
+export function announcement(s: CallState, kind: MineKind): Outbound[] {
 	const m = s.mine[kind];
 	const p: { t: "publish" } & Publish = { t: "publish", kind: kinds[kind], active: m.on };
 	if (m.on && m.muted) p.muted = true;
 	if (m.on && kind !== "audio") p.codec = "VP8";
 	if (m.on && kind === "video" && m.width && m.height) p.layers = layersOf(m.width, m.height);
-	const effects = [send(p)];
-	if (kind === "content") {
-		// The sound of the screen comes and goes with it.
-		const sound = m.on && (m.stream?.getAudioTracks().length ?? 0) > 0;
-		effects.push(send({ t: "publish", kind: Kind.ContentAudio, active: sound }));
-		if (m.on) effects.push({ do: "need_content" });
-	}
-	return effects;
+	if (kind !== "content") return [p];
+	// The sound of the screen comes and goes with it.
+	const sound = m.on && (m.stream?.getAudioTracks().length ?? 0) > 0;
+	return [p, { t: "publish", kind: Kind.ContentAudio, active: sound }];
+}
+
+/** All that is said on arrival: what is sent, and that one enters only to listen, who is not muted later then. */
+export function arrival(s: CallState): Outbound[] {
+	const kinds = (["audio", "video", "content"] as const).filter(
+		k => s.mine[k].on || (k === "audio" && !s.mine.audio.wanted),
+	);
+	return kinds.flatMap(k => announcement(s, k));
 }
 
 export function send(message: Outbound): Effect {

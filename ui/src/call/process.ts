@@ -1,7 +1,12 @@
 // What the connection process makes of the state.
+
+import { Code } from "../proto/messages.gen.ts";
 import type { Effect, ProcessEvent } from "./event.ts";
-import { fromIdle, note, releaseAll, type Step } from "./mine.ts";
+import { arrival, fromIdle, note, releaseAll, type Step, send } from "./mine.ts";
 import { type CallState, type OverCode, type PhaseName, phaseNames } from "./state.ts";
+
+/** Refusals that a click would only meet again. The others may be another network's by then, or a host's to lift. */
+const keepsOut: readonly string[] = [Code.NoSuchMeeting, Code.Ended, Code.Ejected, Code.TooOld, Code.SlowDown];
 
 export function onProcess(s: CallState, e: ProcessEvent, now: number): Step {
 	switch (e.is) {
@@ -13,7 +18,7 @@ export function onProcess(s: CallState, e: ProcessEvent, now: number): Step {
 		case "found":
 			return [{ ...s, meeting: e.meeting, self: e.participant, role: e.role }, []];
 		case "process_waiting":
-			return [{ ...s, stage: "waiting", topic: e.topic }, []];
+			return [{ ...s, stage: "waiting", topic: e.topic, announced: [] }, []];
 		case "process_joined": {
 			const next: CallState = {
 				...s,
@@ -24,6 +29,14 @@ export function onProcess(s: CallState, e: ProcessEvent, now: number): Step {
 		}
 		case "process_failed":
 			return over(s, (e.code || "no_path") as OverCode, e.text, e.tried, [{ do: "over" }]);
+		case "greeted": {
+			const said = arrival(s);
+			return [{ ...s, announced: said.map(m => JSON.stringify(m)) }, said.map(send)];
+		}
+		case "lobby_failed": {
+			if (s.stage !== "lobby" || !keepsOut.includes(e.code)) return [s, []];
+			return [{ ...s, obstacle: { code: e.code as OverCode, text: e.text } }, []];
+		}
 		case "control_lost":
 			return s.stage === "in" ? [{ ...s, stage: "reconnecting" }, []] : [s, []];
 		case "report": {

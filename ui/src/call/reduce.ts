@@ -38,6 +38,8 @@ export function reduce(s: CallState, e: CallEvent, now: number): Step {
 		case "process_failed":
 		case "control_lost":
 		case "report":
+		case "greeted":
+		case "lobby_failed":
 			return onProcess(s, e, now);
 		case "captured": {
 			const mine: SourceMine = {
@@ -121,6 +123,7 @@ function onUser(s: CallState, e: UserEvent, now: number): Step {
 			const effects: Effect[] = [{ do: "list_devices" }];
 			if (audio.wanted && !audio.on) effects.push(open(s, "audio"));
 			if (video.wanted && !video.on) effects.push(open(s, "video"));
+			if (e.target.pwd || e.target.passcode) effects.push({ do: "prepare", target: e.target, name: s.name });
 			return [
 				{ ...fresh, stage: "lobby", target: e.target, mine: { audio, video, content: fresh.mine.content } },
 				effects,

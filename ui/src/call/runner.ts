@@ -27,12 +27,15 @@ export type CallOptions = SessionOptions;
 /** Loud enough to be speech, for the hint that one is muted. */
 const speechLevel = 0.55;
 const hintAfter = 8;
+/** What is ready in the lobby is given back after this. */
+const readyFor = 60_000;
 
 export function createCall(options: CallOptions = {}): RunningCall {
 	let session: Session | undefined;
 	const meter = new Meter();
 	let loud = 0;
 	let left = () => {}; // tells the other tabs
+	let release: ReturnType<typeof setTimeout> | undefined;
 
 	const capture = new Capture({
 		opened(kind, stream, size) {
@@ -63,7 +66,20 @@ export function createCall(options: CallOptions = {}): RunningCall {
 
 	function run(e: Effect): void {
 		switch (e.do) {
+			case "prepare":
+				endSession(false);
+				session = new Session(e.target, e.name, options, store, capture, true);
+				clearTimeout(release);
+				release = setTimeout(() => {
+					if (store.get().stage === "lobby") endSession(false);
+				}, readyFor);
+				return;
 			case "start":
+				clearTimeout(release);
+				if (session?.go(e.target, e.name)) {
+					left = enterMeeting(e.target.number);
+					return;
+				}
 				endSession(false);
 				session = new Session(e.target, e.name, options, store, capture);
 				left = enterMeeting(e.target.number);

@@ -1,8 +1,12 @@
 // One stay in one meeting: the connection process, the control channel and the media plane.
 import type { Capture } from "../media/capture.ts";
 import { Plane } from "../media/plane.ts";
+import type { Rate } from "../media/stats.ts";
+import { newSeed, slotTable } from "../media/table.ts";
+import { decodeBase64url } from "../proto/base64url.ts";
 import { helloText, newNonce, signHello } from "../proto/hello.ts";
-import { type Code, type Grant, Kind, Version } from "../proto/messages.gen.ts";
+import { groupOf } from "../proto/ids.ts";
+import { type Candidate, type Code, type Grant, Group, Kind, Version } from "../proto/messages.gen.ts";
 import type { FromClient, FromRouter } from "../proto/messages.ts";
 import { Control, controlURL } from "./control.ts";
 import type { CallEvent, Outbound } from "./event.ts";
@@ -28,13 +32,19 @@ const listenEvery = 250;
 /** Silence of all media before the control channel is asked, and how long it may take to answer. */
 const askAfter = 1500;
 const answerWithin = 700;
+/** Cameras at once where the page does not say. */
+const defaultSlots = 25;
+/** A share of fewer packets than these says nothing. */
+const enoughPackets = 20;
+/** Under which name a meeting is looked up in the lobby; the hello has the real one. */
+const nobody = "Guest";
 
 type Sink = { dispatch(e: CallEvent): void; get(): CallState };
 
 export class Session {
 	plane: Plane | undefined;
 	private readonly target: Target;
-	private readonly name: string;
+	private name: string;
 	private readonly options: SessionOptions;
 	private readonly sink: Sink;
 	private readonly capture: Capture;
@@ -45,10 +55,27 @@ export class Session {
 	private done = false;
 	private timers: ReturnType<typeof setInterval>[] = [];
 	private askedAt = 0;
+	/** The person has not decided yet: everything is made ready, nothing is said. */
+	private lobby: boolean;
+	private admitted = false;
+	/** Of the router in use. */
+	private base = "";
+	/** SSRCs of all slots follow from it, so the offer need not wait for the router's table. */
+	private readonly seed = newSeed();
+	private readonly videoSlots: number | undefined;
 
-	constructor(target: Target, name: string, options: SessionOptions, sink: Sink, capture: Capture) {
+	constructor(
+		target: Target,
+		name: string,
+		options: SessionOptions,
+		sink: Sink,
+		capture: Capture,
+		lobby: boolean = false,
+	) {
 		this.target = target;
 		this.name = name;
+		this.lobby = lobby;
+		this.videoSlots = options.videoSlots ?? slotsFor(screen);
 		this.options = options;
 		this.sink = sink;
 		this.capture = capture;
@@ -62,11 +89,17 @@ export class Session {
 		const who = await identity();
 		if (this.done) return;
 		this.who = who;
-		this.plane = new Plane(who.certificate, !!this.options.oneGroup, {
+		const table = slotTable(this.seed, this.videoSlots ?? defaultSlots);
+		this.plane = new Plane(who.certificate, !!this.options.oneGroup, table, this.lobby, {
 			up: attempt => this.tell({ is: "transport_up", attempt }),
 			failed: (attempt, text) => this.tell({ is: "transport_failed", attempt, text }),
 			lost: (attempt, text) => this.tell({ is: "transport_lost", attempt, text }),
-			path: (group, rung) => this.dispatch({ is: "path", group, ...(rung ? { rung } : {}) }),
+			silent: (attempt, silent) => this.tell({ is: silent ? "path_silent" : "path_heard", attempt }),
+			moved: (attempt, rung) => this.tell({ is: "path_moved", attempt, rung }),
+			path: (group, rung) => {
+				this.dispatch({ is: "path", group, ...(rung ? { rung } : {}) });
+				if (group === "audio" && rung) this.joining?.works(rung);
+			},
 			answered: twcc => this.send({ t: "answer", twcc }),
 			shown: (source, slot, kind, stream, live) =>
 				this.dispatch({ is: "slot", source, view: { slot, kind, stream, live } }),
@@ -80,7 +113,8 @@ export class Session {
 			{
 				site: this.options.site ?? location.origin,
 				target: this.target,
-				name: this.name,
+				name: this.name || nobody,
+				lobby: this.lobby,
 				build: this.options.build ?? "web",
 				key: who.publicKey,
 				fingerprint: who.fingerprint,
@@ -90,7 +124,7 @@ export class Session {
 			{
 				found: ({ meeting, participant, role }) => this.dispatch({ is: "found", meeting, participant, role }),
 				act: a => this.act(a),
-				credentials: set => this.plane?.know(set),
+				credentials: (set, grant) => this.plane?.know(set, named(grant.candidates, grant.url)),
 				report: r => this.dispatch({ is: "report", ...r }),
 			},
 		);
@@ -101,6 +135,24 @@ export class Session {
 			setInterval(() => void this.measure(true), reportEvery),
 			setInterval(() => this.listen(), listenEvery),
 		];
+	}
+
+	/**
+	 * The person has decided to join, from the lobby. False: what was made ready is not for this, or did not
+	 * last; then begin anew.
+	 */
+	go(target: Target, name: string): boolean {
+		const same = target.number === this.target.number && secretOf(target) === secretOf(this.target);
+		if (this.done || !this.lobby || !same) return false;
+		const { joining } = this;
+		// A guest's name is taken from the hello; a signed-in user's is in the token.
+		if (joining && name !== this.name && (joining.token === "" || signedIn(joining.token))) return false;
+		this.lobby = false;
+		this.name = name;
+		joining?.decided(name);
+		this.plane?.speak();
+		this.control?.go();
+		return true;
 	}
 
 	private dispatch(e: CallEvent): void {
@@ -159,6 +211,11 @@ export class Session {
 				});
 				return;
 			case "failed":
+				if (this.lobby) {
+					this.dispatch({ is: "lobby_failed", code: a.code ?? "", text: a.text });
+					this.end(false);
+					return;
+				}
 				this.dispatch({ is: "process_failed", code: a.code ?? "", text: a.text, tried: [...(a.tried ?? [])] });
 				return;
 			default:
@@ -169,12 +226,21 @@ export class Session {
 	private openControl(attempt: number, grant: Grant): void {
 		this.control?.close();
 		this.controlAttempt = attempt;
+		this.base = grant.url;
+		this.admitted = false;
 		this.plane?.hold();
 		const control = new Control(
 			controlURL(grant.url, this.options.site ?? location.href),
 			() => this.hello(grant.router),
 			{
-				up: () => this.tell({ is: "control_up", attempt }),
+				stands: () => this.tell({ is: "control_stands", attempt }),
+				up: () => {
+					this.tell({ is: "control_up", attempt });
+					// Whoever waits for a host says it again later; everybody else is spared a round trip.
+					const { twcc } = this.plane ?? {};
+					if (twcc) this.send({ t: "answer", twcc });
+					this.dispatch({ is: "greeted" });
+				},
 				lost: text => {
 					if (this.control !== control) return;
 					this.control = undefined;
@@ -184,6 +250,7 @@ export class Session {
 					if (this.control === control) this.receive(attempt, m);
 				},
 			},
+			this.lobby,
 		);
 		this.control = control;
 	}
@@ -203,11 +270,13 @@ export class Session {
 			at,
 			nonce,
 			sig: await signHello(who.key, text),
+			name: this.name,
 			caps: {
 				client: "web",
 				codecs: decodable(),
-				video_slots: this.options.videoSlots ?? slotsFor(screen),
+				video_slots: this.videoSlots,
 				one_group: this.options.oneGroup,
+				slot_seed: this.seed,
 			},
 		};
 	}
@@ -215,7 +284,8 @@ export class Session {
 	private receive(attempt: number, m: FromRouter): void {
 		switch (m.t) {
 			case "welcome":
-				this.plane?.know(m.groups);
+				this.admitted = true;
+				this.plane?.know(m.groups, named(m.candidates, this.base));
 				this.plane?.welcome(m.slots);
 				this.dispatch({ is: "message", message: m });
 				this.tell({ is: "welcomed", attempt, groups: m.groups, resumed: m.resumed });
@@ -244,7 +314,7 @@ export class Session {
 
 	/** Silence of all media and of the control channel is a lost router, well before the heartbeat says so. */
 	private listen(): void {
-		if (!this.plane || !this.control || this.plane.silence < askAfter) {
+		if (!this.plane || !this.control || !this.admitted || this.plane.silence < askAfter) {
 			this.askedAt = 0;
 			return;
 		}
@@ -267,7 +337,16 @@ export class Session {
 			return;
 		}
 		const m = await plane.stats();
+		this.losses(m.rates);
 		this.dispatch({ is: "stats", ...m, ...(control.rtt === undefined ? {} : { rtt: Math.round(control.rtt) }) });
+	}
+
+	/** What share of each group's packets is lost, in the worse direction. */
+	private losses(rates: readonly Rate[]): void {
+		for (const group of [Group.Audio, Group.Video, Group.Content]) {
+			const of = rates.filter(r => groupOf(r.kind) === group && r.packets >= enoughPackets);
+			if (of.length > 0) this.tell({ is: "path_loss", group, loss: Math.max(...of.map(r => r.loss)) });
+		}
 	}
 
 	end(leaving: boolean): void {
@@ -288,4 +367,23 @@ function decodable(): string[] {
 	const has = (name: string) => codecs.some(c => c.mimeType.toLowerCase() === `video/${name.toLowerCase()}`);
 	const all = ["VP8", "VP9", "H264", "AV1"].filter(has);
 	return all.length > 0 ? all : ["VP8"];
+}
+
+/** Addresses whose host is the router's own, with its name. */
+function named(candidates: readonly Candidate[], url: string): Candidate[] {
+	return candidates.map(c => (c.addr.startsWith(":") ? { ...c, addr: new URL(url).hostname + c.addr } : c));
+}
+
+function secretOf(t: Target): string {
+	return t.passcode ? `passcode ${t.passcode}` : `pwd ${t.pwd ?? ""}`;
+}
+
+/** Whether a meeting token is that of a user of the site. */
+function signedIn(token: string): boolean {
+	try {
+		const claims: unknown = JSON.parse(new TextDecoder().decode(decodeBase64url(token.split(".")[1] ?? "")));
+		return typeof claims === "object" && claims !== null && "sub" in claims && !!claims.sub;
+	} catch {
+		return true; // unreadable: nothing is taken for granted
+	}
 }

@@ -203,6 +203,10 @@ export type CallState = {
 	asks: Ask[];
 	notices: Notice[];
 	connection: Connection;
+	/** What was said right behind the hello, as it was said. */
+	announced: readonly string[];
+	/** What would keep this person out, as far as the lobby knows. */
+	obstacle?: { code: OverCode; text: string };
 	/** Version of the roster and of the layout last sent. */
 	rosterVersion: number;
 	layoutVersion: number;
@@ -239,6 +243,7 @@ export function initialState(): CallState {
 		asks: [],
 		notices: [],
 		connection: { path: {}, media: [], rates: [], attempts: [], summary: [] },
+		announced: [],
 		rosterVersion: 0,
 		layoutVersion: 0,
 		clock: 0,

@@ -4,6 +4,7 @@ import { useCall } from "../call/useCall.ts";
 import { Banner } from "../components/Banner.tsx";
 import { Logo } from "../components/Logo.tsx";
 import { useT } from "../i18n/useT.ts";
+import { overWords } from "../room/overText.ts";
 import { PreferencesMenu } from "../site/PreferencesMenu.tsx";
 import { useSession } from "../site/queries.ts";
 import { useTitle } from "../site/useTitle.ts";
@@ -19,6 +20,8 @@ export function Lobby({ number, elsewhere = false }: { number: string; elsewhere
 	useTitle(t("lobby.title"));
 	useLobbyKeys();
 	const remembered = useCall(s => s.name);
+	const found = useCall(s => s.obstacle);
+	const obstacle = found && overWords(t, { ...found, tried: [] });
 	const user = useSession().data;
 	const [typed, setTyped] = useState<string>();
 	const name = typed ?? (remembered || user?.display_name || "");
@@ -39,6 +42,11 @@ export function Lobby({ number, elsewhere = false }: { number: string; elsewhere
 					</div>
 				</section>
 				<div className="grid min-w-0 gap-4 max-lg:order-2">
+					{obstacle && (
+						<Banner title={obstacle.title} tone="danger">
+							{obstacle.text}
+						</Banner>
+					)}
 					{elsewhere && <Banner title={t("lobby.elsewhere")}>{t("lobby.elsewhere.help")}</Banner>}
 					<JoinCard name={name} number={number} onName={setTyped} signedIn={Boolean(user)} />
 				</div>

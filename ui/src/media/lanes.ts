@@ -1,8 +1,13 @@
 // What the connection process calls transports, as a page has them: groups of a peer connection. A page
-// cannot open one alone; all of one set of credentials become one connection, and a rung is a candidate
-// that its group is given. Attempts wait until the slot table is known.
-import type { Candidate, Credentials, Group, Rung, Slot } from "../proto/messages.gen.ts";
+// cannot open one alone; all of one set of credentials become one connection, and a rung is an address that
+// its group is given. The offer is made from the slot table that the router is expected to make.
+//
+// TLS 443 is a TURN server, and a peer connection gathers relays when it is made or never. One that was made
+// without, and has had no answer at all by then, is made again with the same credentials: nothing is lost.
+import { type Candidate, type Credentials, type Group, Rung, type Slot } from "../proto/messages.gen.ts";
+import { candidateLines, iceServers } from "./addresses.ts";
 import { Peer } from "./peer.ts";
+import { sameTable } from "./table.ts";
 
 export type StartTransport = {
 	attempt: number;
@@ -17,6 +22,10 @@ export type LaneEvents = {
 	up(attempt: number): void;
 	failed(attempt: number, text: string): void;
 	lost(attempt: number, text: string): void;
+	/** What is in use carries nothing, or something again. */
+	silent(attempt: number, silent: boolean): void;
+	/** What is in use goes over another rung. */
+	moved(attempt: number, rung: Rung): void;
 	/** A group's media goes over this peer from now on, or over none. */
 	use(group: Group, peer: Peer | undefined, rung: Rung | undefined): void;
 	/** The groups a new peer gives transport-wide feedback for. */
@@ -24,112 +33,66 @@ export type LaneEvents = {
 };
 
 type Attempt = StartTransport & { peer?: Peer; isUp: boolean };
+type InUse = { attempt: number; peer: Peer; rung: Rung };
 
 export class Lanes {
 	private readonly certificate: RTCCertificate;
 	private readonly oneGroup: boolean;
 	private readonly on: LaneEvents;
-	private slots: readonly Slot[] | undefined;
+	private slots: readonly Slot[];
 	private barred = false;
+	/** The router has let this person in: it sends on every transport. */
+	private live = false;
+	/** Nothing better than TLS 443 has answered, or something better did not last. */
+	private relays = false;
+	private flushing = false;
 	private sets: (readonly Credentials[])[] = [];
+	private addresses: readonly Candidate[] = [];
 	private readonly attempts = new Map<number, Attempt>();
 	private readonly peers = new Set<Peer>();
-	private readonly inUse = new Map<Group, Peer>();
+	private readonly inUse = new Map<Group, InUse>();
+	/** Feedback of the newest peer, once it is known. */
+	twcc: Group[] | undefined;
 
-	constructor(certificate: RTCCertificate, oneGroup: boolean, on: LaneEvents) {
+	/** The table is what the router is expected to make. */
+	constructor(certificate: RTCCertificate, oneGroup: boolean, table: readonly Slot[], on: LaneEvents) {
 		this.certificate = certificate;
 		this.oneGroup = oneGroup;
+		this.slots = table;
 		this.on = on;
 	}
 
-	/** Credentials that came together, from a grant or a welcome. */
-	know(set: readonly Credentials[]): void {
+	/** Credentials that came together, from a grant or a welcome, and the router's addresses. */
+	know(set: readonly Credentials[], addresses: readonly Candidate[]): void {
 		if (set.length > 0) this.sets = [...this.sets.slice(-7), set];
+		if (addresses.length > 0) this.addresses = addresses;
 	}
 
-	/** Another control channel is opened: attempts wait for its table. */
+	/** Another control channel is opened. */
 	hold(): void {
-		this.slots = undefined;
 		this.barred = false;
+		this.setLive(false);
+	}
+
+	private setLive(live: boolean): void {
+		this.live = live;
+		for (const p of this.peers) p.live = live;
 	}
 
 	/**
-	 * The waiting room: there is no table until a host opens the door. Attempts that merely aged meanwhile would
-	 * give up just when it does, so they fail at once, and the welcome starts fresh ones.
+	 * The waiting room. What is up stays, for the moment the door opens. Attempts that merely aged meanwhile would
+	 * give up just then, so they end at once, and the welcome starts fresh ones.
 	 */
 	bar(): void {
 		this.barred = true;
-		for (const a of [...this.attempts.values()]) if (!a.peer) this.refuse(a.attempt);
-	}
-
-	private refuse(attempt: number): void {
-		this.attempts.delete(attempt);
-		this.on.failed(attempt, "waiting for a host");
-	}
-
-	/** The slot table of a welcome. */
-	welcome(slots: readonly Slot[]): void {
-		this.slots = slots;
-		this.barred = false;
-		for (const a of this.attempts.values()) if (!a.peer) this.place(a);
-	}
-
-	start(a: StartTransport): void {
-		const attempt = { ...a, isUp: false };
-		this.attempts.set(a.attempt, attempt);
-		if (this.slots) this.place(attempt);
-		else if (this.barred) this.refuse(a.attempt);
-	}
-
-	private place(a: Attempt): void {
-		const { ufrag } = a.credentials;
-		const fits = (set: readonly Credentials[]) => set.some(c => c.ufrag === ufrag && c.group === a.group);
-		let peer = [...this.peers].find(p => fits(p.table.groups));
-		if (!peer) {
-			const set = this.sets.findLast(fits) ?? [a.credentials];
-			peer = this.open(set, a.fingerprint);
-		}
-		a.peer = peer;
-		peer.addCandidates(a.group, a.candidates);
-	}
-
-	private open(groups: readonly Credentials[], fingerprint: string): Peer {
-		const table = { slots: this.slots ?? [], groups, fingerprint, oneGroup: this.oneGroup };
-		const peer: Peer = new Peer(table, this.certificate, {
-			up: group => void this.peerUp(peer, group),
-			down: (group, text) => this.peerDown(peer, group, text),
-		});
-		this.peers.add(peer);
-		peer.open().then(
-			async twcc => {
-				this.on.answered(twcc);
-				await peer.setDefaults();
-			},
-			(err: unknown) => {
-				const text = err instanceof Error ? err.message : "the browser refused the connection";
-				for (const a of [...this.attempts.values()]) {
-					if (a.peer !== peer) continue;
-					this.attempts.delete(a.attempt);
-					this.on.failed(a.attempt, text);
-				}
-				this.sweep();
-			},
+		this.giveUp(
+			[...this.attempts.values()].filter(a => !a.isUp),
+			"waiting for a host",
 		);
-		return peer;
 	}
 
-	private async peerUp(peer: Peer, group: Group): Promise<void> {
-		const rung = await peer.rung(group);
-		const here = [...this.attempts.values()].filter(a => a.peer === peer && a.group === group && !a.isUp);
-		const a = here.find(x => x.rung === rung) ?? here[0];
-		if (!a) return;
-		a.isUp = true;
-		this.on.up(a.attempt);
-	}
-
-	private peerDown(peer: Peer, group: Group, text: string): void {
-		for (const a of [...this.attempts.values()]) {
-			if (a.peer !== peer || a.group !== group) continue;
+	private giveUp(all: readonly Attempt[], text: string): void {
+		for (const a of all) {
 			this.attempts.delete(a.attempt);
 			this.drop(a);
 			if (a.isUp) this.on.lost(a.attempt, text);
@@ -138,11 +101,128 @@ export class Lanes {
 		this.sweep();
 	}
 
+	/** The slot table of a welcome. What was made for another one is made anew. */
+	welcome(slots: readonly Slot[]): void {
+		this.barred = false;
+		const same = sameTable(slots, this.slots);
+		this.slots = slots;
+		this.setLive(true);
+		if (same) return;
+		// When what follows from the welcome has been told, there are fresh credentials.
+		const made = [...this.attempts.values()].filter(a => a.peer);
+		queueMicrotask(() =>
+			this.giveUp(
+				made.filter(a => this.attempts.has(a.attempt)),
+				"the server has another slot table",
+			),
+		);
+	}
+
+	start(a: StartTransport): void {
+		this.attempts.set(a.attempt, { ...a, isUp: false });
+		// All that start together are looked at together.
+		if (this.flushing) return;
+		this.flushing = true;
+		queueMicrotask(() => {
+			this.flushing = false;
+			for (const a of [...this.attempts.values()]) {
+				if (a.peer || !this.attempts.has(a.attempt)) continue;
+				if (this.barred) this.giveUp([a], "waiting for a host");
+				else this.place(a);
+			}
+		});
+	}
+
+	private place(a: Attempt): void {
+		const { ufrag } = a.credentials;
+		const fits = (set: readonly Credentials[]) => set.some(c => c.ufrag === ufrag && c.group === a.group);
+		const set = this.sets.findLast(fits) ?? [a.credentials];
+		let peer = [...this.peers].find(p => fits(p.table.groups));
+		if (a.rung === Rung.TLS443 && peer && !peer.relays) {
+			this.relays = true;
+			if (peer.answers) {
+				this.giveUp([a], "a better path answers");
+				return;
+			}
+			const old = peer;
+			peer = this.open(set, a.fingerprint);
+			for (const x of this.attempts.values()) if (x.peer === old) this.join(x, peer);
+			this.peers.delete(old);
+			old.close();
+		}
+		this.join(a, peer ?? this.open(set, a.fingerprint));
+	}
+
+	private join(a: Attempt, peer: Peer): void {
+		a.peer = peer;
+		peer.addCandidates(a.group, candidateLines(a.candidates, this.addresses));
+		if (peer.up.has(a.group)) void this.settle(peer, a.group); // it may be there already
+	}
+
+	private open(groups: readonly Credentials[], fingerprint: string): Peer {
+		const table = { slots: this.slots, groups, fingerprint, oneGroup: this.oneGroup };
+		const now = [...this.attempts.values()].some(a => a.rung === Rung.TLS443 && !a.peer);
+		// Beside one in use, it is made because that one fails.
+		const servers = now || this.relays || this.inUse.size > 0 ? iceServers(this.addresses, groups) : [];
+		const peer: Peer = new Peer(table, this.certificate, servers, {
+			up: group => void this.settle(peer, group),
+			down: (group, text) => this.peerDown(peer, group, text),
+			moved: group => void this.settle(peer, group),
+			silent: (group, silent) => {
+				const used = this.inUse.get(group);
+				if (used?.peer === peer) this.on.silent(used.attempt, silent);
+			},
+		});
+		peer.live = this.live;
+		this.peers.add(peer);
+		peer.open().then(
+			async twcc => {
+				if (!this.peers.has(peer)) return;
+				this.twcc = twcc;
+				this.on.answered(twcc);
+				await peer.setDefaults();
+			},
+			(err: unknown) => {
+				const text = err instanceof Error ? err.message : "the browser refused the connection";
+				this.giveUp(
+					[...this.attempts.values()].filter(a => a.peer === peer),
+					text,
+				);
+			},
+		);
+		return peer;
+	}
+
+	/** Looks over which rung a transport that is up goes: the attempt on that rung is up, or media has moved. */
+	private async settle(peer: Peer, group: Group): Promise<void> {
+		const known = await peer.rung(group);
+		if (!peer.up.has(group)) return;
+		const here = [...this.attempts.values()].filter(a => a.peer === peer && a.group === group);
+		const rung = known ?? here[0]?.rung;
+		const used = this.inUse.get(group);
+		if (!rung || (used?.peer === peer && used.rung === rung)) return;
+		const fresh = here.find(a => a.rung === rung && !a.isUp);
+		if (fresh) {
+			fresh.isUp = true;
+			this.on.up(fresh.attempt);
+		} else if (used?.peer === peer) {
+			used.rung = rung;
+			this.on.use(group, peer, rung);
+			this.on.moved(used.attempt, rung);
+		}
+	}
+
+	private peerDown(peer: Peer, group: Group, text: string): void {
+		const gone = [...this.attempts.values()].filter(a => a.peer === peer && a.group === group);
+		if (gone.some(a => a.isUp)) this.relays = true;
+		this.giveUp(gone, text);
+	}
+
 	/** A group's media moves to an attempt that is up. */
 	use(attempt: number): void {
 		const a = this.attempts.get(attempt);
 		if (!a?.peer) return;
-		this.inUse.set(a.group, a.peer);
+		this.inUse.set(a.group, { attempt, peer: a.peer, rung: a.rung });
 		this.on.use(a.group, a.peer, a.rung);
 	}
 
@@ -156,7 +236,7 @@ export class Lanes {
 
 	/** Nothing carries the group any more, if this attempt did. */
 	private drop(a: Attempt): void {
-		if (!a.isUp || this.inUse.get(a.group) !== a.peer) return;
+		if (this.inUse.get(a.group)?.attempt !== a.attempt) return;
 		this.inUse.delete(a.group);
 		this.on.use(a.group, undefined, undefined);
 	}
@@ -172,7 +252,7 @@ export class Lanes {
 
 	/** The peers that carry something, each once. */
 	active(): Peer[] {
-		return [...new Set(this.inUse.values())];
+		return [...new Set([...this.inUse.values()].map(u => u.peer))];
 	}
 
 	/** How long nothing has arrived on any transport, ms; 0 where none is up. */
@@ -185,6 +265,5 @@ export class Lanes {
 		this.attempts.clear();
 		this.inUse.clear();
 		this.sweep();
-		this.slots = undefined;
 	}
 }

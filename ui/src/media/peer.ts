@@ -1,7 +1,7 @@
 // One peer connection: the transports that one set of credentials makes, all slots, and what is sent.
-import type { Candidate, Group, Rung, Slot } from "../proto/messages.gen.ts";
+import type { Group, Rung, Slot } from "../proto/messages.gen.ts";
 import { bitsFor, cameraLayers } from "./layers.ts";
-import { acceptedTWCC, buildOffer, candidateLine, groupMids, type OfferTable } from "./sdp.ts";
+import { acceptedTWCC, buildOffer, groupMids, type OfferTable } from "./sdp.ts";
 
 export type OwnMid = "ua" | "uv" | "uc" | "uca";
 
@@ -10,34 +10,48 @@ export type PeerEvents = {
 	up(group: Group): void;
 	/** A group's transport is gone, or could not be made. */
 	down(group: Group, text: string): void;
+	/** A group's packets go another way now. */
+	moved(group: Group): void;
+	/** A group's transport carries nothing, though the router sends, or something again. */
+	silent(group: Group, silent: boolean): void;
 };
 
 const contentBps = 3_000_000;
 
-/** A transport that receives nothing for this long is lost: the router reports every 500 ms. */
+/** A transport that receives nothing for this long carries nothing: the router reports every 500 ms. */
 const silentFor = 2500;
 const lookEvery = 700;
 
+/** What was last received on a transport, and since when. */
+type Heard = { bytes: number; at: number; first: number; silent: boolean };
+
 export class Peer {
 	readonly table: OfferTable;
+	/** It has TURN servers: rung TLS 443 is within reach. */
+	readonly relays: boolean;
+	/** The router sends on every transport that is up, not only on those it was heard on. */
+	live = false;
 	readonly pc: RTCPeerConnection;
 	/** Groups whose keys stand. */
 	readonly up = new Set<Group>();
 	private readonly events: PeerEvents;
 	private readonly transceivers = new Map<string, RTCRtpTransceiver>();
 	private readonly watched = new Map<RTCDtlsTransport, Group[]>();
-	private readonly heard = new Map<Group, { bytes: number; at: number }>();
-	private readonly waiting: { group: Group; candidate: Candidate }[] = [];
+	private readonly heard = new Map<Group, Heard>();
+	private readonly waiting: { group: Group; line: string }[] = [];
 	private readonly tuning = new Map<OwnMid, Promise<void>>();
 	private answered = false;
+	/** The browser says when a transport takes another way. */
+	private tells = false;
 	private closed = false;
 	private timer: ReturnType<typeof setInterval> | undefined;
 
-	constructor(table: OfferTable, certificate: RTCCertificate, events: PeerEvents) {
+	constructor(table: OfferTable, certificate: RTCCertificate, iceServers: RTCIceServer[], events: PeerEvents) {
 		this.table = table;
+		this.relays = iceServers.length > 0;
 		this.events = events;
 		// max-bundle would refuse an offer of several groups.
-		this.pc = new RTCPeerConnection({ bundlePolicy: "balanced", certificates: [certificate], iceServers: [] });
+		this.pc = new RTCPeerConnection({ bundlePolicy: "balanced", certificates: [certificate], iceServers });
 		this.pc.addEventListener("connectionstatechange", () => {
 			if (this.pc.connectionState === "failed") this.look(true);
 		});
@@ -55,22 +69,21 @@ export class Peer {
 		await this.pc.setLocalDescription(answer);
 		this.answered = true;
 		this.watch();
-		for (const w of this.waiting.splice(0)) this.add(w.group, w.candidate);
+		for (const w of this.waiting.splice(0)) this.add(w.group, w.line);
 		this.timer = setInterval(() => void this.listen(), lookEvery);
 		return acceptedTWCC(answer.sdp ?? "");
 	}
 
-	/** Lets a group try an address. */
-	addCandidates(group: Group, candidates: readonly Candidate[]): void {
-		for (const candidate of candidates) {
-			if (this.answered) this.add(group, candidate);
-			else this.waiting.push({ group, candidate });
+	/** Lets a group try addresses. */
+	addCandidates(group: Group, lines: readonly string[]): void {
+		for (const line of lines) {
+			if (this.answered) this.add(group, line);
+			else this.waiting.push({ group, line });
 		}
 	}
 
-	private add(group: Group, c: Candidate): void {
-		const candidate = candidateLine(c);
-		if (!candidate || this.closed) return;
+	private add(group: Group, candidate: string): void {
+		if (this.closed) return;
 		const sdpMid = groupMids[this.table.oneGroup ? 0 : group];
 		this.pc.addIceCandidate({ candidate, sdpMid }).catch(() => {
 			// An address family this machine does not have: the others go on.
@@ -92,6 +105,10 @@ export class Peer {
 			this.watched.set(transport, [group]);
 			transport.addEventListener("statechange", () => this.look(false));
 			transport.iceTransport?.addEventListener?.("statechange", () => this.look(false));
+			this.tells = "onselectedcandidatepairchange" in (transport.iceTransport ?? {});
+			transport.iceTransport?.addEventListener?.("selectedcandidatepairchange", () => {
+				for (const g of this.watched.get(transport) ?? []) if (this.up.has(g)) this.events.moved(g);
+			});
 		}
 		this.look(false);
 	}
@@ -104,7 +121,7 @@ export class Peer {
 			for (const group of groups) {
 				if (transport.state === "connected" && !cut && !this.up.has(group)) {
 					this.up.add(group);
-					this.heard.set(group, { bytes: -1, at: performance.now() });
+					this.heard.set(group, { bytes: -1, at: performance.now(), first: -1, silent: false });
 					this.events.up(group);
 				} else if (cut && (this.up.delete(group) || failed)) {
 					this.events.down(group, gone ? "the encrypted connection ended" : "no answer from the server");
@@ -126,14 +143,34 @@ export class Peer {
 				else if (s.type === "candidate-pair" && s.selected === true) bytes = Math.max(bytes, s.bytesReceived ?? -1);
 			}
 			if (bytes < 0) continue; // this browser does not say
-			const before = this.heard.get(group);
-			const now = performance.now();
-			if (!before || bytes !== before.bytes) this.heard.set(group, { bytes, at: now });
-			else if (now - before.at > silentFor) {
-				this.up.delete(group);
-				this.events.down(group, "nothing arrives any more");
-			}
+			this.note(group, bytes);
+			if (!this.tells) this.events.moved(group);
 		}
+	}
+
+	private note(group: Group, bytes: number): void {
+		const h = this.heard.get(group);
+		if (!h) return;
+		const now = performance.now();
+		if (bytes !== h.bytes) {
+			if (h.first < 0) h.first = bytes;
+			h.bytes = bytes;
+			h.at = now;
+			if (h.silent) this.events.silent(group, false);
+			h.silent = false;
+		} else if (!this.live && h.bytes === h.first) {
+			h.at = now; // before the router has let this person in it sends nothing
+		} else if (!h.silent && now - h.at > silentFor) {
+			h.silent = true;
+			this.events.silent(group, true);
+		}
+	}
+
+	/** Whether anything at all has been answered, on any group's transport. */
+	get answers(): boolean {
+		const alive = (t: RTCDtlsTransport) =>
+			t.state === "connected" || t.iceTransport?.state === "connected" || t.iceTransport?.state === "completed";
+		return [...this.watched.keys()].some(alive);
 	}
 
 	/** When something last arrived on any transport, by performance.now(); 0 where nothing is up. */
@@ -221,20 +258,21 @@ export class Peer {
 		return this.transceivers.get(mid)?.sender;
 	}
 
-	/** The rung a group's transport runs over now. */
-	async rung(group: Group): Promise<Rung> {
+	/** The rung a group's transport runs over now; undefined where the browser does not say. */
+	async rung(group: Group): Promise<Rung | undefined> {
 		const t = this.transceivers.get(groupMids[this.table.oneGroup ? 0 : group]);
 		const report = await t?.sender.getStats().catch(() => undefined);
-		if (!report) return "udp-8801";
+		if (!report) return undefined;
 		let pair: { remoteCandidateId?: string; localCandidateId?: string } | undefined;
 		for (const s of report.values()) {
 			if (s.type === "transport" && s.selectedCandidatePairId) pair = report.get(s.selectedCandidatePairId) ?? pair;
 			else if (s.type === "candidate-pair" && s.selected === true) pair ??= s;
 		}
 		const local = pair?.localCandidateId ? report.get(pair.localCandidateId) : undefined;
-		if (local?.relayProtocol === "tls" || local?.relayProtocol === "tcp") return "tls-443";
+		if (local?.candidateType === "relay") return "tls-443";
 		const remote = pair?.remoteCandidateId ? report.get(pair.remoteCandidateId) : undefined;
-		return remote?.protocol === "tcp" ? "tcp-8801" : "udp-8801";
+		if (!remote) return undefined;
+		return remote.protocol === "tcp" ? "tcp-8801" : "udp-8801";
 	}
 
 	close(): void {

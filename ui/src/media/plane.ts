@@ -19,6 +19,8 @@ export type PlaneEvents = SlotEvents & {
 	up(attempt: number): void;
 	failed(attempt: number, text: string): void;
 	lost(attempt: number, text: string): void;
+	silent(attempt: number, silent: boolean): void;
+	moved(attempt: number, rung: Rung): void;
 	path(group: "audio" | "video" | "content", rung: Rung | undefined): void;
 	answered(twcc: Group[]): void;
 };
@@ -36,36 +38,61 @@ export class Plane {
 	private readonly rungs = new Map<Group, Rung>();
 	private layers: readonly string[] = RIDs;
 	private contentWanted = true;
+	private muzzled: boolean;
 
-	constructor(certificate: RTCCertificate, oneGroup: boolean, on: PlaneEvents) {
+	/** The table is what the router is expected to make. Muzzled, nothing is sent until speak(). */
+	constructor(
+		certificate: RTCCertificate,
+		oneGroup: boolean,
+		table: readonly Slot[],
+		muzzled: boolean,
+		on: PlaneEvents,
+	) {
 		this.on = on;
 		this.oneGroup = oneGroup;
+		this.muzzled = muzzled;
 		this.slots = new Slots(on);
-		this.lanes = new Lanes(certificate, oneGroup, {
+		this.lanes = new Lanes(certificate, oneGroup, table, {
 			up: a => on.up(a),
 			failed: (a, text) => on.failed(a, text),
 			lost: (a, text) => on.lost(a, text),
+			silent: (a, silent) => on.silent(a, silent),
+			moved: (a, rung) => on.moved(a, rung),
 			answered: twcc => on.answered(twcc),
 			use: (group, peer, rung) => this.use(group, peer, rung),
 		});
 	}
 
-	know(set: readonly Credentials[]): void {
-		this.lanes.know(set);
+	know(set: readonly Credentials[], addresses: readonly Candidate[]): void {
+		this.lanes.know(set, addresses);
+	}
+
+	/** The groups the newest peer connection gives feedback for, once that is known. */
+	get twcc(): Group[] | undefined {
+		return this.lanes.twcc;
+	}
+
+	/** The person has decided to join. */
+	speak(): void {
+		this.muzzled = false;
+		for (const mid of ["ua", "uv", "uc", "uca"] as const) void this.put(mid);
 	}
 
 	hold(): void {
 		this.lanes.hold();
 	}
 
-	/** The waiting room. */
+	/** The waiting room: nothing is sent. */
 	bar(): void {
+		this.muzzled = true;
+		for (const [group, peer] of this.inUse) for (const mid of midsOf[group]) void peer.send(mid, null);
 		this.lanes.bar();
 	}
 
 	welcome(slots: readonly Slot[]): void {
 		this.slots.table(slots);
 		this.lanes.welcome(slots);
+		this.speak();
 	}
 
 	start(a: StartTransport & { candidates: readonly Candidate[] }): void {
@@ -102,7 +129,7 @@ export class Plane {
 	private async put(mid: OwnMid): Promise<void> {
 		const group = mid === "ua" ? Group.Audio : mid === "uv" ? Group.Video : Group.Content;
 		const peer = this.inUse.get(group);
-		if (!peer) return;
+		if (!peer || this.muzzled) return;
 		const track = this.tracks.get(mid) ?? null;
 		if (track && mid === "uv") await peer.setLayers(this.layers, track.getSettings().height ?? 0);
 		await peer.send(mid, track);

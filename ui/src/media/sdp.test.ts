@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Group, Kind, type Slot } from "../proto/messages.gen.ts";
-import { acceptedTWCC, buildOffer, candidateLine, midsOf, type OfferTable } from "./sdp.ts";
+import { acceptedTWCC, buildOffer, midsOf, type OfferTable } from "./sdp.ts";
 
 const slots: Slot[] = [
 	{ id: 0, mid: "a0", kind: Kind.Audio, ssrc: 100, msid: "s0" },
@@ -67,16 +67,6 @@ test("a camera is asked for in three layers, sound without transport-wide number
 	expect(section(sdp, "uv")).toContain("a=simulcast:recv q;h;f");
 	for (const mid of ["ua", "a0", "uca", "ca0"]) expect(section(sdp, mid).join()).not.toContain("transport-wide");
 	for (const mid of ["uv", "v0", "uc", "c0"]) expect(section(sdp, mid).join()).toContain("transport-wide");
-});
-
-test("candidates by rung", () => {
-	expect(candidateLine({ rung: "udp-8801", addr: "192.0.2.1:8801" })).toMatch(
-		/^candidate:\d+ 1 udp 2130706431 192\.0\.2\.1 8801 typ host$/,
-	);
-	expect(candidateLine({ rung: "tcp-8801", addr: "[2001:db8::1]:8801" })).toMatch(
-		/^candidate:\d+ 1 tcp 1671430143 2001:db8::1 8801 typ host tcptype passive$/,
-	);
-	expect(candidateLine({ rung: "tls-443", addr: "192.0.2.1:443" })).toBeUndefined();
 });
 
 test("feedback is announced for what the answer accepted", () => {

@@ -4,7 +4,7 @@
 // connection; or one group, on the same path, for browsers that cannot. The order of m-lines is audio,
 // video, content: Firefox begins the checks of the second transport when the first has succeeded.
 import { groupOf, isAudio } from "../proto/ids.ts";
-import { type Candidate, type Credentials, Group, RIDs, type Slot } from "../proto/messages.gen.ts";
+import { type Credentials, Group, RIDs, type Slot } from "../proto/messages.gen.ts";
 
 /** All that an offer is made of. */
 export type OfferTable = {
@@ -141,28 +141,6 @@ function mediaLines(t: OfferTable, l: Line): string[] {
 function credentialsOf(t: OfferTable, group: Group): Credentials {
 	const g = t.oneGroup ? 0 : group;
 	return t.groups.find(c => c.group === g) ?? { group, ufrag: "none", pwd: "none" };
-}
-
-/** One candidate as an attribute value, for addIceCandidate; undefined for a rung that needs none. */
-export function candidateLine(c: Candidate): string | undefined {
-	const at = c.addr.lastIndexOf(":");
-	const host = c.addr.slice(0, at).replace(/^\[|\]$/g, "");
-	const port = c.addr.slice(at + 1);
-	switch (c.rung) {
-		case "udp-8801":
-			return `candidate:${foundation(c.addr)} 1 udp 2130706431 ${host} ${port} typ host`;
-		case "tcp-8801":
-			return `candidate:${foundation(c.addr)} 1 tcp 1671430143 ${host} ${port} typ host tcptype passive`;
-		default:
-			return undefined;
-	}
-}
-
-/** Any string of at most 32 characters that differs by address will do (RFC 8839 section 5.1). */
-function foundation(addr: string): string {
-	let h = 7;
-	for (const ch of addr) h = (h * 31 + (ch.codePointAt(0) ?? 0)) >>> 0;
-	return String(h);
 }
 
 /** What the page accepted: groups whose m-lines carry the transport-wide number. */

@@ -3,7 +3,7 @@ import { isAudio } from "../proto/ids.ts";
 import { Kind, type MediaStats, type Rung } from "../proto/messages.gen.ts";
 import type { Peer } from "./peer.ts";
 
-export type Rate = { kind: Kind; up: boolean; bps: number; loss: number };
+export type Rate = { kind: Kind; up: boolean; bps: number; loss: number; packets: number };
 export type Measured = { media: MediaStats[]; rates: Rate[] };
 
 /** One stream of a report, as far as it is used. */
@@ -91,7 +91,8 @@ export class Measure {
 				kind,
 				up,
 				bps: seconds > 0 ? Math.round((f.bytes * 8) / seconds) : 0,
-				loss: all > 0 ? f.lost / all : 0,
+				loss: all > 0 ? Math.min(1, f.lost / all) : 0,
+				packets: all,
 			});
 		}
 		const order = (a: { kind: Kind; up: boolean }, b: { kind: Kind; up: boolean }) =>
