@@ -17,7 +17,7 @@ import (
 // tunnelsBeside is how long the site may be silent before the tunnels known from before are asked for the
 // lookup too, and the pause between one and the next.
 const (
-	tunnelsBeside  = 2 * time.Second
+	tunnelsBeside  = time.Second
 	tunnelsStagger = 300 * time.Millisecond
 )
 

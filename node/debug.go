@@ -13,6 +13,13 @@ import (
 
 // debugPages show what an administrator asks first: which routers host what, and why packets were dropped.
 func (n *Node) debugPages() []monitor.Page {
+	if n.tunnel != nil {
+		n.metrics.Reasons("parley_tunnel_refused_total", "What the tunnel refused or ended, by reason.", func(add func(reason string, total uint64)) {
+			for reason, count := range n.tunnel.Refused() {
+				add(reason, count)
+			}
+		})
+	}
 	if n.plane == nil {
 		return nil
 	}
