@@ -100,41 +100,61 @@ func TestTrainsLeaveAsFrames(t *testing.T) {
 	}
 }
 
-// TestAStreamNeverWaits: nobody reads, and the writer goes on; what is queued is bounded; room is told once
-// somebody reads again.
-func TestAStreamNeverWaits(t *testing.T) {
-	s, peer := pair(t)
-	peer.SetReadBuffer(4 << 10)
-	packet := make([]byte, 1200)
-	began := time.Now()
-	for s.Refused() == 0 {
-		s.WriteBatch([]Message{message(packet)})
-		if time.Since(began) > 10*time.Second {
-			t.Fatal("nothing was ever refused")
-		}
-	}
-	if room := s.Room(); room > 0 {
-		t.Errorf("room for %d bytes on a full stream", room)
-	}
-	s.mu.Lock()
-	queued := len(s.pend) + len(s.busy)
-	s.mu.Unlock()
-	if queued > maxQueued {
-		t.Errorf("%d bytes queued", queued)
-	}
-	told := make(chan struct{})
-	s.Notify(func() { close(told) })
+// stuckPipe takes nothing until it is let.
+type stuckPipe struct {
+	slowPipe
+	let chan struct{}
+}
+
+func (p *stuckPipe) WriteFrames([]byte) error {
 	select {
-	case <-told:
-		t.Fatal("told of room before there was any")
-	default:
+	case <-p.let:
+		return nil
+	case <-p.over:
+		return net.ErrClosed
 	}
-	go io.Copy(io.Discard, peer)
-	<-told
-	s.Close()
-	if _, err := s.WriteBatch([]Message{message(packet)}); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("writing after Close: %v", err)
-	}
+}
+
+// TestAStreamNeverWaits: nobody reads, and the writer goes on; what is queued is bounded; room is told once
+// there is some again.
+func TestAStreamNeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &stuckPipe{slowPipe{over: make(chan struct{})}, make(chan struct{})}
+		s := NewStream(p, StreamConfig{})
+		packet := make([]byte, 1200)
+		for range 1000 {
+			if n, err := s.WriteBatch([]Message{message(packet)}); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+			synctest.Wait()
+		}
+		if n := s.Refused(); n < 1000-maxQueued/1200-1 {
+			t.Errorf("%d of 1000 packets refused", n)
+		}
+		if room := s.Room(); room > 0 {
+			t.Errorf("room for %d bytes on a full stream", room)
+		}
+		told := false
+		s.Notify(func() { told = true })
+		time.Sleep(time.Second)
+		if told || s.Stuck(time.Now()) < time.Second {
+			t.Errorf("told of room before there was any: %v; stuck for %v", told, s.Stuck(time.Now()))
+		}
+		p.let <- struct{}{}
+		p.let <- struct{}{}
+		synctest.Wait()
+		if !told || s.Room() <= 0 || s.Stuck(time.Now()) != 0 {
+			t.Errorf("told of room: %v, there is %d", told, s.Room())
+		}
+		// The end of a stream is told like room: whoever waits must not wait for ever.
+		told = false
+		s.WriteBatch([]Message{message(packet)})
+		s.Notify(func() { told = true })
+		s.Close()
+		if _, err := s.WriteBatch([]Message{message(packet)}); !errors.Is(err, net.ErrClosed) || !told {
+			t.Errorf("after Close: %v, told %v", err, told)
+		}
+	})
 }
 
 // slowPipe takes so many bytes a second.
