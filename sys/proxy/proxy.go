@@ -240,6 +240,9 @@ func (h *Host) DialTLS(ctx context.Context, network, addr string, conf *tls.Conf
 
 // race tries the configured ways and, beside them, the direct one. What works first is kept to.
 func (h *Host) race(ctx context.Context, addr string, try func(context.Context, way) (net.Conn, error)) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(h.ctx, cancel)()
 	direct := func(ctx context.Context) (net.Conn, error) { return try(ctx, way{}) }
 	if h.none {
 		return direct(ctx)

@@ -516,6 +516,25 @@ func TestAConnectionThatLeadsNowhereWinsNothing(t *testing.T) {
 	})
 }
 
+func TestCloseEndsWhatIsBeingDialled(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.serveProxy(lab.ProxyOpts{Silent: true})
+		w.onlyProxy()
+		h := w.host(Config{Env: env("HTTPS_PROXY", "proxy:3128")})
+		ended := make(chan time.Time)
+		go func() {
+			h.DialTLS(context.Background(), "tcp", "meet.test:443", nil)
+			ended <- time.Now()
+		}()
+		time.Sleep(time.Second)
+		began := time.Now()
+		go h.Close()
+		if took := (<-ended).Sub(began); took > 100*time.Millisecond {
+			t.Errorf("a dial went on for %v", took)
+		}
+	})
+}
+
 func TestSecretsAreNotShown(t *testing.T) {
 	l := Login{"ann", "geheim"}
 	cfg := Config{Login: l}
