@@ -43,6 +43,11 @@ type WebSocket struct {
 	raw  net.Conn // under it; nil where unknown
 }
 
+// tlsDialer is a Host with ways of its own to shake hands: it knows what the network cannot bear.
+type tlsDialer interface {
+	DialTLS(ctx context.Context, network, addr string, conf *tls.Config) (*tls.Conn, error)
+}
+
 // DialWebSocket opens a WebSocket: TCP, TLS (HTTP/1.1 alone) and the upgrade, three round trips.
 func DialWebSocket(ctx context.Context, d WSDial) (*WebSocket, error) {
 	host := d.Host
@@ -58,6 +63,16 @@ func DialWebSocket(ctx context.Context, d WSDial) (*WebSocket, error) {
 		},
 		TLSClientConfig:     overHTTP1(d.TLS),
 		TLSHandshakeTimeout: 10 * time.Second,
+	}
+	if h, ok := host.(tlsDialer); ok {
+		tr.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := h.DialTLS(ctx, network, addr, tr.TLSClientConfig)
+			if err != nil {
+				return nil, err
+			}
+			raw = c.NetConn()
+			return c, nil
+		}
 	}
 	conn, resp, err := websocket.Dial(ctx, d.URL, &websocket.DialOptions{
 		HTTPClient:   &http.Client{Transport: tr},

@@ -171,3 +171,42 @@ func TestWebSocketRefusals(t *testing.T) {
 		t.Errorf("after a long message: %v, want close code 1009", err)
 	}
 }
+
+// shaker is a Host that shakes hands itself, and can do nothing else.
+type shaker struct {
+	Host
+	protos []string
+}
+
+func (s *shaker) Dial(context.Context, string, string) (net.Conn, error) {
+	return nil, errors.New("dialled without its handshake")
+}
+
+func (s *shaker) DialTLS(ctx context.Context, network, addr string, conf *tls.Config) (*tls.Conn, error) {
+	s.protos = conf.NextProtos
+	c, err := s.Host.Dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	tc := tls.Client(c, conf)
+	return tc, tc.HandshakeContext(ctx)
+}
+
+// A host that knows how to shake hands in its network does so for WebSockets too.
+func TestAWebSocketIsShakenByItsHost(t *testing.T) {
+	addr, conf := serveTLS(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ws, err := AcceptWebSocket(w, r, WSAccept{}); err == nil {
+			ws.CloseNow()
+		}
+	}))
+	conf.ServerName = "127.0.0.1"
+	h := &shaker{Host: Real()}
+	ws, err := DialWebSocket(testContext(t), WSDial{Host: h, URL: "wss://" + addr + "/control", TLS: conf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws.CloseNow()
+	if len(h.protos) != 1 || h.protos[0] != "http/1.1" {
+		t.Errorf("its handshake offers %q, want http/1.1 alone", h.protos)
+	}
+}
