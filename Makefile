@@ -53,7 +53,7 @@ lab: setup build # what else runs here must not make times longer: hence nice
 soak: modules
 	PARLEY_SOAK=1 $(GO) test -count 1 -v -timeout 60m -run 'TestJoinsAndLeavesLeaveNothingBehind|TestMinutesOfMediaStayFlat|TestOneRouterServesTwoHundredParticipants' ./lab/scenario
 	PARLEY_SOAK=1 $(GO) test -count 1 -timeout 60m -run TestAnythingMayHappen ./core/meeting
-	PARLEY_SOAK=1 $(GO) test -count 1 -timeout 60m -run TestEveryPacketArrivesAsTheReferenceSays ./mmr
+	PARLEY_SOAK=1 $(GO) test -count 1 -timeout 60m -run TestEveryPacketArrives ./mmr
 	$(GO) test -tags soak -count 1 -v -run TestSoak -timeout 60m ./node
 	$(if $(NODE),$(MAKE) --no-print-directory soak-browsers,@echo "!!! no Node here: the browsers are left out")
 
