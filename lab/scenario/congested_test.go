@@ -10,6 +10,7 @@ import (
 	"parley/lab"
 	"parley/sys/clip"
 	"parley/wire/proto"
+	"parley/wire/rtp"
 )
 
 // Design §4 through the tunnel: 500 kbit/s from it with a queue of 100 ms, 2.5 Mbit/s of pictures offered.
@@ -56,5 +57,32 @@ func TestSoundThroughATunnelIsNotLateBehindPictures(t *testing.T) {
 		if p99 > 300*time.Millisecond { // the way itself takes less than 100 ms
 			t.Errorf("one sound in a hundred took %v longer than the quickest, want 300 ms at most", p99)
 		}
+	})
+}
+
+// TestPacketsTooLongForAStreamHoldNothingUp: over UDP they pass, over TCP and TLS there is never room for them.
+func TestPacketsTooLongForAStreamHoldNothingUp(t *testing.T) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		anna := w.Join("anna", m, performs)
+		ben := w.Join("ben", m, func(_ *person, c *client.Config) { c.Rungs = []proto.Rung{proto.TCP8801} })
+		mallory := w.Puppet("mallory", m)
+		for _, p := range []*person{anna, ben, mallory.person} {
+			p.WaitMedia()
+		}
+		w.pass(3 * time.Second)
+		_, router := w.Router(ben.WaitJoined().Router)
+		w.net.Link(mallory.host, router, lab.Link{MTU: 9000})
+		q := &quietMeeting{w: w, anna: anna, ben: ben, router: router}
+		mallory.Claims(proto.Video, 12, false)
+		w.pass(500 * time.Millisecond)
+		q.Undisturbed("packets of 2030 bytes", func() {
+			for i := range 200 {
+				f := rtp.Fields{Marker: true, PT: proto.PTVP8, SSRC: 12, Seq: rtp.Seq(i), Time: rtp.Time(i * 3000)}
+				b := append(rtp.AppendHeader(nil, f, nil), 0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01)
+				mallory.SendRTP(proto.GroupVideo, append(b, make([]byte, 2030-len(b))...))
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
 	})
 }
