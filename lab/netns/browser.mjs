@@ -75,6 +75,7 @@ async function end(code) {
 			say({ event: "estimate", bits: Math.round(await estimate()) });
 			await page.keyboard.press("i");
 			await there(page, () => document.querySelector("[role=dialog]"), 6000);
+			await page.evaluate(() => { for (const d of document.querySelectorAll("details")) d.open = true; });
 			const text = await page.evaluate(() => document.querySelector("[role=dialog]").innerText);
 			say({ event: "explain", summary: text.split("\n").filter(Boolean) });
 		} else {

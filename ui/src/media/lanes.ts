@@ -32,6 +32,10 @@ export type LaneEvents = {
 	answered(twcc: Group[]): void;
 };
 
+/** How often, and every how many milliseconds, a browser is asked which way a transport goes. */
+const askMost = 5;
+const askAgain = 40;
+
 type Attempt = StartTransport & { peer?: Peer; isUp: boolean };
 type InUse = { attempt: number; peer: Peer; rung: Rung };
 
@@ -194,9 +198,13 @@ export class Lanes {
 	}
 
 	/** Looks over which rung a transport that is up goes: the attempt on that rung is up, or media has moved. */
-	private async settle(peer: Peer, group: Group): Promise<void> {
+	private async settle(peer: Peer, group: Group, asked = 0): Promise<void> {
 		const known = await peer.rung(group);
 		if (!peer.up.has(group)) return;
+		if (!known && asked < askMost) {
+			setTimeout(() => void this.settle(peer, group, asked + 1), askAgain); // statistics are a little behind
+			return;
+		}
 		const here = [...this.attempts.values()].filter(a => a.peer === peer && a.group === group);
 		const rung = known ?? here[0]?.rung;
 		const used = this.inUse.get(group);

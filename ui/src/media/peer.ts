@@ -269,7 +269,8 @@ export class Peer {
 			else if (s.type === "candidate-pair" && s.selected === true) pair ??= s;
 		}
 		const local = pair?.localCandidateId ? report.get(pair.localCandidateId) : undefined;
-		if (local?.candidateType === "relay") return "tls-443";
+		// The router sees another address than the relayed one: the browser then calls its end reflexive.
+		if (local?.candidateType === "relay" || local?.relayProtocol) return "tls-443";
 		const remote = pair?.remoteCandidateId ? report.get(pair.remoteCandidateId) : undefined;
 		if (!remote) return undefined;
 		return remote.protocol === "tcp" ? "tcp-8801" : "udp-8801";
