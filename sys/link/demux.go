@@ -18,8 +18,10 @@ import (
 const (
 	// sniffFor is how long a connection on 443 may take for its handshake, and again for its first bytes.
 	sniffFor = 10 * time.Second
-	// maxSniffed bounds connections that have not shown what they are.
-	maxSniffed = 4096
+	// maxSniffed bounds connections that have not shown what they are, and those of one address, so that
+	// nobody alone keeps the others out; balancers are trusted to look after theirs.
+	maxSniffed     = 16384
+	sniffedPerAddr = 256
 )
 
 // DemuxConfig says what shares one TLS port.
@@ -44,32 +46,32 @@ type DemuxCounters struct {
 // Demux is a TLS listener shared by HTTP and TURN: a client that offered ALPN is HTTP, and its *tls.Conn is
 // accepted as it is; one that did not is peeked at. Safe for concurrent use.
 type Demux struct {
-	cfg     DemuxConfig
-	ln      net.Listener
-	ready   chan net.Conn
-	ctx     context.Context // ends with Close
-	cancel  context.CancelFunc
-	wg      sync.WaitGroup
-	sniffed atomic.Int64
+	cfg    DemuxConfig
+	ln     net.Listener
+	ready  chan net.Conn
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
 
 	http, stun, silent, full, refused atomic.Uint64
 
-	mu  sync.Mutex
-	err error // of the listener
+	mu      sync.Mutex
+	err     error // of the listener
+	sniffed int
+	from    map[netip.Addr]int // of those sniffed
 }
 
 // NewDemux begins to accept on ln, which Close closes.
 func NewDemux(ln net.Listener, cfg DemuxConfig) *Demux {
 	if len(cfg.Proxies) > 0 {
 		ln = &proxyproto.Listener{Listener: ln, ReadHeaderTimeout: sniffFor, ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
-			from := addrPort(o.Upstream).Addr()
-			if slices.ContainsFunc(cfg.Proxies, func(p netip.Prefix) bool { return p.Contains(from) }) {
+			if cfg.trusts(addrPort(o.Upstream).Addr()) {
 				return proxyproto.REQUIRE, nil
 			}
 			return proxyproto.SKIP, nil
 		}}
 	}
-	d := &Demux{cfg: cfg, ln: ln, ready: make(chan net.Conn)}
+	d := &Demux{cfg: cfg, ln: ln, ready: make(chan net.Conn), from: map[netip.Addr]int{}}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.wg.Go(d.accept)
 	return d
@@ -110,12 +112,17 @@ func (d *Demux) accept() {
 	for {
 		c, err := d.ln.Accept()
 		switch {
-		case err == nil && d.sniffed.Load() >= maxSniffed:
-			d.full.Add(1)
-			c.Close()
 		case err == nil:
-			d.sniffed.Add(1)
-			d.wg.Go(func() { d.sniff(c) })
+			addr := d.upstream(c)
+			if !d.enter(addr) {
+				d.full.Add(1)
+				c.Close()
+				continue
+			}
+			d.wg.Go(func() {
+				defer d.leave(addr)
+				d.sniff(c)
+			})
 		case d.ctx.Err() != nil:
 			return
 		case errors.Is(err, net.ErrClosed):
@@ -134,9 +141,37 @@ func (d *Demux) accept() {
 	}
 }
 
+// trusts reports whether an address is a balancer's.
+func (c DemuxConfig) trusts(addr netip.Addr) bool {
+	return slices.ContainsFunc(c.Proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// upstream is who has connected: whom a balancer speaks for is not known before its header has come.
+func (d *Demux) upstream(c net.Conn) netip.Addr { return addrPort(lowest(c).RemoteAddr()).Addr() }
+
+// enter counts a connection in, if there is room for one more of its address.
+func (d *Demux) enter(addr netip.Addr) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.sniffed >= maxSniffed || d.from[addr] >= sniffedPerAddr && !d.cfg.trusts(addr) {
+		return false
+	}
+	d.sniffed++
+	d.from[addr]++
+	return true
+}
+
+func (d *Demux) leave(addr netip.Addr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sniffed--
+	if d.from[addr]--; d.from[addr] == 0 {
+		delete(d.from, addr)
+	}
+}
+
 // sniff shakes hands and finds out who should have the connection.
 func (d *Demux) sniff(raw net.Conn) {
-	defer d.sniffed.Add(-1)
 	stop := context.AfterFunc(d.ctx, func() { raw.Close() })
 	c := tls.Server(raw, d.cfg.TLS)
 	ctx, cancel := context.WithTimeout(d.ctx, sniffFor)

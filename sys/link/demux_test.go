@@ -183,3 +183,36 @@ func TestSilenceOnTheSharedPortEnds(t *testing.T) {
 		})
 	}
 }
+
+// TestOneAddressCannotHoldTheSharedPort: silent connections of one address keep no other out for long.
+func TestOneAddressCannotHoldTheSharedPort(t *testing.T) {
+	d, addr := sharedPort(t, DemuxConfig{})
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}()
+	refused := func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, c)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.full.Load() > 0
+	}
+	for !refused() {
+		if len(open) > 2*sniffedPerAddr {
+			t.Fatalf("%d silent connections are kept", len(open))
+		}
+	}
+	if len(open) < sniffedPerAddr {
+		t.Errorf("refused after %d", len(open))
+	}
+	if !d.enter(netip.MustParseAddr("198.51.100.7")) {
+		t.Error("another address is refused too")
+	}
+	d.leave(netip.MustParseAddr("198.51.100.7"))
+}
