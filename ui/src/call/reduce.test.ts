@@ -190,6 +190,20 @@ describe("in the meeting", () => {
 		expect(chosen).toEqual({ mode: "speaker", page: 0, panel: "none" });
 	});
 
+	test("a message goes to everyone, or to one", () => {
+		const { effects } = play(
+			[
+				{ is: "say", text: " hi " },
+				{ is: "say", text: "psst", to: 9 },
+			],
+			inside,
+		);
+		expect(sent(effects)).toEqual([
+			{ t: "say", text: "hi" },
+			{ t: "say", text: "psst", to: 9 },
+		]);
+	});
+
 	test("a long message is cut between characters", () => {
 		const { last } = play([{ is: "say", text: "🎉".repeat(4001) }], inside);
 		expect(sent(last)).toEqual([{ t: "say", text: "🎉".repeat(4000) }]);

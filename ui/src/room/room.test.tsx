@@ -2,7 +2,7 @@ import { act, fireEvent, screen, within } from "@testing-library/react";
 import { expect, test, vi } from "vitest";
 import { initialState } from "../call/state.ts";
 import { english, type MessageID } from "../i18n/locales.ts";
-import { Code, Kind, Role } from "../proto/messages.gen.ts";
+import { type Chat, Code, Kind, Role } from "../proto/messages.gen.ts";
 import { CallScreen } from "./CallScreen.tsx";
 import { ChatBox, longest } from "./ChatBox.tsx";
 import { ChatPanel } from "./ChatPanel.tsx";
@@ -71,12 +71,47 @@ test("a message that is too long is not sent", () => {
 	expect(done).toEqual([]);
 });
 
+/** Whom the next message goes to. */
+function address(name: string): void {
+	fireEvent.click(screen.getByRole("combobox"));
+	const option = screen.getByRole("option", { name });
+	fireEvent.pointerDown(option, { pointerType: "touch" });
+	fireEvent.click(option);
+}
+
+test("what is written to one person is sent to that one", () => {
+	const { done } = show(inMeeting(3), <ChatBox />);
+	address("Grace Hopper");
+	const box = screen.getByRole("textbox");
+	fireEvent.change(box, { target: { value: "psst" } });
+	fireEvent.keyDown(box, { key: "Enter" });
+	expect(done).toEqual([{ is: "say", text: "psst", to: 2 }]);
+});
+
+test("what is for one person says so, to both, also between lines for everyone", () => {
+	const line = (seq: number, from: number, to?: number): Chat => ({
+		seq,
+		from,
+		name: from === 1 ? "Ada" : "Grace Hopper",
+		text: `line ${seq}`,
+		at: seq,
+		...(to ? { to } : {}),
+	});
+	const lines = [line(1, 2), line(2, 2, 1), line(3, 2), line(4, 1, 2)];
+	show(inMeeting(3, { chat: { ...initialState().chat, lines } }), <ChatPanel />);
+	const heads = screen
+		.getAllByText(/only$/)
+		.map(e => [e.textContent, e.closest("div")?.textContent?.match(/line \d/)?.[0]]);
+	expect(heads).toEqual([
+		["to you only", "line 2"],
+		["to Grace Hopper only", "line 4"],
+	]);
+	expect(screen.getAllByText("Grace Hopper")).toHaveLength(3);
+});
+
 test("what was meant for one person never goes to all when they leave", () => {
 	const { done, store } = show(inMeeting(2), <ChatBox />);
-	fireEvent.click(screen.getByRole("combobox"));
-	const grace = screen.getByRole("option", { name: "Grace Hopper" });
-	fireEvent.pointerDown(grace, { pointerType: "touch" });
-	fireEvent.click(grace);
+	address("Grace Hopper");
 	expect(screen.getByRole("combobox").textContent).toBe("Grace Hopper");
 	fireEvent.change(screen.getByRole("textbox"), { target: { value: "secret" } });
 	act(() => store.dispatch({ is: "message", message: { t: "roster", version: 1, put: [], gone: [2] } }));

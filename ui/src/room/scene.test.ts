@@ -65,6 +65,7 @@ test.each([
 	["a phone", phone, 12],
 	["a small phone", { width: 304, height: 420 }, 12],
 	["a phone on its side", { width: 700, height: 250 }, 20],
+	["a low window", { width: 1900, height: 350 }, 30],
 ])("one's own picture in the corner covers nobody's name: %s", (_, size, n) => {
 	for (const page of [0, 1]) {
 		const { tiles } = arrange(meeting(n, { cameras: 25, view: view({ page }) }), size, undefined);

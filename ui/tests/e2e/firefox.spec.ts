@@ -188,7 +188,7 @@ test("a large tile of Firefox's camera gets 720 lines", async () => {
 	await expect.poll(async () => (await tile(ada, source)).height, { timeout: 20_000 }).toBe(720);
 });
 
-test("two Firefox see each other", async () => {
+test("two Firefox see each other", { tag: "@long" }, async () => {
 	const m = server.meeting();
 	const ada = await fox(m, "Ada", { color: "red" });
 	const bo = await fox(m, "Bo", { color: "blue" }, second);

@@ -86,6 +86,20 @@ test("from signing in to two people in a meeting", async () => {
 	await expect(host.getByText("Gaston").first()).toBeVisible();
 	await guest.keyboard.press("c");
 	await clean(guest);
+
+	// What is meant for one person says so, to both.
+	await host.keyboard.press("c");
+	await host.getByRole("combobox", { name: "Send to" }).click();
+	await host.getByRole("option", { name: "Gaston" }).click();
+	await host.getByRole("textbox", { name: "Write a message" }).fill("Under the rose");
+	await host.keyboard.press("Enter");
+	for (const [page, mark] of [
+		[host, "to Gaston only"],
+		[guest, "to you only"],
+	] as const) {
+		await expect(page.getByRole("log")).toContainText("Under the rose");
+		await expect(page.getByRole("log").getByText(mark, { exact: true })).toBeVisible();
+	}
 	await guest.keyboard.press("Escape");
 	await guest.keyboard.press("p");
 	await clean(guest);
