@@ -56,7 +56,11 @@ func (c *Client) lookup(a join.Lookup) {
 		}
 		if err != nil {
 			code, text := blame(err)
-			c.tell(join.LookupFailed{Code: code, Text: text, Final: proxy.Final(err)})
+			failed := join.LookupFailed{Code: code, Text: text, Final: proxy.Final(err)}
+			if code == "" && !failed.Final && c.portal(c.ctx) {
+				failed.Text, failed.Final = errPortal.Error(), true
+			}
+			c.tell(failed)
 			return
 		}
 		c.post(func(now time.Time) { c.lookedUp(now, f) })
