@@ -1,4 +1,5 @@
-// More than one tab of one browser: nobody is in a meeting twice, or with an open microphone, without wanting it.
+// The tab a meeting is in, and others of the same browser: the screen stays awake, a shared screen does not go by
+// mistake, and nobody is in a meeting twice, or with an open microphone, without wanting it.
 import { type Browser, expect, type Page, test } from "@playwright/test";
 import { launchChromium } from "./people.ts";
 import { Server } from "./server.ts";
@@ -64,5 +65,50 @@ test("the link in a second tab says where one is already, and no longer when one
 	await expect(second.getByRole("heading", { name: "Ready to join?" })).toBeVisible();
 	await expect(second.getByText("This meeting is open in another tab")).toBeHidden();
 	await expect(second.getByRole("button", { name: "Mute", exact: true })).toBeVisible();
+	await context.close();
+});
+
+test("the screen stays awake during a meeting, and a page that shares one asks before it goes", async () => {
+	const m = server.meeting();
+	const permissions = ["camera", "microphone", "screen-wake-lock"];
+	const context = await browser.newContext({ locale: "en", permissions });
+	const page = await context.newPage();
+	await page.addInitScript(() => {
+		let held = 0;
+		const request = navigator.wakeLock.request.bind(navigator.wakeLock);
+		navigator.wakeLock.request = async type => {
+			const lock = await request(type);
+			held++;
+			lock.addEventListener("release", () => held--);
+			return lock;
+		};
+		Object.assign(window, { locksHeld: () => held });
+	});
+	const held = () => page.evaluate(() => (window as unknown as { locksHeld(): number }).locksHeld());
+	const asked: string[] = [];
+	page.on("dialog", async d => {
+		asked.push(d.type());
+		await d.dismiss();
+	});
+	const reload = () => page.evaluate(() => location.reload());
+
+	await page.goto(m.link);
+	expect(await held()).toBe(0);
+	await join(page, "Ada");
+	await expect.poll(held).toBe(1);
+	await page.getByRole("button", { name: "Share your screen" }).click();
+	await expect(page.getByText("Everyone sees your screen.")).toBeVisible();
+	await reload();
+	await expect.poll(() => asked).toEqual(["beforeunload"]);
+	await expect(page.getByText("Everyone sees your screen.")).toBeVisible();
+
+	await page.getByRole("button", { name: "Stop sharing" }).first().click();
+	await expect(page.getByText("Everyone sees your screen.")).toBeHidden();
+	await Promise.all([page.waitForEvent("load"), reload()]);
+	await inCall(page);
+	expect(asked).toEqual(["beforeunload"]);
+	await page.getByRole("button", { name: "Leave", exact: true }).click();
+	await expect(page.getByRole("button", { name: "Join again" })).toBeVisible();
+	await expect.poll(held).toBe(0);
 	await context.close();
 });
