@@ -127,7 +127,8 @@ func (m *Mind) climb(now time.Time, g proto.Group) {
 			continue
 		}
 		t.startAt = now.Add(time.Duration(n) * h)
-		if rung == m.cfg.LastRung || t.via != "" {
+		// Behind a proxy, or a tunnel, little else than TLS is likely to pass (S13); UDP still has its start.
+		if rung == m.cfg.LastRung || t.via != "" || rung == proto.TLS443 && m.way.proxy != "" {
 			t.startAt = now
 		}
 		l.tries = append(l.tries, t)

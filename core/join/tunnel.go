@@ -87,6 +87,9 @@ func (m *Mind) handleTunnelUp(now time.Time, e TunnelUp) {
 	m.zones.directAt = now.Add(directEvery)
 	m.zones.startAt, m.zones.limit = now, now.Add(m.cfg.AnswerFor)
 	m.measure(now)
+	if m.zones.background {
+		m.takeTunnel(now)
+	}
 }
 
 func (m *Mind) handleTunnelFailed(now time.Time, e TunnelFailed) {
@@ -107,8 +110,8 @@ func (m *Mind) stopTunnels(now time.Time, winner string) {
 	m.zones.tunnelsOut, m.zones.tunnels, m.zones.tunnelNextAt = nil, nil, time.Time{}
 }
 
-// takeTunnel takes over what is being tried without the tunnel, once a controller has answered through it:
-// the router offered by the site has had as long as the controllers, and a grant needs no controller.
+// takeTunnel takes over what is being tried without the tunnel: the router offered by the site has had as
+// long as the controllers, and a grant needs no controller.
 func (m *Mind) takeTunnel(now time.Time) {
 	switch {
 	case m.zones.via == "":

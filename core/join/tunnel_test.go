@@ -57,8 +57,9 @@ func TestAGrantAtHandGoesThroughTheTunnelToo(t *testing.T) {
 	if len(o) != 2 || o[0].Via != "" || o[1].Via != "https://t2" || o[1].Grant.Router != "a-3" {
 		t.Errorf("control attempts %+v at %v", o, at)
 	}
-	if j, _ := first[Joined](w); j.MS > 1500 {
-		t.Errorf("joined after %d ms, want 1500 at most", j.MS)
+	// The tunnel is up at 810: nothing waits for a controller's answer through it.
+	if j, _ := first[Joined](w); j.MS != 890 {
+		t.Errorf("joined after %d ms, want 890", j.MS)
 	}
 	if u, at := find[UseTransport](w); len(u) < 2 || u[0].Rung != proto.TLS443 || at[1] > 1500 {
 		t.Errorf("transports in use %+v at %v", u, at)
@@ -231,7 +232,13 @@ func TestAPersonHasTimeToAnswer(t *testing.T) {
 }
 
 func TestProxyAndInspectionAreTold(t *testing.T) {
-	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	w := newWorld(t, Config{Rungs: allRungs}, zoneOf("a", 0, 0))
+	w.media = func(s StartTransport) (Event, float64) {
+		if s.Rung != proto.TLS443 {
+			return nil, 0
+		}
+		return TransportUp{s.Attempt}, 200
+	}
 	w.lookup = func(int) (Event, float64) {
 		e := w.answer([]proto.Zone{zoneOf("a", 0, 0)})
 		e.Proxy, e.Inspected = "proxy.corp:3128", "Corp CA"
@@ -239,6 +246,9 @@ func TestProxyAndInspectionAreTold(t *testing.T) {
 	}
 	w.run(3000)
 	w.wantWhy("Servers are reached through the proxy proxy.corp:3128.")
+	if _, at := first[UseTransport](w); at != 140+200 { // beside UDP, with the grant
+		t.Errorf("media over TLS at %v ms, want 340", at)
+	}
 	w.wantWhy("TLS is opened and inspected on the way by ‘Corp CA’")
 	w.record("proxy")
 }

@@ -153,9 +153,17 @@ function climb(m: Mind, now: Nanos, g: Group): void {
 	);
 	for (const [n, rung] of rungs.entries()) {
 		const via = viaOf(m, rung);
-		l.tries.push(newTry(m, rung, rung === m.cfg.last_rung || via !== "" ? now : now + n * h));
+		l.tries.push(newTry(m, rung, atOnce(m, rung, via) ? now : now + n * h));
 	}
 	startDue(m, now, g);
+}
+
+/**
+ * Whether a rung starts beside the first. Behind a proxy, or a tunnel, little else than TLS is likely to pass (S13);
+ * UDP still has its start.
+ */
+function atOnce(m: Mind, rung: Rung, via: string): boolean {
+	return rung === m.cfg.last_rung || via !== "" || (rung === Rung.TLS443 && m.lookup.proxy !== "");
 }
 
 /** The tunnel a rung goes through. */

@@ -91,6 +91,9 @@ export function handleTunnelUp(m: Mind, now: Nanos, e: EventOf<"tunnel_up">): vo
 	z.startAt = now;
 	z.limit = now + m.cfg.answer_for;
 	measure(m, now);
+	if (z.background) {
+		takeTunnel(m, now);
+	}
 }
 
 export function handleTunnelFailed(m: Mind, now: Nanos, e: EventOf<"tunnel_failed">): void {
@@ -117,8 +120,8 @@ export function mayDial(m: Mind): boolean {
 }
 
 /**
- * Takes over what is being tried without the tunnel, once a controller has answered through it: the router
- * offered by the site has had as long as the controllers, and a grant needs no controller.
+ * Takes over what is being tried without the tunnel: the router offered by the site has had as long as the
+ * controllers, and a grant needs no controller.
  */
 export function takeTunnel(m: Mind, now: Nanos): void {
 	const { control, grant, zones } = m;
