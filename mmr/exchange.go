@@ -161,7 +161,11 @@ func (x *exchange) take(now time.Time) {
 		l.returns.release()
 		for e := l.events.get(); e != nil; e = l.events.get() {
 			x.handle(now, i, e)
-			*e = event{} // holds nothing of the other shard's any longer
+			if e.kind == eventLoan { // nothing of the other shard's is held any longer
+				e.loan.Data = nil
+			} else {
+				*e = event{}
+			}
 		}
 		x.admit(now)
 		l.events.release()

@@ -107,7 +107,7 @@ func (l *lane) lend(loan *forward.Loan) bool {
 	if e == nil {
 		return false
 	}
-	*e = event{kind: eventLoan, loan: *loan}
+	e.kind, e.loan = eventLoan, *loan // the rest is zero: see exchange.take
 	l.lent++
 	l.urgent = l.urgent || !loan.Audio // sound waits for other sound anyway, see patient
 	return true
