@@ -75,6 +75,12 @@ func (s *shard) sendSlow(now time.Time, p *peer, g proto.Group, t *rtc.Transport
 		q.poke = func() { s.do(wake) }
 		box.slow = q
 	}
+	before := s.sent.packets
+	defer func() {
+		if s.sent.packets != before {
+			p.sentAt[g] = now
+		}
+	}()
 	stuck := st.Stuck(now) > link.SoundLate
 	for i := range box.descs {
 		d := &box.descs[i]
@@ -91,7 +97,7 @@ func (s *shard) sendSlow(now time.Time, p *peer, g proto.Group, t *rtc.Transport
 			s.sealSlow(p, g, t, st, d)
 		}
 	}
-	box.descs, p.sentAt[g] = box.descs[:0], now
+	box.descs = box.descs[:0]
 	if len(q.video) == 0 {
 		return
 	}
