@@ -1,7 +1,7 @@
 // What the router's messages make of the state.
 import { type Chat, Kind, type Message, Role, type Roster, type Welcome } from "../proto/messages.gen.ts";
-import type { Effect } from "./event.ts";
-import { arrival, layout, mute, note, type Step, send, want, withMine } from "./mine.ts";
+import type { Effect, Outbound } from "./event.ts";
+import { announcement, arrival, layout, mute, note, type Step, send, want, withMine } from "./mine.ts";
 import { mapPeople, withRoster } from "./roster.ts";
 import type { CallState, NoticeKind } from "./state.ts";
 
@@ -78,7 +78,8 @@ function onWelcome(s: CallState, w: { t: "welcome" } & Welcome, now: number): St
 	[next, effects] = obey({ ...s, people: new Map() }, [next, []], now);
 	next.hand = s.hand;
 	// What was said right behind the hello holds, unless it has changed: a host may have muted it by now.
-	for (const m of arrival(next)) if (!s.announced.includes(JSON.stringify(m))) effects.push(send(m));
+	for (const m of [...arrival(next), ...closedMeanwhile(s, next)])
+		if (!s.announced.includes(JSON.stringify(m))) effects.push(send(m));
 	next.announced = [];
 	if (next.mine.content.on) effects.push({ do: "need_content" });
 	if (next.tiles) {
@@ -87,6 +88,14 @@ function onWelcome(s: CallState, w: { t: "welcome" } & Welcome, now: number): St
 	}
 	if (s.hand) effects.push(send({ t: "hand", up: true }));
 	return [next, effects];
+}
+
+/** What the router still counts as sent, and was closed while it could not be told. */
+function closedMeanwhile(before: CallState, s: CallState): Outbound[] {
+	const me = s.self === undefined ? undefined : s.people.get(s.self);
+	return (["video", "content"] as const)
+		.filter(k => me?.[k] && !before.mine[k].on && !before.mine[k].wanted)
+		.flatMap(k => announcement(s, k));
 }
 
 function unreadSince(before: CallState, after: CallState): number {

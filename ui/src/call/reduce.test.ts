@@ -307,6 +307,31 @@ describe("coming back", () => {
 		]);
 	});
 
+	test("what was closed meanwhile is closed for the others, too", () => {
+		const sources = [{ kind: Kind.Audio }, { kind: Kind.Video }, { kind: Kind.Content }, { kind: Kind.ContentAudio }];
+		const sharing = play([
+			...joined,
+			{ is: "want", kind: "content", wanted: true },
+			{ is: "captured", kind: "content", stream: stream(true, true) },
+		]).s;
+		const { s, last } = play(
+			[
+				away,
+				{ is: "want", kind: "content", wanted: false },
+				{ is: "want", kind: "video", wanted: false },
+				welcome([{ ...me, sources }]),
+			],
+			sharing,
+		);
+		expect(s.mine.content.on).toBe(false);
+		expect(sent(last)).toEqual([
+			{ t: "publish", kind: Kind.Audio, active: true },
+			{ t: "publish", kind: Kind.Video, active: false },
+			{ t: "publish", kind: Kind.Content, active: false },
+			{ t: "publish", kind: Kind.ContentAudio, active: false },
+		]);
+	});
+
 	test("after a reload too, though the devices open later", () => {
 		const seat = { ...me, sources: [{ kind: Kind.Audio, muted: true, by_host: true }] };
 		const { s, last } = play([

@@ -9,7 +9,7 @@ import { useMedia } from "./useMedia.ts";
 
 const shown = 3;
 
-/** What passes by: the last few on screen, each read out once. Below the buttons of the tiles at the top, whose clicks are not theirs. */
+/** What passes by: the last few on screen, each read out once. At the foot of the tiles, whose buttons are at the top. */
 export function Notices() {
 	const t = useT();
 	const notices = useCall(s => s.notices);
@@ -19,7 +19,7 @@ export function Notices() {
 	return (
 		<div
 			aria-live="polite" // said in so many words: windows hide all else behind them from screen readers
-			className="pointer-events-none absolute inset-x-2 top-12 z-10 mx-auto flex max-w-sm flex-col items-stretch gap-2 sm:right-4 sm:left-auto sm:mx-0 sm:w-80"
+			className="pointer-events-none absolute inset-x-2 bottom-2 z-10 mx-auto flex max-w-sm flex-col items-stretch gap-2 sm:right-4 sm:left-auto sm:mx-0 sm:w-80"
 			role="status"
 		>
 			{visible.map(n => (
