@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"parley/core/join"
@@ -90,15 +89,7 @@ func (c *Client) grant(g proto.SignedGrant) (proto.Grant, bool) {
 }
 
 // absolute resolves an address that may be relative to the site.
-func (c *Client) absolute(s string) string {
-	u, err := url.Parse(s)
-	if err != nil {
-		return s
-	}
-	base := *c.site
-	base.Path = strings.TrimSuffix(base.Path, "/") + "/"
-	return strings.TrimSuffix(base.ResolveReference(u).String(), "/")
-}
+func (c *Client) absolute(s string) string { return absolute(c.site, s) }
 
 // ping is part of phase two (S9). All pings of one controller run one after the other on one
 // connection: the second must not open another while the first still shakes hands.

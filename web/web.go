@@ -60,18 +60,19 @@ type Config struct {
 
 // Server answers for the site. Safe for concurrent use.
 type Server struct {
-	cfg     Config
-	log     *slog.Logger
-	now     func() time.Time
-	zones   *zones
-	tunnels tunnels
-	guesses *guesses
-	logins  *guesses
-	hasher  *trust.Hasher
-	pageKey []byte                      // signs next_page_tokens, the same on all replicas
-	foreign *http.CrossOriginProtection // refuses what other sites' pages ask with our cookie
-	token   string                      // hash of Config.APIToken, empty without one
-	stops   []func()
+	cfg      Config
+	log      *slog.Logger
+	now      func() time.Time
+	zones    *zones
+	tunnels  tunnels
+	guesses  *guesses
+	logins   *guesses
+	examined perMinute // by GET /network
+	hasher   *trust.Hasher
+	pageKey  []byte                      // signs next_page_tokens, the same on all replicas
+	foreign  *http.CrossOriginProtection // refuses what other sites' pages ask with our cookie
+	token    string                      // hash of Config.APIToken, empty without one
+	stops    []func()
 }
 
 // New checks the config and begins to listen on the bus. Run must follow, or the bus be closed.
@@ -141,6 +142,7 @@ func (s *Server) stop() {
 func (s *Server) Handler() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("POST /lookup", s.lookup)
+	m.HandleFunc("GET /network", s.network)
 	m.HandleFunc("GET /.well-known/jwks.json", s.jwks)
 	m.HandleFunc("GET /healthz", s.healthz)
 

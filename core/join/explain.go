@@ -104,34 +104,30 @@ func (m *Mind) summary() []string {
 		out = append(out, m.failure.Text)
 	}
 	if z := m.zoneByID(m.zones.chosen); z != nil {
-		out = append(out, fmt.Sprintf("The best meeting zone is %s, %.0f ms away.", orText(z.Name, z.ID), z.rtt()))
+		out = append(out, SayZone(orText(z.Name, z.ID), z.rtt()))
 	} else if !m.answeredAt.IsZero() && !m.zones.open && m.nAnswered() == 0 && len(m.zones.list) > 0 {
-		out = append(out, "No zone controller answered over HTTPS.")
+		out = append(out, SayNoZone())
 	}
 	if m.grant.Router != "" && m.zones.chosen != "" && m.grant.Zone != m.zones.chosen {
 		out = append(out, fmt.Sprintf("The meeting runs in zone %s, so everybody meets there.", m.zoneName(m.grant.Zone)))
 	}
 	if m.way.proxy != "" {
-		out = append(out, "Servers are reached through the proxy "+m.way.proxy+".")
+		out = append(out, SayProxy(m.way.proxy))
 	}
 	if m.way.inspected != "" {
-		out = append(out, fmt.Sprintf("TLS is opened and inspected on the way by ‘%s’; sound and pictures stay encrypted up to the server.", m.way.inspected))
+		out = append(out, SayInspected(m.way.inspected))
 	}
 	if m.zones.via != "" {
-		out = append(out, "Servers are reached through the tunnel "+m.zones.via+".")
+		out = append(out, SayTunnel(m.zones.via))
 	}
 	out = append(out, m.udpSummary()...)
 	for g := range m.lanes {
 		l := &m.lanes[g]
 		switch {
 		case l.inUse != nil:
-			through := ""
-			if l.inUse.via != "" {
-				through = " through the tunnel"
-			}
-			out = append(out, fmt.Sprintf("%s runs over %s%s.", title(proto.Group(g).String()), rungName(l.inUse.rung), through))
+			out = append(out, SayRuns(proto.Group(g), l.inUse.rung, l.inUse.via != ""))
 		case l.wanted && (m.state == In || m.state == Over):
-			out = append(out, fmt.Sprintf("%s has no path.", title(proto.Group(g).String())))
+			out = append(out, SayNoPath(proto.Group(g)))
 		}
 	}
 	return out
@@ -163,10 +159,10 @@ func (m *Mind) udpSummary() []string {
 	}
 	var out []string
 	if !m.zones.open && up == 0 && !answered && (n > 0 && dead == n || down > 0) {
-		out = append(out, fmt.Sprintf("UDP 8801 seems to be blocked: none of %d probes and %d transports was answered.", n, down))
+		out = append(out, SayUDPBlocked(fmt.Sprintf("%d probes and %d transports", n, down)))
 	}
 	if short && !m.zones.open {
-		out = append(out, "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments.")
+		out = append(out, SayShort())
 	}
 	return out
 }
@@ -204,17 +200,3 @@ func (m *Mind) zoneName(id string) string {
 	}
 	return id
 }
-
-func rungName(r proto.Rung) string {
-	switch r {
-	case proto.UDP8801:
-		return "UDP 8801"
-	case proto.TCP8801:
-		return "TCP 8801"
-	case proto.TLS443:
-		return "TLS 443"
-	}
-	return string(r)
-}
-
-func title(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -141,8 +141,14 @@ func (z *zone) udp(now, startAt time.Time) string {
 // score is what zones are compared by, in milliseconds. A zone whose UDP is dead is worse, unless UDP
 // is dead to everywhere: then it says nothing about the zone.
 func (m *Mind) score(now time.Time, z *zone) float64 {
-	s := z.rtt() + float64(z.Bias)
-	if z.udp(now, m.zones.startAt) == "silent" && m.udpOpenSomewhere() {
+	return Score(z.rtt(), z.Bias, z.udp(now, m.zones.startAt) == "silent" && m.udpOpenSomewhere())
+}
+
+// Score is what zones are compared by, in milliseconds, less is better: the round trip measured, the site's bias,
+// and whether the zone's UDP is dead while another's is not.
+func Score(rttMS float64, bias int, udpDead bool) float64 {
+	s := rttMS + float64(bias)
+	if udpDead {
 		s += udpPenalty
 	}
 	return s

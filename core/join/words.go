@@ -1,0 +1,67 @@
+package join
+
+import (
+	"fmt"
+	"strings"
+
+	"parley/wire/proto"
+)
+
+// The sentences that explain a network to a person. A join's report and an examination of the network without
+// one (`parley doctor`) say the same thing in the same words.
+
+// SayZone says which zone is best.
+func SayZone(name string, rttMS float64) string {
+	return fmt.Sprintf("The best meeting zone is %s, %.0f ms away.", name, rttMS)
+}
+
+// SayNoZone says that no zone can be reached by HTTPS.
+func SayNoZone() string { return "No zone controller answered over HTTPS." }
+
+// SayProxy says that a proxy is in use.
+func SayProxy(name string) string { return "Servers are reached through the proxy " + name + "." }
+
+// SayInspected says that somebody opens TLS on the way.
+func SayInspected(by string) string {
+	return fmt.Sprintf("TLS is opened and inspected on the way by ‘%s’; sound and pictures stay encrypted up to the server.", by)
+}
+
+// SayTunnel says that a tunnel is in use.
+func SayTunnel(url string) string { return "Servers are reached through the tunnel " + url + "." }
+
+// SayUDPBlocked says that UDP does not pass; tries says what was not answered.
+func SayUDPBlocked(tries string) string {
+	return "UDP 8801 seems to be blocked: none of " + tries + " was answered."
+}
+
+// SayShort says that packets of full size get lost.
+func SayShort() string {
+	return "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments."
+}
+
+// SayRuns says what carries a medium.
+func SayRuns(g proto.Group, r proto.Rung, tunnel bool) string {
+	through := ""
+	if tunnel {
+		through = " through the tunnel"
+	}
+	return fmt.Sprintf("%s runs over %s%s.", title(g.String()), RungName(r), through)
+}
+
+// SayNoPath says that nothing carries a medium.
+func SayNoPath(g proto.Group) string { return title(g.String()) + " has no path." }
+
+// RungName is a rung for people.
+func RungName(r proto.Rung) string {
+	switch r {
+	case proto.UDP8801:
+		return "UDP 8801"
+	case proto.TCP8801:
+		return "TCP 8801"
+	case proto.TLS443:
+		return "TLS 443"
+	}
+	return string(r)
+}
+
+func title(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
