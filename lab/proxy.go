@@ -110,11 +110,19 @@ func (p *Proxy) Connects() []string {
 	return slices.Clone(p.connects)
 }
 
-// Refused counts the answers 407, Dialled the connections made to the proxy.
-func (p *Proxy) Refused() int { p.mu.Lock(); defer p.mu.Unlock(); return p.refused }
+// Refused counts the answers 407.
+func (p *Proxy) Refused() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refused
+}
 
 // Dialled counts the connections made to the proxy.
-func (p *Proxy) Dialled() int { p.mu.Lock(); defer p.mu.Unlock(); return p.dialled }
+func (p *Proxy) Dialled() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dialled
+}
 
 func (p *Proxy) keep(c net.Conn) func() {
 	p.mu.Lock()

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -89,7 +88,6 @@ type Host struct {
 	// only: what is configured is meant to be the only way.
 	only bool
 	none bool // nothing is configured
-	pac  *script
 
 	ctx    context.Context // of everything dialled; ends with Close
 	cancel context.CancelFunc
@@ -133,8 +131,7 @@ func New(cfg Config) (*Host, error) {
 		}
 		h.way, h.only = func(context.Context, string) ([]way, error) { return []way{{u}}, nil }, true
 	case cfg.PAC != "":
-		h.pac = newScript(cfg)
-		h.way = h.pac.ways
+		h.way = newScript(cfg).ways
 	default:
 		choose, err := fromEnv(cfg.Env)
 		if err != nil {
@@ -199,9 +196,6 @@ func parseProxy(text string) (*url.URL, error) {
 	}
 	return u, nil
 }
-
-// Configured reports whether any proxy may be used.
-func (h *Host) Configured() bool { return !h.none }
 
 // Classical reports whether TLS with post-quantum key shares was found not to pass here: worth remembering
 // for the network, and given back in Config.
@@ -375,9 +369,4 @@ func worst(errs []error) error {
 func Final(err error) bool {
 	refused, ok := errors.AsType[*Refused](err)
 	return telling(err) || ok && refused.Status/100 == 4
-}
-
-// Resolve finds a name's addresses where the host below can.
-func (h *Host) Resolve(ctx context.Context, name string) ([]netip.Addr, error) {
-	return link.Resolve(ctx, h.Host, name)
 }

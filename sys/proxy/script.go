@@ -19,16 +19,14 @@ import (
 
 // Bounds of a proxy auto-config script.
 const (
-	fetchFor    = 3 * time.Second // to download it
-	runFor      = time.Second     // to load it, and for each answer
-	maxScript   = 1 << 20         // bytes
-	answerFor   = 5 * time.Minute // its answer for a host is kept
-	fetchEvery  = time.Hour       // a good script is read again
-	fetchAgain  = time.Minute     // a bad one
-	maxAnswers  = 256             // hosts whose answers are kept
-	maxWays     = 8               // of one answer
-	scriptMode  = 0o600
-	scriptSlack = 64
+	fetchFor   = 3 * time.Second // to download it
+	runFor     = time.Second     // to load it, and for each answer
+	maxScript  = 1 << 20         // bytes
+	answerFor  = 5 * time.Minute // its answer for a host is kept
+	fetchEvery = time.Hour       // a good script is read again
+	fetchAgain = time.Minute     // a bad one
+	maxAnswers = 256             // hosts whose answers are kept
+	maxWays    = 8               // of one answer
 )
 
 // script is a proxy auto-config script: read when first needed, again now and then, the last good one kept
@@ -190,7 +188,7 @@ func (s *script) keep(text string) {
 		return
 	}
 	tmp := s.cfg.Cache + ".new"
-	if os.MkdirAll(filepath.Dir(tmp), 0o700) == nil && os.WriteFile(tmp, []byte(s.source+"\n"+text), scriptMode) == nil {
+	if os.MkdirAll(filepath.Dir(tmp), 0o700) == nil && os.WriteFile(tmp, []byte(s.source+"\n"+text), 0o600) == nil {
 		os.Rename(tmp, s.cfg.Cache)
 	}
 }
@@ -201,7 +199,7 @@ func (s *script) lastGood() *engine {
 		return nil
 	}
 	b, err := os.ReadFile(s.cfg.Cache)
-	if err != nil || len(b) > maxScript+len(s.source)+scriptSlack {
+	if err != nil || len(b) > maxScript+len(s.source)+1 {
 		return nil
 	}
 	text, ok := strings.CutPrefix(string(b), s.source+"\n")
