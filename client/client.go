@@ -192,6 +192,7 @@ func New(cfg Config) (*Client, error) {
 		c.cfg.LastRung = cfg.LastRung
 	}
 	c.memory = remember(cfg.State, site.String())
+	c.tunnels.know(c.memory.Tunnels)
 	if err := c.openWay(); err != nil {
 		return nil, err
 	}

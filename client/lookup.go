@@ -91,7 +91,7 @@ func (c *Client) find(ctx context.Context, req proto.LookupRequest) (found, erro
 		})
 	}
 	ask("", strings.TrimSuffix(c.site.String(), "/"))
-	tunnels, waiting := c.memory.Tunnels, 1
+	tunnels, waiting := c.tunnels.list(), 1
 	var siteErr error
 	for {
 		select {
@@ -141,6 +141,7 @@ func (c *Client) lookedUp(now time.Time, f found) {
 		answer.Tunnels[i] = c.absolute(u)
 	}
 	c.tunnels.keep(answer.TunnelToken)
+	c.tunnels.know(answer.Tunnels)
 	done := join.LookupDone{Answer: answer, RTT: f.reply.ms(), Via: f.via, Proxy: f.reply.proxy}
 	if f.via == "" {
 		done.Inspected = inspected(f.reply, answer)

@@ -19,6 +19,7 @@ type tunnels struct {
 
 	mu    sync.Mutex
 	token string            // guarded by mu
+	known []string          // base URLs; guarded by mu
 	over  map[way]*requests // guarded by mu
 }
 
@@ -38,6 +39,19 @@ func (t *tunnels) current() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.token
+}
+
+// know keeps the addresses of tunnels, for lookups when the site is out of reach.
+func (t *tunnels) know(urls []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.known = urls
+}
+
+func (t *tunnels) list() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.known
 }
 
 func (t *tunnels) renew() {
