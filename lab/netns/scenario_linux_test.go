@@ -325,6 +325,8 @@ func play(t *testing.T, in *Internet, s scenario, clip string) row {
 	} else {
 		if r.watch(s, &res, fault) && s.after != nil {
 			s.after(r)
+			// The router moves with a client's first packet, half a round trip before the client is sure of it.
+			time.Sleep(500 * time.Millisecond)
 		}
 	}
 	record, known := r.client.Seat()
