@@ -332,7 +332,16 @@ describe("coming back", () => {
 		]);
 	});
 
-	test("after a reload too, though the devices open later", () => {
+	test("after a reload a camera that is about to open is not closed first", () => {
+		const { last } = play([
+			{ is: "open_lobby", target: { number: "1" }, wishes: {} },
+			{ is: "join", name: "Ada" },
+			welcome([{ ...me, sources: [{ kind: Kind.Audio }, { kind: Kind.Video }] }]),
+		]);
+		expect(sent(last)).toEqual([]);
+	});
+
+	test("a host's mute holds after a reload, too, though the devices open later", () => {
 		const seat = { ...me, sources: [{ kind: Kind.Audio, muted: true, by_host: true }] };
 		const { s, last } = play([
 			{ is: "open_lobby", target: { number: "1" }, wishes: { video: false } },

@@ -57,9 +57,9 @@ test("a source is shown once a picture of its own was decoded, and is on the scr
 	pass(5000);
 	expect(live).toBeUndefined();
 	picture(red, 900);
-	pass(30);
+	pass(45); // decoded is not yet drawn
 	expect(live).toBeUndefined();
-	pass(90);
+	pass(60);
 	expect(live).toBe(red);
 });
 
@@ -94,6 +94,13 @@ test("who was in the slot earlier is shown by pictures of now, not by those of t
 
 test("without a time stamp the name alone is believed, after a second", () => {
 	slots.map([{ slot: 2, source: red }]);
+	picture(blue, 100);
+	pass(5000);
+	expect(live).toBeUndefined();
+	slots.map([
+		{ slot: 2, source: 0 },
+		{ slot: 2, source: red },
+	]);
 	picture(red, 900);
 	pass(900);
 	expect(live).toBeUndefined();
