@@ -117,16 +117,6 @@ func noMediaOverTCP(f Flow) string {
 	return ""
 }
 
-// nothingBut forbids all that leaves the network except TCP to a port.
-func nothingBut(port uint16) func(f Flow) string {
-	return func(f Flow) string {
-		if f.Dir == wire.Up && (f.Proto != wire.TCP || f.Far.Port() != port) && (f.Proto == wire.TCP || f.Proto == wire.UDP) {
-			return "something that is not TCP " + fmt.Sprint(port)
-		}
-		return ""
-	}
-}
-
 // matrix collects the results for lab.md.
 type matrix struct {
 	mu   sync.Mutex
