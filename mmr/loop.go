@@ -174,9 +174,13 @@ func (s *shard) wake(now time.Time) time.Time {
 	}
 	timers := s.timers.wake()
 	if s.busy() {
-		earlier(s.asideAt)
-		if !timers.IsZero() && timers.Before(s.asideAt) {
-			timers = s.asideAt // they can wait as long
+		aside := s.asideAt
+		if aside.Before(s.pacedAt) {
+			aside = s.pacedAt
+		}
+		earlier(aside)
+		if !timers.IsZero() && timers.Before(aside) {
+			timers = aside // they can wait as long
 		}
 	}
 	earlier(timers)

@@ -110,6 +110,9 @@ func (s *shard) enqueue(now time.Time, d *forward.Desc) {
 		return
 	}
 	box := &p.out[g]
+	if n := len(s.spare); box.descs == nil && n > 0 {
+		box.descs, s.spare = s.spare[n-1], s.spare[:n-1]
+	}
 	box.descs = append(box.descs, *d)
 	if !s.holding || d.End || d.RTX || len(box.descs) >= maxBox {
 		s.ripen(p, g)
@@ -193,9 +196,18 @@ func (s *shard) clearBox(p *peer, g proto.Group) {
 	box := &p.out[g]
 	box.recall()
 	s.fwd.Done(box.descs)
-	box.descs = box.descs[:0]
+	s.emptied(box)
 	box.turn++
 	box.held = false
+}
+
+// emptied takes an outbox's room for the next that needs some: most hold nothing most of the time, and room
+// used a moment ago is in the processor's cache.
+func (s *shard) emptied(box *outbox) {
+	if cap(box.descs) > 0 {
+		s.spare = append(s.spare, box.descs[:0])
+	}
+	box.descs = nil
 }
 
 // sendBox seals an outbox into runs of equal size. Packets of one SSRC keep their order; SSRCs go by
@@ -234,7 +246,7 @@ func (s *shard) sendBox(now time.Time, p *peer, g proto.Group) {
 		i += n
 	}
 	s.fwd.Done(descs)
-	box.descs = box.descs[:0]
+	s.emptied(box)
 	p.sentAt[g] = now
 }
 

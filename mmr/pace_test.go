@@ -18,8 +18,9 @@ func TestPace(t *testing.T) {
 		{"now and then", ms, 7 * ms, ms / 10, 1071 * time.Microsecond, false},
 		{"thick, little work", ms, ms, ms / 10, 1500 * time.Microsecond, true},
 		{"thick, half the time", ms, 2 * ms, ms, 3500 * time.Microsecond, true},
-		{"busy all the time", ms, 3 * ms, 3 * ms, 6 * ms, true},
-		{"overloaded", ms, 9 * ms, 9 * ms, 6 * ms, false}, // it has waited long enough
+		{"five eighths of the time", ms, 4 * ms, 5 * ms / 2, 6750 * time.Microsecond, true},
+		{"busy all the time", ms, 3 * ms, 3 * ms, 10 * ms, true},
+		{"overloaded", ms, 12 * ms, 12 * ms, 10 * ms, false}, // it has waited long enough
 		{"not at all", 0, ms / 10, ms / 20, 0, false},
 	} {
 		p := pace{least: c.least}

@@ -46,7 +46,7 @@ type PlaneConfig struct {
 	// HoldVideo and HoldAudio bound how long a packet waits for others to the same receiver while the
 	// shard is busy, to its next turn: 1 ms and 5 ms by default, negative: never.
 	HoldVideo, HoldAudio time.Duration
-	// Gather is how far apart the turns of a shard are at least where things come thick, and up to six times
+	// Gather is how far apart the turns of a shard are at least where things come thick, and up to ten times
 	// that the busier it is: 1 ms by default, negative: not at all.
 	Gather time.Duration
 	// HoldFrom is how many packets a second the shards together must send for one to hold any: 10,000 by

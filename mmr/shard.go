@@ -50,6 +50,7 @@ type shard struct {
 	out     forward.Out
 	arena   []byte
 	sends   []sendQueue
+	one     [1]link.Message // that goes by itself
 	seqs    []rtp.Seq
 	rtcp    []byte
 	unwrap  []byte
@@ -62,6 +63,7 @@ type shard struct {
 	judgeAt              time.Time
 	judged               uint64
 	largest              []keySize
+	spare                [][]forward.Desc // room of outboxes that hold nothing
 	sent                 struct{ packets, sends uint64 }
 
 	drops   [nDrops]uint64
@@ -229,8 +231,8 @@ func (s *shard) sendRTCP(now time.Time, p *peer, group proto.Group, t *rtc.Trans
 
 // send is the mux's way out: STUN and DTLS. Small and rare, so it goes at once.
 func (s *shard) send(via link.PacketConn, m link.Message) {
-	one := [1]link.Message{m}
-	if _, err := via.WriteBatch(one[:]); err != nil {
+	s.one[0] = m
+	if _, err := via.WriteBatch(s.one[:]); err != nil {
 		s.drops[DropWrite]++
 	}
 }

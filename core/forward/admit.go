@@ -122,7 +122,7 @@ func (s *Shard) admit(at time.Duration, p *Packet, st *stream, out *Out) (taken 
 // it had, so that no unwrapped number is ever used twice.
 func (s *Shard) place(st *stream, p *Packet, h *rtp.Header, out *Out) (ext int64, ok bool) {
 	if !st.started {
-		st.history = newHistory(s.historyLen(st))
+		st.history = newHistory(min(s.historyLen(st), historyFirst))
 		ext = int64(h.Seq)
 		st.base, st.first, st.oldest, st.top = ext, ext, ext, ext-1
 		return ext, true
@@ -279,6 +279,9 @@ func elements(extLen int, m *meta) int {
 // keep puts the packet into the history, in place of the one that was there a whole ring ago, and lets
 // go of what has become too old.
 func (s *Shard) keep(st *stream, ext int64, slab SlabRef, at time.Duration) {
+	if ext-st.oldest >= int64(len(st.history)) {
+		st.widen(ext, s.historyLen(st))
+	}
 	mask := int64(len(st.history) - 1)
 	k := &st.history[ext&mask]
 	if k.slab != 0 {
@@ -292,13 +295,14 @@ func (s *Shard) keep(st *stream, ext int64, slab SlabRef, at time.Duration) {
 		st.oldest = low
 	}
 	// At most a few for each packet: the cost stays even, and it still gets ahead.
+	age := uint32(st.keepFor() / time.Millisecond)
 	for range 4 {
 		if st.oldest >= ext {
 			break
 		}
 		old := &st.history[st.oldest&mask]
 		if old.ext == st.oldest && old.slab != 0 {
-			if k.at-old.at < uint32(historyAge/time.Millisecond) {
+			if k.at-old.at < age {
 				break
 			}
 			s.slabs.drop(old.slab)

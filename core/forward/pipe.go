@@ -79,7 +79,7 @@ func (s *Shard) Mirror(of State) StreamID {
 		return id
 	}
 	s.since(of.lastAt)
-	st.history = newHistory(s.historyLen(st))
+	st.history = newHistory(min(s.historyLen(st), historyFirst))
 	st.started, st.flowing, st.hasKey, st.hasSR = true, of.flowing, of.hasKey, of.hasSR
 	st.top, st.base, st.first, st.oldest, st.keyExt = of.top, of.base, of.base, of.top+1, of.keyExt
 	st.lastAt, st.runAt, st.keyAt, st.srAt = s.since(of.lastAt), s.since(of.runAt), s.since(of.keyAt), s.since(of.srAt)
@@ -154,7 +154,7 @@ func (s *Shard) placed(st *stream, p *Packet, out *Out) bool {
 	ext, base := p.Placed.Ext, p.Placed.Base
 	switch {
 	case !st.started:
-		st.history = newHistory(s.historyLen(st))
+		st.history = newHistory(min(s.historyLen(st), historyFirst))
 		st.base, st.first, st.oldest, st.top = base, base, ext, ext-1
 	case base > st.base && ext > st.top: // the sender began anew
 		st.top, st.hasKey = ext-1, false

@@ -6,8 +6,12 @@ import (
 	"parley/wire/rtp"
 )
 
-// recorderLen is how many packets a Recorder covers between two feedbacks: 100 ms at 80 Mbit/s.
-const recorderLen = 1024
+const (
+	// recorderLen is how many packets a Recorder covers between two feedbacks: 100 ms at 80 Mbit/s.
+	recorderLen = 1024
+	// recorderFirst is how many it has room for at first: more than a camera sends in a second.
+	recorderFirst = 256
+)
 
 // Recorder notes when the packets of one publisher's peer connection arrived, by transport-wide
 // sequence number, and reports it (draft-holmer-rmcat-transport-wide-cc-extensions-01). One for each
@@ -31,10 +35,7 @@ type arrived struct {
 // Arrive notes that a packet with this number arrived. Of several copies the first counts.
 func (r *Recorder) Arrive(now time.Time, twcc uint16) {
 	if r.ring == nil {
-		r.ring = make([]arrived, recorderLen)
-		for i := range r.ring {
-			r.ring[i].ext = -1 << 62
-		}
+		r.ring = newArrivals(recorderFirst)
 		// The reference time of feedback has 64 ms steps; an epoch in the past keeps all times positive.
 		r.epoch = now.Add(-time.Second)
 	}
@@ -43,19 +44,44 @@ func (r *Recorder) Arrive(now time.Time, twcc uint16) {
 	switch {
 	case !r.any:
 		r.any, r.from = true, ext
-	case ext <= top-recorderLen:
+	case ext <= top-int64(len(r.ring)):
 		return
 	case ext < r.from:
 		r.from = ext // it was reported as lost: report that stretch again
 	case ext-r.from >= recorderLen:
 		r.from = ext - recorderLen + 1 // too long without a feedback: the oldest go unreported
 	}
-	e := &r.ring[ext&(recorderLen-1)]
+	for ext-r.from >= int64(len(r.ring)) {
+		r.widen()
+	}
+	e := &r.ring[ext&int64(len(r.ring)-1)]
 	if e.ext == ext {
 		return
 	}
 	*e = arrived{ext: ext, at: max(now.Sub(r.epoch), 0)}
 	r.news = true
+}
+
+// widen doubles the ring.
+func (r *Recorder) widen() {
+	wide := newArrivals(2 * len(r.ring))
+	for _, e := range r.ring {
+		if e.ext != nothingArrived {
+			wide[e.ext&int64(len(wide)-1)] = e
+		}
+	}
+	r.ring = wide
+}
+
+// nothingArrived is the number of an empty place.
+const nothingArrived = -1 << 62
+
+func newArrivals(n int) []arrived {
+	ring := make([]arrived, n)
+	for i := range ring {
+		ring[i].ext = nothingArrived
+	}
+	return ring
 }
 
 // AppendFeedback adds the feedback messages on what has arrived since the last call, usually one, and
@@ -71,7 +97,7 @@ func (r *Recorder) AppendFeedback(dst []byte, now time.Time, sender, media uint3
 		n := 0
 		for ext := r.from; ext <= top && n < len(at); ext++ {
 			at[n] = rtp.NotReceived
-			if e := &r.ring[ext&(recorderLen-1)]; e.ext == ext {
+			if e := &r.ring[ext&int64(len(r.ring)-1)]; e.ext == ext {
 				at[n] = e.at
 			}
 			n++

@@ -103,6 +103,9 @@ func (s *Shard) RoundTrip(now time.Time, id LegID, b rtp.ReportBlock) (time.Dura
 		return 0, false
 	}
 	l.rtt = max(rtt, time.Microsecond)
+	if st := s.stream(l.cur); st != nil {
+		st.farther(s.since(now), l.rtt)
+	}
 	return l.rtt, true
 }
 

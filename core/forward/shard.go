@@ -15,9 +15,19 @@ type Config struct {
 	HistoryAudio int // the same of an audio stream; 0: 64
 }
 
-// historyAge bounds the history in time as well: a later retransmission is useless, and three layers
-// at 2.5 Mbit/s hold 230 KiB for it, most of what a participant costs.
-const historyAge = 600 * time.Millisecond
+// The history is bounded in time as well, for it is most of what a participant costs: three layers at
+// 2.5 Mbit/s hold 115 KiB in 300 ms. A packet that is asked for is a round-trip time old, and one more
+// each time that its repair is lost too; so the farthest receiver says how long packets are kept.
+const (
+	historyAge     = 300 * time.Millisecond // at least: three requests over 80 ms, and room for reordering
+	historyAgeMost = 900 * time.Millisecond // later than that a repair is useless
+	historyTries   = 3
+	historySlack   = 60 * time.Millisecond
+	// farFor is how long a receiver's distance counts without being told again: reports come each second.
+	farFor = 5 * time.Second
+	// historyFirst is how long a ring is at first. It doubles when what is to be kept does not fit.
+	historyFirst = 256
+)
 
 // StreamID is a handle of one incoming RTP stream: one layer of one source. The zero value is no
 // stream; a handle whose stream was removed is stale and every use of it does nothing.
@@ -102,9 +112,11 @@ type stream struct {
 	bad     rtp.Seq
 	hasBad  bool
 
-	history []kept // ring by unwrapped number; nil until the first packet
-	oldest  int64  // no kept slab is before this number
-	lost    []hole // rising; what has not come yet
+	history []kept           // ring by unwrapped number; nil until the first packet
+	oldest  int64            // no kept slab is before this number
+	far     [2]time.Duration // largest round-trip time to a receiver, in this stretch of farFor and the one before
+	farAt   time.Duration    // since when this stretch is
+	lost    []hole           // rising; what has not come yet
 
 	flowing bool          // packets came within flowTimeout
 	lastAt  time.Duration // arrival of the newest packet
@@ -344,6 +356,37 @@ func nextGen(g uint16) uint16 {
 		return 1
 	}
 	return g + 1
+}
+
+// farther notes the round-trip time to a receiver of the stream.
+func (st *stream) farther(at, rtt time.Duration) {
+	if at-st.farAt >= farFor {
+		st.far[0], st.far[1], st.farAt = 0, st.far[0], at
+	}
+	st.far[0] = max(st.far[0], rtt)
+}
+
+// keepFor is how long the stream's packets are kept.
+func (st *stream) keepFor() time.Duration {
+	return min(max(historyTries*max(st.far[0], st.far[1])+historySlack, historyAge), historyAgeMost)
+}
+
+// widen doubles the ring, up to most, until it reaches from the oldest packet kept to number ext.
+func (st *stream) widen(ext int64, most int) {
+	n := len(st.history)
+	for int64(n) <= ext-st.oldest && n < most {
+		n *= 2
+	}
+	if n == len(st.history) {
+		return
+	}
+	wide := newHistory(n)
+	for _, k := range st.history {
+		if k.ext != math.MinInt64 {
+			wide[k.ext&int64(n-1)] = k
+		}
+	}
+	st.history = wide
 }
 
 // newHistory makes an empty ring.

@@ -146,7 +146,7 @@ func TestHistoryLetsGoOfWhatIsTooOld(t *testing.T) {
 		sc.admit(c.id, c.frame(false, 1)...)
 		sc.wait(33 * time.Millisecond)
 	}
-	if n := sc.s.slabs.held; n < 17 || n > 22 {
+	if n := sc.s.slabs.held; n < 8 || n > 12 {
 		t.Errorf("%d packets held, want those of the last %v", n, historyAge)
 	}
 }

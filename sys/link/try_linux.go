@@ -11,7 +11,7 @@ func (c *udpConn) tryRead(ms []Message) (int, error) {
 	if len(ms) == 0 {
 		return 0, nil
 	}
-	return c.tryReadFrom(c.sock, c.readNow, &c.meter.overflow, ms)
+	return c.tryReadFrom(c.sock, c.tryCall, &c.meter.overflow, ms)
 }
 
 func (c *udpConn) tryReadFrom(sock socket, now func(fd uintptr) bool, lost *atomic.Uint64, ms []Message) (int, error) {

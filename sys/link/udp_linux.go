@@ -40,7 +40,9 @@ type udpConn struct {
 	meter  meter
 	reader transfer
 	writer writer
-	aside  atomic.Pointer[aside] // what can wait comes here; nil: there is none
+	// tryCall is readNow, a value made once.
+	tryCall func(fd uintptr) bool
+	aside   atomic.Pointer[aside] // what can wait comes here; nil: there is none
 }
 
 // transfer is one direction's pending system call. Guarded by mu; the call's closure is made once.
@@ -94,6 +96,7 @@ func newUDP(conn *net.UDPConn, addr netip.AddrPort) (PacketConn, error) {
 		conn.Close()
 		return nil, soErr
 	}
+	c.tryCall = c.readNow
 	c.reader.call = func(fd uintptr) bool { return c.reader.move(unix.SYS_RECVMMSG, fd) }
 	c.writer.call = func(fd uintptr) bool { return c.writer.move(unix.SYS_SENDMMSG, fd) }
 	return c, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 )
 
 // Message is one message of the control channel. On the wire it is a JSON object with its type in "t".
@@ -304,6 +305,12 @@ func (u Unknown) Type() string { return u.T }
 // Encode makes the wire form: the message's own fields with its type in front. It panics on a type
 // that does not marshal to an object, which is a bug of ours.
 func Encode(m Message) []byte {
+	switch m := m.(type) {
+	case Ping:
+		return appendBeat(make([]byte, 0, 40), pingHead, m.N)
+	case Pong:
+		return appendBeat(make([]byte, 0, 40), pongHead, m.N)
+	}
 	body, err := json.Marshal(m)
 	if err != nil || len(body) < 2 || body[0] != '{' {
 		panic(fmt.Sprintf("proto: message %T does not encode: %v", m, err))
@@ -324,6 +331,12 @@ func Encode(m Message) []byte {
 func Decode(b []byte) (Message, error) {
 	if len(b) > MaxServerMessageLen {
 		return nil, NewError(CodeBadRequest, "message too long")
+	}
+	if n, ok := beat(b, pingHead); ok {
+		return Ping{N: n}, nil
+	}
+	if n, ok := beat(b, pongHead); ok {
+		return Pong{N: n}, nil
 	}
 	var head struct {
 		T string `json:"t"`
@@ -381,6 +394,36 @@ func Decode(b []byte) (Message, error) {
 		return decodeAs[Stats](b)
 	}
 	return Unknown{T: head.T}, nil
+}
+
+// Heartbeats are most of what a quiet meeting says, so what everybody writes for one is read and written
+// without the general way, which takes twenty allocations.
+const (
+	pingHead = `{"t":"ping","n":`
+	pongHead = `{"t":"pong","n":`
+)
+
+// beat reads the number of a heartbeat as it is commonly written. ok is false for all else, valid or not.
+func beat(b []byte, head string) (n int64, ok bool) {
+	const most = 18 // digits that always fit
+	if len(b) < len(head)+2 || len(b) > len(head)+1+most || string(b[:len(head)]) != head || b[len(b)-1] != '}' {
+		return 0, false
+	}
+	digits := b[len(head) : len(b)-1]
+	if digits[0] == '0' && len(digits) > 1 {
+		return 0, false
+	}
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return 0, false
+		}
+		n = 10*n + int64(d-'0')
+	}
+	return n, true
+}
+
+func appendBeat(dst []byte, head string, n int64) []byte {
+	return append(strconv.AppendInt(append(dst, head...), n, 10), '}')
 }
 
 func decodeAs[M Message](b []byte) (Message, error) {

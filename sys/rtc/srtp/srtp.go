@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"slices"
 )
 
 // Profile is a DTLS-SRTP protection profile by its number (RFC 5764 §4.1.2, RFC 7714 §14.2).
@@ -90,8 +91,9 @@ type Context struct {
 	master  [32 + 14]byte // key, then salt
 	rtp     *suite        // nil until a packet needs it: many transports carry RTP one way only, or none
 	rtcp    *suite
-	streams map[uint32]*stream
-	last    *stream // of the previous packet: bursts are of one SSRC
+	streams []*stream
+	ssrcs   []uint32 // of streams: a receiver has a few dozen, and to look through them is cheaper than a map
+	last    *stream  // of the previous packet: bursts are of one SSRC
 	nonce   [16]byte
 }
 
@@ -130,7 +132,7 @@ func New(p Profile, key, salt []byte) (*Context, error) {
 	if len(key) != p.KeyLen() || len(salt) != p.SaltLen() {
 		return nil, fmt.Errorf("srtp: key of %d and salt of %d bytes do not fit %v", len(key), len(salt), p)
 	}
-	c := &Context{profile: p, streams: make(map[uint32]*stream)}
+	c := &Context{profile: p}
 	copy(c.master[copy(c.master[:], key):], salt)
 	return c, nil
 }
@@ -196,18 +198,18 @@ func derive(key, salt []byte, label byte, n int) []byte {
 }
 
 // Knows reports whether a packet of this SSRC has been sealed or opened.
-func (c *Context) Knows(ssrc uint32) bool { return c.streams[ssrc] != nil }
+func (c *Context) Knows(ssrc uint32) bool { return slices.Contains(c.ssrcs, ssrc) }
 
 // stream finds the state of an SSRC, nil where there is none yet.
 func (c *Context) stream(ssrc uint32) *stream {
 	if s := c.last; s != nil && s.ssrc == ssrc {
 		return s
 	}
-	s := c.streams[ssrc]
-	if s != nil {
-		c.last = s
+	if i := slices.Index(c.ssrcs, ssrc); i >= 0 {
+		c.last = c.streams[i]
+		return c.last
 	}
-	return s
+	return nil
 }
 
 // add makes the state of an SSRC.
@@ -216,7 +218,7 @@ func (c *Context) add(ssrc uint32) (*stream, error) {
 		return nil, ErrStreams
 	}
 	s := &stream{ssrc: ssrc}
-	c.streams[ssrc] = s
+	c.streams, c.ssrcs = append(c.streams, s), append(c.ssrcs, ssrc)
 	c.last = s
 	return s, nil
 }

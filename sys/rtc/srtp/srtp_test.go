@@ -35,7 +35,7 @@ func session(t *testing.T, p Profile, key, salt []byte) *Context {
 	}
 	keys := &suite{aead: aead}
 	copy(keys.salt[:], salt)
-	return &Context{profile: p, rtp: keys, rtcp: keys, streams: make(map[uint32]*stream)}
+	return &Context{profile: p, rtp: keys, rtcp: keys}
 }
 
 func TestVectorsOfRFC7714(t *testing.T) {
