@@ -192,7 +192,8 @@ func joinResult(err error) error {
 		return &exitError{exitRefused, errors.New(refused.Text)}
 	case errors.As(err, &noPath):
 		text := strings.TrimSpace(noPath.Error())
-		if strings.Contains(text, x509.UnknownAuthorityError{}.Error()) {
+		// Who intercepts has been named: the site's own authority would be no help.
+		if strings.Contains(text, x509.UnknownAuthorityError{}.Error()) && !strings.Contains(text, "intercepted") {
 			text += certHint(x509.UnknownAuthorityError{})
 		}
 		return &exitError{exitNoPath, errors.New(text)}
