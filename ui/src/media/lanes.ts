@@ -4,6 +4,8 @@
 //
 // TLS 443 is a TURN server, and a peer connection gathers relays when it is made or never. One that was made
 // without, and has had no answer at all by then, is made again with the same credentials: nothing is lost.
+
+import { rank } from "../join/media.ts";
 import { type Candidate, type Credentials, type Group, Rung, type Slot } from "../proto/messages.gen.ts";
 import { candidateLines, iceServers } from "./addresses.ts";
 import { Peer } from "./peer.ts";
@@ -47,8 +49,8 @@ export class Lanes {
 	private barred = false;
 	/** The router has let this person in: it sends on every transport. */
 	private live = false;
-	/** Nothing better than TLS 443 has answered, or something better did not last. */
-	private relays = false;
+	/** Something that answered, or was up, came to nothing: answers are not trusted any more. */
+	private doubt = false;
 	private flushing = false;
 	private sets: (readonly Credentials[])[] = [];
 	private addresses: readonly Candidate[] = [];
@@ -142,12 +144,11 @@ export class Lanes {
 		const fits = (set: readonly Credentials[]) => set.some(c => c.ufrag === ufrag && c.group === a.group);
 		const set = this.sets.findLast(fits) ?? [a.credentials];
 		let peer = [...this.peers].find(p => fits(p.table.groups));
-		if (a.rung === Rung.TLS443 && peer && !peer.relays) {
-			this.relays = true;
-			if (peer.answers) {
-				this.giveUp([a], "a better path answers");
-				return;
-			}
+		if (peer && !this.doubt && this.betterThan(a.rung, peer)) {
+			this.giveUp([a], "a better path answers"); // and needs but its keys
+			return;
+		}
+		if (a.rung === Rung.TLS443 && peer && !peer.relays && peer.up.size === 0) {
 			const old = peer;
 			peer = this.open(set, a.fingerprint);
 			for (const x of this.attempts.values()) if (x.peer === old) this.join(x, peer);
@@ -155,6 +156,12 @@ export class Lanes {
 			old.close();
 		}
 		this.join(a, peer ?? this.open(set, a.fingerprint));
+	}
+
+	/** Whether something better than a rung has answered a peer. */
+	private betterThan(rung: Rung, peer: Peer): boolean {
+		const used = [...this.inUse.values()].filter(u => u.peer === peer);
+		return used.length > 0 ? used.some(u => rank(u.rung) < rank(rung)) : rung !== Rung.UDP8801 && peer.answers;
 	}
 
 	private join(a: Attempt, peer: Peer): void {
@@ -166,8 +173,8 @@ export class Lanes {
 	private open(groups: readonly Credentials[], fingerprint: string): Peer {
 		const table = { slots: this.slots, groups, fingerprint, oneGroup: this.oneGroup };
 		const now = [...this.attempts.values()].some(a => a.rung === Rung.TLS443 && !a.peer);
-		// Beside one in use, it is made because that one fails.
-		const servers = now || this.relays || this.inUse.size > 0 ? iceServers(this.addresses, groups) : [];
+		if (this.inUse.size > 0) this.doubt = true; // it is made because what is in use fails
+		const servers = now || this.doubt ? iceServers(this.addresses, groups) : [];
 		const peer: Peer = new Peer(table, this.certificate, servers, {
 			up: group => void this.settle(peer, group),
 			down: (group, text) => this.peerDown(peer, group, text),
@@ -222,7 +229,7 @@ export class Lanes {
 
 	private peerDown(peer: Peer, group: Group, text: string): void {
 		const gone = [...this.attempts.values()].filter(a => a.peer === peer && a.group === group);
-		if (gone.some(a => a.isUp)) this.relays = true;
+		if (gone.some(a => a.isUp)) this.doubt = true;
 		this.giveUp(gone, text);
 	}
 
@@ -238,6 +245,7 @@ export class Lanes {
 		const a = this.attempts.get(attempt);
 		if (!a) return;
 		this.attempts.delete(attempt);
+		if (!a.isUp && !this.inUse.has(a.group) && a.peer?.answers) this.doubt = true;
 		this.drop(a);
 		this.sweep();
 	}

@@ -6,6 +6,7 @@ export function launchFirefox(): Promise<Browser> {
 		browser: "firefox",
 		executablePath: process.env["FIREFOX"] ?? "/usr/bin/firefox-esr",
 		headless: true,
+		acceptInsecureCerts: true,
 		extraPrefsFirefox: {
 			"media.navigator.streams.fake": true,
 			"media.navigator.permission.disabled": true,

@@ -3,7 +3,7 @@ import { type Browser, type BrowserContext, chromium, expect, type Page } from "
 import type { Meeting, Server } from "./server.ts";
 
 /** Chromium with cameras, microphones and loudspeakers that are not there, so many of each. */
-export function launchChromium(devices = 1): Promise<Browser> {
+export function launchChromium(devices = 1, more: readonly string[] = []): Promise<Browser> {
 	return chromium.launch({
 		executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
 		args: [
@@ -11,6 +11,7 @@ export function launchChromium(devices = 1): Promise<Browser> {
 			"--use-fake-ui-for-media-stream",
 			"--auto-select-desktop-capture-source=Entire screen",
 			"--no-sandbox",
+			...more,
 		],
 	});
 }

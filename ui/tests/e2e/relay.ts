@@ -5,6 +5,8 @@ export class Relay {
 	readonly port: number;
 	private readonly inner: Socket;
 	private readonly target: number;
+	/** Lets nothing through, either way. */
+	shut = false;
 	/** The way out, by who sends. */
 	private readonly ways = new Map<string, Socket>();
 
@@ -12,7 +14,9 @@ export class Relay {
 		this.inner = inner;
 		this.port = inner.address().port;
 		this.target = target;
-		inner.on("message", (data, from) => this.way(from).send(data, this.target, "127.0.0.1"));
+		inner.on("message", (data, from) => {
+			if (!this.shut) this.way(from).send(data, this.target, "127.0.0.1");
+		});
 	}
 
 	/** Listens for what is meant for a port of this machine. */
@@ -27,7 +31,9 @@ export class Relay {
 		let out = this.ways.get(key);
 		if (!out) {
 			out = createSocket("udp4");
-			out.on("message", data => this.inner.send(data, from.port, from.address));
+			out.on("message", data => {
+				if (!this.shut) this.inner.send(data, from.port, from.address);
+			});
 			this.ways.set(key, out);
 		}
 		return out;

@@ -2,7 +2,7 @@
 // ?site= where the server is, ?one=1 one transport, ?slots= cameras at once, ?color= a camera of one colour
 // (and of moving noise, so that it costs bits as a real one does), ?voice= a microphone that is a tone of so
 // many hertz, ?screen=color,hertz a screen with sound (or without), ?clap=1 a flash and a beep once a second, ?via= the port
-// media goes to instead of its own.
+// media goes to instead of its own, ?udp= and ?tcp= the ports of these alone.
 import { createCall, type RunningCall } from "../../../src/call/runner.ts";
 import { playClapper, watchClapper } from "./clapper.ts";
 import { listenTo } from "./listen.ts";
@@ -59,7 +59,12 @@ const [screen, sound] = query.get("screen")?.split(",") ?? [];
 if (screen) replaceScreen(screen, sound ? Number(sound) : undefined);
 if (query.get("clap") === "1") playClapper();
 const via = query.get("via");
-if (via) sendVia(via);
+if (via) sendVia(/ typ host$/, via);
+for (const kind of ["udp", "tcp"]) {
+	const port = query.get(kind);
+	// What the TURN server alone knows stays.
+	if (port) sendVia(new RegExp(`^candidate:\\d+ 1 ${kind} (?!.* 49153 typ)`), port);
+}
 
 const call = createCall({
 	...(site ? { site } : {}),
@@ -137,13 +142,14 @@ function colorOf(video: HTMLVideoElement): string {
 	return r > g && r > b ? "red" : g > b ? "green" : "blue";
 }
 
-/** Sends media to another port than the candidates say. */
-function sendVia(port: string): void {
+/** Sends media to another port than the candidates of a kind say. */
+function sendVia(kind: RegExp, port: string): void {
 	const proto = RTCPeerConnection.prototype;
 	const add: (this: RTCPeerConnection, c?: RTCIceCandidateInit) => Promise<void> = proto.addIceCandidate;
 	proto.addIceCandidate = function (this: RTCPeerConnection, c?: RTCIceCandidateInit | null) {
-		const candidate = c?.candidate?.replace(/\d+ typ host$/, `${port} typ host`);
-		return add.call(this, candidate ? { ...c, candidate } : (c ?? undefined));
+		if (!c?.candidate || !kind.test(c.candidate)) return add.call(this, c ?? undefined);
+		const candidate = c.candidate.replace(/\d+ typ host/, `${port} typ host`);
+		return add.call(this, { ...c, candidate });
 	};
 }
 
