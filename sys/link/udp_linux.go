@@ -236,10 +236,10 @@ func (c *udpConn) WriteBatch(ms []Message) (int, error) {
 		}
 		e := c.entry(ms, at, single)
 		switch {
-		case e.segment > 0 && (w.errno == unix.EIO || w.errno == unix.EINVAL):
-			// EIO: the device cannot checksum segments. EINVAL: the segment does not fit this path's
-			// MTU, or this kernel refuses it always; the latter only if it never once worked.
-			if w.errno == unix.EIO || !w.proven {
+		case e.segment > 0 && (w.errno == unix.EIO || w.errno == unix.EINVAL || w.errno == unix.EMSGSIZE):
+			// EIO: the device cannot checksum segments. EMSGSIZE, before Linux 6.13 EINVAL: the segment does not
+			// fit this path's MTU. EINVAL may also be a kernel that refuses always, if it never once worked.
+			if w.errno == unix.EIO || w.errno == unix.EINVAL && !w.proven {
 				c.gso.Store(false)
 			}
 			single = at.i + e.messages

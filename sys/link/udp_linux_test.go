@@ -150,6 +150,41 @@ func TestRefusedSegmentationIsRemembered(t *testing.T) {
 	}
 }
 
+// TestATrainTooLargeForItsPathLeavesInFragments: one receiver behind a small MTU gets what it is sent, and costs
+// the others no train. Kernels say EINVAL or, lately, EMSGSIZE.
+func TestATrainTooLargeForItsPathLeavesInFragments(t *testing.T) {
+	server, client := bind(t, "[::1]:0"), bind(t, "[::1]:0")
+	if !withGSO(client, true) {
+		t.Skip("no UDP_SEGMENT on this system")
+	}
+	narrow := func(mtu int) {
+		t.Helper()
+		var err error
+		client.(*udpConn).sock.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MTU, mtu)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	train := Message{Buf: make([]byte, 3900), N: 3900, Segment: 1300, Addr: server.LocalAddr()}
+	send(t, client, train)
+	receive(t, server, 3)
+	narrow(1280)
+	send(t, client, train)
+	for i, m := range receive(t, server, 3) {
+		if m.N != 1300 {
+			t.Errorf("datagram %d has %d bytes, want 1300", i, m.N)
+		}
+	}
+	if f, _ := FeaturesOf(client); !f.GSO {
+		t.Error("no trains for anybody because of one path")
+	}
+	if c, _ := CountersOf(client); c != (Counters{Sent: 6, Split: 1}) {
+		t.Errorf("counters %+v, want 6 sent and one split", c)
+	}
+}
+
 func TestFeatures(t *testing.T) {
 	f, ok := FeaturesOf(bind(t, "[::]:0"))
 	if !ok || !f.Batch || f.GrantedRecv <= 0 || f.GrantedSend <= 0 {
