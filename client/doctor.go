@@ -123,12 +123,10 @@ const (
 func (d *doctor) examineZones(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	d.seen.zones = make([]seenZone, len(d.seen.answer.Zones))
-	for i, z := range d.seen.answer.Zones {
+	for i := range d.seen.zones {
 		s := &d.seen.zones[i]
-		s.NetworkZone = z
-		s.controllers = make([]seenServer, len(z.Controllers))
-		for j, u := range z.Controllers {
+		s.controllers = make([]seenServer, len(s.Controllers))
+		for j, u := range s.Controllers {
 			wg.Go(func() { s.controllers[j] = d.pingServer(ctx, absolute(d.site, u), zoneTimeout, controllerAnswer) })
 		}
 	}
@@ -302,7 +300,8 @@ func (z *seenZone) udp() bool {
 	return slices.ContainsFunc(z.probes, func(p seenProbe) bool { return p.back > 0 })
 }
 
-// best is the zone a client would choose; the site's first where none answers. nil: the site has none.
+// best is the zone a client would choose among those with a router; where none of them answers, the site's
+// first. nil: the site has none.
 func (s *seen) best() *seenZone {
 	var best *seenZone
 	somewhere := slices.ContainsFunc(s.zones, func(z seenZone) bool { return z.udp() })
@@ -312,12 +311,11 @@ func (s *seen) best() *seenZone {
 	}
 	for i := range s.zones {
 		z := &s.zones[i]
-		if z.rtt() >= 0 && (best == nil || score(z) < score(best)) {
+		switch {
+		case len(z.Routers) == 0:
+		case best == nil, z.rtt() >= 0 && (best.rtt() < 0 || score(z) < score(best)):
 			best = z
 		}
-	}
-	if best == nil && len(s.zones) > 0 {
-		return &s.zones[0]
 	}
 	return best
 }

@@ -56,6 +56,7 @@ const (
 	CauseInspected      Cause = "tls_inspected"
 	CauseName           Cause = "name_unknown"
 	CauseNoPath         Cause = "no_path"
+	CauseNoRouter       Cause = "no_router"
 	CauseTunnelOnly     Cause = "tunnel_only"
 	CauseProxyRequired  Cause = "proxy_required"
 	CauseOnly443        Cause = "only_443"
@@ -71,7 +72,7 @@ const (
 )
 
 // gravity orders causes.
-var gravity = [...]Cause{CauseCaptivePortal, CauseClockFatal, CauseProxyLogin, CauseProxyRefuses, CauseInspected, CauseName, CauseNoPath, CauseTunnelOnly,
+var gravity = [...]Cause{CauseCaptivePortal, CauseClockFatal, CauseProxyLogin, CauseProxyRefuses, CauseInspected, CauseName, CauseNoPath, CauseNoRouter, CauseTunnelOnly,
 	CauseProxyRequired, CauseOnly443, CauseUDPBlocked, CauseUDPThrottled, CauseUDP8801Blocked, CauseZone, CauseLongHello, CauseLoss, CauseMarks, CauseMTU, CauseNAT}
 
 // Status is how a finding is to be taken.
@@ -324,11 +325,11 @@ func (v *verdict) judgeZones() {
 	}
 	best := v.best()
 	switch {
-	case len(v.zones) == 0:
-		v.find("zones", "Zones", Fail, "the site has none", "The site runs no meeting zone at the moment. Its operator can tell why.")
-		v.blame(CauseNoPath, Useless)
+	case best == nil:
+		v.find("zones", "Servers", Fail, "the site has none", "No meeting server is running at the moment, which is nothing this network can help. The site's operator can tell why.")
+		v.blame(CauseNoRouter, Useless)
 		return
-	case nUp > 0:
+	case best.rtt() >= 0:
 		v.say(join.SayZone(best.label(), float64(best.rtt())/float64(time.Millisecond)))
 	}
 	tunnel := v.judgeTunnels(nUp == 0 && !v.media())

@@ -33,8 +33,13 @@ func (d *doctor) examineSite(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, siteTimeout)
 	defer cancel()
 	asked := time.Now()
-	r, err := d.over.ask(ctx, "GET", strings.TrimSuffix(d.site.String(), "/")+"/network", "", nil, &s.answer)
+	r, err := d.ask(ctx)
 	took := time.Since(asked)
+	for n := 0; n < settles && err == nil && s.best() == nil && pause(ctx, settleEvery); n++ {
+		asked = time.Now()
+		r, err = d.ask(ctx)
+		took = time.Since(asked)
+	}
 	if err == nil && s.answer.V == 0 {
 		err = errors.New("something else than a Parley site answers")
 	}
@@ -57,6 +62,23 @@ func (d *doctor) examineSite(ctx context.Context) {
 		s.proxyFrom = d.proxyFrom()
 		s.direct = d.directly(ctx)
 	}
+}
+
+// A site that has just started hears of its servers within a second or two.
+const (
+	settles     = 3
+	settleEvery = time.Second
+)
+
+// ask asks the site for its zones.
+func (d *doctor) ask(ctx context.Context) (reply, error) {
+	s := &d.seen
+	s.answer, s.zones = proto.NetworkAnswer{}, nil
+	r, err := d.over.ask(ctx, "GET", strings.TrimSuffix(d.site.String(), "/")+"/network", "", nil, &s.answer)
+	for _, z := range s.answer.Zones {
+		s.zones = append(s.zones, seenZone{NetworkZone: z})
+	}
+	return r, err
 }
 
 // proxyFrom says who named the proxy.

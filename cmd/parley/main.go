@@ -24,6 +24,7 @@ type cli struct {
 	Check   checkCmd   `cmd:"" help:"Print the effective config of a file, or every fault in it."`
 	Enroll  enrollCmd  `cmd:"" help:"Exchange an enrolment token for this server's certificate."`
 	Join    joinCmd    `cmd:"" help:"Join a meeting from this terminal."`
+	Doctor  doctorCmd  `cmd:"" help:"Examine the way to a site without joining: what works, what does not, and what to tell the network's administrator."`
 	Load    loadCmd    `cmd:"" help:"Fill meetings with synthetic people and measure what arrives."`
 	Meeting meetingCmd `cmd:"" help:"Create, list and end meetings."`
 	User    userCmd    `cmd:"" help:"Add and list people, and change their passwords."`
