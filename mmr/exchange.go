@@ -24,10 +24,10 @@ type exchange struct {
 	in   []*lane
 	rest atomic.Int32 // what the shard's goroutine may be woken from
 
-	routes  map[netip.AddrPort]int // whose path an address is, its own included
-	hosts   map[hostOf]int         // paths of other shards from one host
-	guesses map[netip.AddrPort]int // of addresses without a path: the shard their check was for
-	guessAt time.Time              // when guesses are forgotten
+	routes  map[netip.AddrPort]route // whose path an address is, its own included
+	hosts   map[hostOf]int           // paths of other shards from one host
+	guesses map[netip.AddrPort]int   // of addresses without a path: the shard their check was for
+	guessAt time.Time                // when guesses are forgotten
 
 	mirrors map[origin]forward.StreamID
 	origins map[forward.StreamID]origin
@@ -47,6 +47,9 @@ type origin struct {
 	shard  int
 	stream forward.StreamID
 }
+
+// route is the shard an address belongs to, and its paths from there: a socket may reach several of our addresses.
+type route struct{ shard, paths int }
 
 // hostOf is a host and a shard that has paths from there.
 type hostOf struct {
@@ -69,7 +72,7 @@ func connectShards(all []*shard) {
 	for _, s := range all {
 		s.exchange = &exchange{
 			s: s, out: make([]*lane, len(all)), in: make([]*lane, len(all)),
-			routes: map[netip.AddrPort]int{}, hosts: map[hostOf]int{}, guesses: map[netip.AddrPort]int{},
+			routes: map[netip.AddrPort]route{}, hosts: map[hostOf]int{}, guesses: map[netip.AddrPort]int{},
 			mirrors: map[origin]forward.StreamID{}, origins: map[forward.StreamID]origin{},
 		}
 	}

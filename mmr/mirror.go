@@ -89,7 +89,11 @@ func (x *exchange) tableOut(now time.Time, t *topology, src proto.SourceID) {
 func (x *exchange) followed(now time.Time, from int, e *event) {
 	t := x.s.topos[e.room]
 	if t == nil {
-		return
+		// The meeting has been opened here before the other shard was told of it, so word of that waits at least.
+		x.s.runCommands(now)
+		if t = x.s.topos[e.room]; t == nil {
+			return
+		}
 	}
 	r := t.row(e.source)
 	bit := uint64(1) << from

@@ -155,7 +155,7 @@ func TestChecksOfStrangersRouteNobodysMedia(t *testing.T) {
 		reader.receive(st.now, st.conn, []link.Message{{Buf: c, N: len(c), Addr: from}})
 	}
 	check(addr)
-	if to := reader.exchange.routes[addr]; to != owner.index {
+	if to := reader.exchange.routes[addr].shard; to != owner.index {
 		t.Errorf("media from the participant's address goes to shard %d, want %d", to, owner.index)
 	}
 	if _, guessed := reader.exchange.guesses[addr]; guessed {
@@ -200,7 +200,7 @@ func TestAPortThatMovesToAnotherShardsSocketIsFollowed(t *testing.T) {
 			st.queue = nil
 			st.wait(40 * time.Millisecond)
 		}
-		if got := st.of(a.key).exchange.routes[tr.addr]; got != st.of(a.key).index {
+		if got := st.of(a.key).exchange.routes[tr.addr].shard; got != st.of(a.key).index {
 			t.Errorf("what comes from the new port is shard %d's, want %d's", got, st.of(a.key).index)
 		}
 		st.wait(time.Second)

@@ -31,7 +31,7 @@ func (x *exchange) sort(now time.Time, via link.PacketConn, ms []link.Message) [
 	for i := range ms {
 		m := &ms[i]
 		to, ok := x.routes[m.Addr]
-		if ok && to == x.s.index && !isSTUN(m.Buf[:m.N]) {
+		if ok && to.shard == x.s.index && !isSTUN(m.Buf[:m.N]) {
 			x.mine = append(x.mine, *m)
 			continue
 		}
@@ -52,7 +52,8 @@ func isSTUN(b []byte) bool { return len(b) > 0 && b[0] < 4 }
 
 // sortOne finds out whose one datagram is.
 func (x *exchange) sortOne(listen int, m *link.Message, b []byte) {
-	to, known := x.routes[m.Addr]
+	route, known := x.routes[m.Addr]
+	to := route.shard
 	if isSTUN(b) {
 		// A check's user name says whose it is, whoever has the address now.
 		if key, ok := seatOfCheck(b); ok {
@@ -91,8 +92,11 @@ func (x *exchange) strayed(listen int, m *link.Message, b []byte) {
 
 func (x *exchange) hand(to, listen int, m *link.Message, b []byte) {
 	l := x.out[to]
-	d := l.datagrams.put()
-	if d == nil || len(b) > len(d.buf) {
+	var d *handed
+	if len(b) <= maxDatagram { // what has been put can't be taken back
+		d = l.datagrams.put()
+	}
+	if d == nil {
 		x.s.drops[DropLane]++
 		return
 	}
@@ -158,14 +162,23 @@ func (s *shard) pathChanged(via link.PacketConn, addr netip.AddrPort, on bool) {
 // learn notes that a shard has, or no longer has, a path from an address.
 func (x *exchange) learn(shard int, addr netip.AddrPort, on bool) {
 	h := hostOf{addr.Addr(), shard}
+	r := x.routes[addr]
 	if on {
-		x.routes[addr] = shard
+		if r.shard != shard {
+			r = route{shard: shard}
+		}
+		r.paths++
+		x.routes[addr] = r
 		delete(x.guesses, addr)
 		x.hosts[h]++
 		return
 	}
-	if x.routes[addr] == shard {
-		delete(x.routes, addr)
+	if r.shard == shard {
+		if r.paths--; r.paths > 0 {
+			x.routes[addr] = r
+		} else {
+			delete(x.routes, addr)
+		}
 	}
 	if x.hosts[h]--; x.hosts[h] <= 0 {
 		delete(x.hosts, h)
