@@ -43,15 +43,23 @@ type channel struct {
 
 	mu      sync.Mutex
 	queue   [][]byte    // to be written; guarded by mu
+	first   [2][]byte   // room of a short queue: an answer to a heartbeat is to cost no more than itself
 	bye     []byte      // last message; the writer closes after it; guarded by mu
 	writing bool        // somebody writes, or writing has not begun; guarded by mu
 	over    bool        // nothing is written any more; guarded by mu
 	beat    *time.Timer // guarded by mu
 	writers sync.WaitGroup
+	written func() // write, a value made once
 }
 
 func newChannel(ws *link.WebSocket, claims proto.Claims, caps proto.Caps) *channel {
-	return &channel{ws: ws, claims: claims, caps: caps, said: make(chan struct{}, maxSaid), writing: true}
+	c := &channel{ws: ws, claims: claims, caps: caps, said: make(chan struct{}, maxSaid), writing: true}
+	c.queue = c.first[:0]
+	c.written = func() {
+		defer c.writers.Done()
+		c.write()
+	}
+	return c
 }
 
 // send queues an encoded message. A full queue ends the channel: false.
@@ -86,7 +94,8 @@ func (c *channel) close(bye proto.Bye) {
 func (c *channel) writeLocked() {
 	if !c.writing {
 		c.writing = true
-		c.writers.Go(c.write)
+		c.writers.Add(1)
+		go c.written()
 	}
 }
 
@@ -106,7 +115,7 @@ func (c *channel) write() {
 		case c.bye != nil:
 			b, last = c.bye, true
 		default:
-			c.writing, c.queue = false, nil
+			c.writing, c.queue = false, c.first[:0]
 			c.mu.Unlock()
 			return
 		}
@@ -292,16 +301,18 @@ func (s *Server) serve(c *channel, rm *room) {
 func (s *Server) read(c *channel, rm *room) (why proto.Code) {
 	ctx := context.Background() // end is what interrupts
 	taken := make(chan struct{})
+	var data []byte
+	take := func() { // a value made once
+		why = c.take(ctx, data, rm)
+		taken <- struct{}{}
+	}
 	for why == "" {
-		data, err := c.ws.Read(ctx)
-		if err != nil {
+		var err error
+		if data, err = c.ws.Read(ctx); err != nil {
 			return proto.CodeLost
 		}
 		c.heardAt.Store(time.Now().UnixNano())
-		go func() {
-			why = c.take(ctx, data, rm)
-			taken <- struct{}{}
-		}()
+		go take()
 		<-taken
 	}
 	return why
