@@ -228,7 +228,9 @@ func (v *verdict) judgeSilence() {
 		v.advise(fmt.Sprintf("Let this computer's DNS server resolve %s; and see that the name is spelt rightly.", v.hostname()))
 		return
 	}
-	v.blame(CauseNoPath, g)
+	if tunnel == "" {
+		v.blame(CauseNoPath, Useless)
+	}
 	port := 443
 	if u, err := url.Parse(v.site); err == nil && u.Port() != "" {
 		port, _ = strconv.Atoi(u.Port())
@@ -378,9 +380,7 @@ func (v *verdict) judgeProbes(z *seenZone) {
 // judgeRungs says what would carry each medium, and which rules would let it take a better way.
 func (v *verdict) judgeRungs() {
 	if !v.media() {
-		for _, r := range v.rungs {
-			v.find("media", title(r.group.String())+", "+r.name(), Fail, r.err, "")
-		}
+		v.judgeNoRung()
 		return
 	}
 	extra := false // UDP on another port than 8801 only
@@ -444,6 +444,27 @@ func (v *verdict) judgeRungs() {
 	if slices.Contains(v.d.Causes, CauseMarks) {
 		v.advise("Let packets marked with DSCP 46, 34 and 26 (or those of the site's own profile) pass; clear the mark if it must not be used, but do not drop the packet.")
 	}
+}
+
+// judgeNoRung: no way to a router answers. Where no zone does either that is said already.
+func (v *verdict) judgeNoRung() {
+	for _, r := range v.rungs {
+		v.find("media", title(r.group.String())+", "+r.name(), Fail, r.err, "")
+	}
+	if v.best() == nil || !slices.ContainsFunc(v.zones, func(z seenZone) bool { return z.rtt() >= 0 }) {
+		return
+	}
+	if slices.ContainsFunc(v.tunnels, func(t seenServer) bool { return t.rtt >= 0 }) {
+		v.blame(CauseTunnelOnly, Limited)
+	} else {
+		v.blame(CauseNoPath, Useless)
+	}
+	for g := range proto.Group(proto.NGroups) {
+		v.say(join.SayNoPath(g))
+	}
+	v.allow("UDP", 8801, v.candidates(proto.UDP8801), "sound and pictures the best way")
+	v.allow("TCP", 8801, v.candidates(proto.TCP8801), "sound and pictures the second best way")
+	v.allow("TCP", 443, v.candidates(proto.TLS443), "the meetings' servers: without them nobody can join")
 }
 
 // passes reports whether a way works for any medium.

@@ -1,0 +1,133 @@
+package client
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"parley/sys/proxy"
+	"parley/wire/proto"
+)
+
+// healthy is what is seen from a network without obstacles.
+func healthy() *seen {
+	const router = "192.0.2.1"
+	s := &seen{site: "https://meet.test", addrs: []string{"192.0.2.9"}, siteRTT: 20 * time.Millisecond, tlsName: "TLS 1.3", issuer: "R11",
+		answer: proto.NetworkAnswer{V: 1, Binding: "x"}, nat: natSame, mapped: "198.51.100.7", up: 1500, both: 1500,
+		small: burst{sent: 40, back: 40, least: 20 * time.Millisecond, half: 21 * time.Millisecond},
+		large: burst{sent: 40, back: 39, least: 21 * time.Millisecond, half: 23 * time.Millisecond},
+		turn:  &seenRung{rung: proto.TLS443, addr: "mmr.test:443", rtt: 20 * time.Millisecond}}
+	z := proto.NetworkZone{Zone: proto.Zone{ID: "eu", Name: "Europe", Controllers: []string{"https://zc.test"}, Probes: []string{router + ":8801"}},
+		Routers: []proto.NetworkRouter{{ID: "m1", URL: "https://mmr.test", Candidates: []proto.Candidate{
+			{Rung: proto.UDP8801, Addr: router + ":8801"}, {Rung: proto.UDP8801, Addr: router + ":3478"}, {Rung: proto.TCP8801, Addr: router + ":8801"}, {Rung: proto.TLS443, Addr: "mmr.test:443"}}}}}
+	s.zones = []seenZone{{NetworkZone: z, controllers: []seenServer{{url: "https://zc.test", rtt: 20 * time.Millisecond}},
+		probes: []seenProbe{{addr: router + ":8801", burst: burst{sent: 10, back: 10, least: 20 * time.Millisecond}}}}}
+	for g := range proto.Group(proto.NGroups) {
+		for _, c := range z.Routers[0].Candidates {
+			addr := c.Addr
+			if c.Rung == proto.TLS443 {
+				addr = "https://mmr.test"
+			}
+			s.rungs = append(s.rungs, seenRung{group: g, rung: c.Rung, addr: addr, rtt: 20 * time.Millisecond})
+		}
+	}
+	return s
+}
+
+// lose makes ways not answer.
+func (s *seen) lose(which func(seenRung) bool) {
+	for i := range s.rungs {
+		if which(s.rungs[i]) {
+			s.rungs[i].rtt, s.rungs[i].err = -1, "no answer"
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	untrusted := func(err error) error { return &proxy.Untrusted{Server: "meet.test", Issuer: "FortiGate", Err: err} }
+	silent := func(s *seen, err error) { s.siteErr, s.siteText = err, err.Error() }
+	for _, tt := range []struct {
+		name   string
+		given  func(*seen)
+		grade  Grade
+		causes string
+		rules  string // "UDP 8801 192.0.2.1"
+		says   string
+	}{
+		{"nothing", func(*seen) {}, Best, "[]", "", "Audio runs over UDP 8801."},
+		{"symmetric NAT", func(s *seen) { s.nat = natSymmetric }, Best, "[symmetric_nat]", "", "Audio runs over UDP 8801."},
+		{"UDP 8801, not 3478", func(s *seen) { s.lose(func(r seenRung) bool { return r.rung == proto.UDP8801 && r.port() == 8801 }) },
+			Limited, "[udp_8801_blocked]", "UDP 8801 192.0.2.1", "Audio runs over UDP 8801."},
+		{"clock ahead", func(s *seen) { s.skew = 3 * time.Minute }, Limited, "[clock_wrong]", "", "Set this computer's date"},
+		{"clock a minute ahead", func(s *seen) { s.skew = time.Minute }, Best, "[]", "", ""},
+		{"certificate not valid yet", func(s *seen) { silent(s, untrusted(x509.CertificateInvalidError{Reason: x509.Expired})) }, Useless, "[clock_wrong]", "", "is its clock right?"},
+		{"long hello", func(s *seen) { s.classical = true }, Limited, "[tls_hello_dropped]", "", "X25519MLKEM768"},
+		{"proxy, direct way open", func(s *seen) { s.proxy, s.proxyFrom, s.direct = "proxy:3128", "named", true }, Best, "[]", "", "through the proxy proxy:3128"},
+		{"proxy refuses", func(s *seen) { silent(s, &proxy.Refused{Proxy: "proxy:3128", Status: 403}) }, Useless, "[proxy_refuses]", "", "Let the proxy proxy:3128 pass CONNECT to meet.test"},
+		{"name unknown", func(s *seen) {
+			s.dnsErr = "this computer can't find the name meet.test"
+			silent(s, errors.New("no such host"))
+		}, Useless, "[name_unknown]", "", "DNS"},
+		{"name unknown but to the proxy", func(s *seen) { s.dnsErr, s.proxy = "this computer can't find the name meet.test", "proxy:3128" }, Limited, "[proxy_required]", "", "Audio runs"},
+		{"site silent, tunnels known", func(s *seen) {
+			silent(s, errors.New("no answer in time"))
+			s.tunnels = []seenServer{{url: "https://t1.test", rtt: -1}, {url: "https://t2.test", rtt: time.Millisecond}}
+		}, Limited, "[tunnel_only]", "TCP 443 meet.test,192.0.2.9", "Servers are reached through the tunnel https://t2.test."},
+		{"zones silent, tunnels answer", func(s *seen) {
+			s.zones[0].controllers[0] = seenServer{url: "https://zc.test", rtt: -1, err: "no answer in time"}
+			s.zones[0].probes[0].back = 0
+			s.tunnels = []seenServer{{url: "https://t1.test", rtt: time.Millisecond}}
+			s.lose(func(seenRung) bool { return true })
+		}, Limited, "[tunnel_only]", "TCP 443 zc.test", "No zone controller answered over HTTPS."},
+		{"zones silent, no tunnel", func(s *seen) {
+			s.zones[0].controllers[0] = seenServer{url: "https://zc.test", rtt: -1, err: "no answer in time"}
+			s.lose(func(seenRung) bool { return true })
+		}, Useless, "[no_path]", "TCP 443 zc.test", "No zone controller answered over HTTPS."},
+		{"no server", func(s *seen) { s.zones[0].Routers = nil; s.rungs = nil }, Useless, "[no_router]", "", ""},
+		{"routers out of reach", func(s *seen) { s.lose(func(seenRung) bool { return true }) }, Useless, "[no_path]", "UDP 8801 192.0.2.1|TCP 8801 192.0.2.1|TCP 443 mmr.test", "Audio has no path."},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := healthy()
+			tt.given(s)
+			d := s.judge()
+			var rules []string
+			for _, r := range d.Rules {
+				rules = append(rules, fmt.Sprintf("%s %d %s", r.Protocol, r.Port, strings.Join(r.To, ",")))
+			}
+			if d.Grade != tt.grade || fmt.Sprint(d.Causes) != tt.causes || strings.Join(rules, "|") != tt.rules {
+				t.Errorf("grade %d, causes %v, rules %q, want %d, %s, %q", d.Grade, d.Causes, rules, tt.grade, tt.causes, tt.rules)
+			}
+			if text := strings.Join(slices.Concat(d.Summary, d.Advice), "\n"); !strings.Contains(text, tt.says) {
+				t.Errorf("says %q, without %q", text, tt.says)
+			}
+			if len(d.Causes) > 0 && d.Cause != d.Causes[0] {
+				t.Errorf("cause %q of %v", d.Cause, d.Causes)
+			}
+		})
+	}
+}
+
+// RFC 4787: what destinations see of one socket tells the kind of NAT.
+func TestKindsOfNAT(t *testing.T) {
+	at := func(mapped string) seenProbe { return seenProbe{mapped: mapped, local: "10.0.0.2:5000"} }
+	for _, tt := range []struct {
+		name string
+		seen []seenProbe
+		want natKind
+	}{
+		{"nobody to ask", nil, natUnknown},
+		{"one to ask", []seenProbe{at("198.51.100.7:5000")}, natUnknown},
+		{"none", []seenProbe{at("10.0.0.2:5000"), at("10.0.0.2:5000")}, natNone},
+		{"the same for all", []seenProbe{at("198.51.100.7:5000"), at("198.51.100.7:5000")}, natSame},
+		{"another port", []seenProbe{at("198.51.100.7:5000"), at("198.51.100.7:5001")}, natSymmetric},
+		{"another address", []seenProbe{at("198.51.100.7:5000"), at("198.51.100.8:5000")}, natSymmetric},
+	} {
+		if got, _ := natOf(tt.seen); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
