@@ -381,3 +381,59 @@ describe("what is allowed", () => {
 		expect(of(louder)).toBe(of(inside));
 	});
 });
+
+describe("what is said right behind the hello", () => {
+	const lobby: CallEvent[] = [
+		{ is: "open_lobby", target: { number: "1", pwd: "x" }, wishes: { video: false } },
+		{ is: "captured", kind: "audio", stream: stream(false, true) },
+		{ is: "join", name: "Ada" },
+	];
+	const published = (effects: Effect[]) => sent(effects).filter(m => m.t === "publish");
+
+	test("is not said again at the welcome, which a host may have muted meanwhile", () => {
+		const { last: first, s } = play([...lobby, { is: "greeted" }]);
+		expect(published(first)).toEqual([{ t: "publish", kind: Kind.Audio, active: true }]);
+		expect(published(play([welcome()], s).last)).toEqual([]);
+	});
+
+	test("is said again where it has changed", () => {
+		const { last } = play([...lobby, { is: "greeted" }, { is: "set_muted", muted: true }, welcome()]);
+		expect(published(last)).toEqual([{ t: "publish", kind: Kind.Audio, active: true, muted: true }]);
+	});
+
+	test("is said again after the waiting room", () => {
+		const { last } = play([...lobby, { is: "greeted" }, { is: "process_waiting", topic: "" }, welcome()]);
+		expect(published(last)).toHaveLength(1);
+	});
+
+	test("may be too early for an older router", () => {
+		const { s } = play([
+			...lobby,
+			{ is: "greeted" },
+			{ is: "process_waiting", topic: "" },
+			msg({ t: "error", code: "forbidden", text: "no", re: "publish" }),
+		]);
+		expect(s.notices).toEqual([]);
+	});
+});
+
+describe("the lobby", () => {
+	const open = (target: { number: string; pwd?: string }): CallEvent => ({ is: "open_lobby", target, wishes: {} });
+	const prepares = (effects: Effect[]) => effects.filter(e => e.do === "prepare").length;
+
+	test("makes a meeting ready that it has the key of", () => {
+		expect(prepares(play([open({ number: "1", pwd: "x" })]).effects)).toBe(1);
+		expect(prepares(play([open({ number: "1" })]).effects)).toBe(0);
+	});
+
+	test("tells what a click would meet, and only that", () => {
+		const failed = (code: string): CallEvent => ({ is: "lobby_failed", code, text: "no" });
+		expect(play([open({ number: "1", pwd: "x" }), failed("no_such_meeting")]).s).toMatchObject({
+			stage: "lobby",
+			obstacle: { code: "no_such_meeting" },
+		});
+		for (const code of ["", "not_started", "no_router"]) {
+			expect(play([open({ number: "1", pwd: "x" }), failed(code)]).s.obstacle).toBeUndefined();
+		}
+	});
+});

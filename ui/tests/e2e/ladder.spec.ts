@@ -94,10 +94,19 @@ test("UDP that dies in the meeting is left, and taken again when it works, witho
 	expect(Date.now() - died).toBeLessThan(6000);
 	await sees(bo, red);
 	wall.shut = false;
-	await bo.evaluate(() => {
-		for (const t of Object.values(window.tiles())) t.gap = 0;
-	});
-	await expect.poll(() => paths(ada), { timeout: 180_000 }).toEqual(all("udp-8801"));
+	// Around the way back alone: two minutes of a busy machine have gaps of their own.
+	await expect
+		.poll(
+			async () => {
+				if (JSON.stringify(await paths(ada)) === JSON.stringify(all("udp-8801"))) return true;
+				await bo.evaluate(() => {
+					for (const t of Object.values(window.tiles())) t.gap = 0;
+				});
+				return false;
+			},
+			{ timeout: 180_000, intervals: [1000] },
+		)
+		.toBe(true);
 	await sees(bo, red);
 	const { gap } = await tile(bo, red);
 	console.log(`back on UDP after ${Date.now() - died} ms, longest gap ${Math.round(gap)} ms`);
