@@ -41,7 +41,7 @@ const (
 	// sendBatch and arenaLen bound what is sealed before it is handed to the kernel, so that the arena
 	// stays in the processor's cache.
 	sendBatch = 64
-	arenaLen  = 512 << 10
+	arenaLen  = 256 << 10
 )
 
 // outbox is what waits for one receiver on one group.

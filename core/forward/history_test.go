@@ -127,3 +127,23 @@ func TestRecorderGrowsWhereFeedbackIsLate(t *testing.T) {
 		}
 	}
 }
+
+func TestALegRemembersNoOthersRepairs(t *testing.T) {
+	sc := newScene(t)
+	c := sc.camera(0x20, 0, 1000)
+	for range 3 {
+		leg := sc.leg(proto.Video, 7)
+		sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: leg}}, c.id)}})
+		sc.admit(c.id, c.frame(true, 3)...)
+		if got := len(sc.nack(leg, 8)); got != 1 {
+			t.Errorf("%d repairs, want 1", got)
+		}
+		if got := len(sc.nack(leg, 8)); got != 0 {
+			t.Errorf("%d repairs of what was just repaired, want none", got)
+		}
+		sc.s.RemoveLeg(leg)
+	}
+	if got := len(sc.s.again); got != 1 {
+		t.Errorf("%d places for one leg at a time, want 1", got)
+	}
+}

@@ -64,7 +64,7 @@ func (s *Shard) resend(at time.Duration, id LegID, l *leg, seq rtp.Seq, out *Out
 		return
 	}
 	ms := uint32(at / time.Millisecond)
-	r := &l.again[seq%nAgain]
+	r := s.resentOf(l, seq)
 	if r.at == 0 || r.seq != seq {
 		*r = resent{seq: seq}
 	}
@@ -94,6 +94,17 @@ func (s *Shard) resend(at time.Duration, id LegID, l *leg, seq rtp.Seq, out *Out
 	out.Descs = append(out.Descs, d)
 	l.stats.Retransmitted++
 	l.stats.RetransmittedBytes += uint64(d.Size)
+}
+
+// resentOf is where the leg remembers the retransmission of a number.
+func (s *Shard) resentOf(l *leg, seq rtp.Seq) *resent {
+	if n := len(s.freeA); l.again == 0 && n > 0 {
+		l.again, s.freeA = s.freeA[n-1], s.freeA[:n-1]
+	} else if l.again == 0 {
+		s.again = append(s.again, [nAgain]resent{})
+		l.again = uint32(len(s.again))
+	}
+	return &s.again[l.again-1][seq%nAgain]
 }
 
 // interval is the one that used number n, or nil.

@@ -76,6 +76,8 @@ type Shard struct {
 	legs    []leg
 	freeS   []uint32
 	freeL   []uint32
+	again   [][nAgain]resent // of legs that were asked to repeat something
+	freeA   []uint32         // places in again, plus one
 	tables  map[uint32]*Table
 	round   uint32 // of Publish, to find legs a table no longer names
 	rows    uint32 // serial number of the last row published
@@ -173,7 +175,8 @@ type interval struct {
 	tl0     uint8
 }
 
-// leg is the state of one outgoing slot. No pointers.
+// leg is the state of one outgoing slot. No pointers; what each packet touches comes first, for it is in no
+// processor's cache when the next frame comes.
 type leg struct {
 	gen     uint16
 	live    bool
@@ -204,9 +207,9 @@ type leg struct {
 	packets   uint32
 	octets    uint32
 
-	iv    [nIntervals]interval
-	again [nAgain]resent
+	again uint32 // place in Shard.again plus one; 0: nothing was asked for yet
 	stats LegStats
+	iv    [nIntervals]interval
 }
 
 // since turns an instant into time since the shard's first call, which keeps the monotonic clock and
@@ -307,6 +310,10 @@ func (s *Shard) RemoveLeg(id LegID) {
 	l := s.leg(id)
 	if l == nil {
 		return
+	}
+	if l.again != 0 {
+		s.again[l.again-1] = [nAgain]resent{}
+		s.freeA = append(s.freeA, l.again)
 	}
 	*l = leg{gen: l.gen}
 	s.freeL = append(s.freeL, uint32(id)&indexMask)
