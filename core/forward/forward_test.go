@@ -369,3 +369,43 @@ func TestPacketIsSentAgainAFewTimesOnly(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// A receiver that asks for everything again, as often as it may, gets no more than it was sent: it is the others'
+// processor and the others' path.
+func TestALyingReceiverGetsNoMoreThanItWasSent(t *testing.T) {
+	sc := newScene(t)
+	c := sc.camera(0x20, 0, 1)
+	leg := sc.leg(proto.Video, 1)
+	sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: leg}}, c.id)}})
+	sc.s.LegRTT(leg, time.Millisecond)
+	media, again := 0, 0
+	for f := range 300 { // ten seconds
+		media += len(sc.admit(c.id, c.frame(f == 0, 5)...))
+		for range 3 {
+			sc.wait(11 * time.Millisecond)
+			again += len(sc.nack(leg, seqRange(c.seq-60, 60)...))
+		}
+	}
+	if most := media + maxOwed; again > most {
+		t.Errorf("%d packets sent again beside %d of media, want at most %d", again, media, most)
+	}
+	if again < media/2 {
+		t.Errorf("%d packets sent again beside %d of media: hardly any", again, media)
+	}
+	// A receiver that loses half of what it is sent has each repaired.
+	other := sc.leg(proto.Video, 1)
+	sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: other}}, c.id)}})
+	asked, got := 0, 0
+	for f := range 300 {
+		for i, p := range sc.admit(c.id, c.frame(f == 0, 6)...) {
+			if i%2 == 0 {
+				asked++
+				got += len(sc.nack(other, p.Seq))
+			}
+		}
+		sc.wait(33 * time.Millisecond)
+	}
+	if got != asked || asked < 800 {
+		t.Errorf("%d of %d lost packets sent again", got, asked)
+	}
+}

@@ -22,6 +22,9 @@ const (
 	maxAgain = 6
 	// defaultRTT stands in for a round-trip time not yet known.
 	defaultRTT = 60 * time.Millisecond
+	// maxOwed bounds how many more packets than it was sent a leg may be sent again, so that a receiver that asks
+	// for everything again and again costs no more than two: as many as a key frame and half a second after it.
+	maxOwed = 512
 	// maxNack bounds what one call answers: a NACK of a few bytes can ask for thousands.
 	maxNack = 256
 )
@@ -77,6 +80,10 @@ func (s *Shard) resend(at time.Duration, id LegID, l *leg, seq rtp.Seq, out *Out
 		s.drops[DropTooOften]++
 		return
 	}
+	if !l.owe() {
+		s.drops[DropTooOften]++
+		return
+	}
 	if r.at != 0 && ms-r.at >= 10_000 {
 		r.count = 0 // another packet that came to have the same number
 	}
@@ -105,6 +112,17 @@ func (s *Shard) resentOf(l *leg, seq rtp.Seq) *resent {
 		l.again = uint32(len(s.again))
 	}
 	return &s.again[l.again-1][seq%nAgain]
+}
+
+// owe counts a retransmission against the packets sent, and reports whether it may be made.
+func (l *leg) owe() bool {
+	l.owed -= min(l.owed, l.packets-l.owedSince)
+	l.owedSince = l.packets
+	if l.owed >= maxOwed {
+		return false
+	}
+	l.owed++
+	return true
 }
 
 // interval is the one that used number n, or nil.

@@ -207,6 +207,9 @@ type leg struct {
 	packets   uint32
 	octets    uint32
 
+	owed      uint32 // packets sent again beyond those sent, see maxOwed
+	owedSince uint32 // packets when owed was reckoned
+
 	again uint32 // place in Shard.again plus one; 0: nothing was asked for yet
 	stats LegStats
 	iv    [nIntervals]interval
