@@ -207,8 +207,10 @@ type leg struct {
 	packets   uint32
 	octets    uint32
 
-	owed      uint32 // packets sent again beyond those sent, see maxOwed
-	owedSince uint32 // packets when owed was reckoned
+	wishAt    time.Duration // of the last wish for a key frame that was passed on; 0: none
+	wishEvery time.Duration // until the next may be
+	owed      uint32        // packets sent again beyond those sent, see maxOwed
+	owedSince uint32        // packets when owed was reckoned
 
 	again uint32 // place in Shard.again plus one; 0: nothing was asked for yet
 	stats LegStats

@@ -24,6 +24,11 @@ const (
 	giveUpFor  = 500 * time.Millisecond // later than this a repair comes too late to show
 	// keyEvery spaces key-frame requests: a key frame costs as much as a second of picture.
 	keyEvery = 300 * time.Millisecond
+	// wishesApart is how far apart the key frames are that one receiver may have while others watch, in the end:
+	// the first are keyEvery apart, each next twice as far. wishesCalm is how long it must not have asked for it
+	// to begin anew.
+	wishesApart = 8 * keyEvery
+	wishesCalm  = 10 * time.Second
 	// replayFor is how old a key frame a new follower may still begin with: as long as no other could be
 	// asked for, so that people who come one after another share one.
 	replayFor = keyEvery
@@ -105,8 +110,28 @@ func (s *Shard) Picture(now time.Time, id LegID) StreamID {
 	if st == nil || st.cfg.Kind.IsAudio() {
 		return 0
 	}
+	at := s.since(now)
+	if !st.mirror && (st.row == nil || len(st.row.Legs) < 2 && st.row.Pipes == 0) {
+		l.wishAt = 0 // nobody else has to pay
+	} else if !l.mayWish(at, st) {
+		return 0
+	}
 	st.picture, st.wantKey = true, true
 	return l.cur
+}
+
+// mayWish reports whether the leg may have another key frame: each it had costs all who watch the stream.
+func (l *leg) mayWish(at time.Duration, st *stream) bool {
+	switch since := at - l.wishAt; {
+	case l.wishAt == 0, since > wishesCalm:
+		l.wishEvery = 0
+	case !st.hasKey || st.keyAt < l.wishAt:
+		return true // the same wish: none has come yet
+	case since < l.wishEvery:
+		return false
+	}
+	l.wishAt, l.wishEvery = at, min(max(2*l.wishEvery, keyEvery), wishesApart)
+	return true
 }
 
 // Wanting reports whether there may be something to ask a stream's sender for: while it holds, call Missing

@@ -87,6 +87,57 @@ func TestKeyFrameRequestsAreMergedAndThrottled(t *testing.T) {
 	}
 }
 
+// A receiver that asks for key frames all the time, for it lies or is lost, costs those who watch the same camera
+// ever fewer of them; and where nobody else does, it has them as it likes.
+func TestOneReceiversWishesForKeyFramesAreSpaced(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		others      bool
+		least, most int
+	}{
+		{"others watch", true, 5, 8}, // after 0, 0.3, 0.9, 2.1, 4.5, 6.9 and 9.3 s
+		{"alone", false, 25, 34},
+	} {
+		sc := newScene(t)
+		c := sc.camera(0x20, 0, 1)
+		liar, other := sc.leg(proto.Video, 1), sc.leg(proto.Video, 1)
+		wants := []Want{{Leg: liar}}
+		if tc.others {
+			wants = append(wants, Want{Leg: other})
+		}
+		sc.s.Publish(1, &Table{Sources: []SourceRow{row(wants, c.id)}})
+		sc.admit(c.id, c.frame(true, 2)...)
+		sc.wait(time.Minute)
+		asked := 0
+		for range 200 { // ten seconds
+			sc.s.Picture(sc.now, liar)
+			key := sc.s.KeyFrameDue(sc.now, c.id)
+			if key {
+				asked++
+			}
+			sc.wait(50 * time.Millisecond)
+			sc.admit(c.id, c.frame(key, 2)...)
+		}
+		if asked < tc.least || asked > tc.most {
+			t.Errorf("%s: %d key frames in ten seconds, want %d to %d", tc.name, asked, tc.least, tc.most)
+		}
+		if !tc.others {
+			continue
+		}
+		sc.wait(keyEvery)
+		sc.s.Picture(sc.now, other)
+		if !sc.s.KeyFrameDue(sc.now, c.id) {
+			t.Errorf("%s: another's wish is not passed on", tc.name)
+		}
+		sc.admit(c.id, c.frame(true, 2)...)
+		sc.wait(wishesCalm + time.Second)
+		sc.s.Picture(sc.now, liar)
+		if !sc.s.KeyFrameDue(sc.now, c.id) {
+			t.Errorf("%s: a wish after a calm time is not passed on", tc.name)
+		}
+	}
+}
+
 func TestMissingAsksAFewTimesAndGivesUp(t *testing.T) {
 	sc := newScene(t)
 	c := sc.camera(0x20, 0, 0xfffe)
