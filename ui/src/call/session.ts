@@ -80,6 +80,7 @@ export class Session {
 		this.sink = sink;
 		this.capture = capture;
 		this.begin().catch((err: unknown) => {
+			if (this.lobby) return this.end(false); // a click begins anew, and tells
 			const text = err instanceof Error ? err.message : String(err);
 			this.dispatch({ is: "process_failed", code: "unsupported", text, tried: [] });
 		});
