@@ -44,6 +44,7 @@ type State struct {
 	flowing bool
 	hasKey  bool
 	hasSR   bool
+	room    int // of the history: what is lent to begin with must fit
 	top     int64
 	base    int64
 	keyExt  int64
@@ -62,8 +63,9 @@ func (s *Shard) State(id StreamID) (out State, ok bool) {
 	}
 	when := func(d time.Duration) time.Time { return s.epoch.Add(d) }
 	return State{
-		Config: st.cfg, started: st.started, flowing: st.flowing, hasKey: st.hasKey, hasSR: st.hasSR, top: st.top, base: st.base,
-		keyExt: st.keyExt, lastAt: when(st.lastAt), runAt: when(st.runAt), keyAt: when(st.keyAt), srAt: when(st.srAt), sr: st.sr,
+		Config: st.cfg, started: st.started, flowing: st.flowing, hasKey: st.hasKey, hasSR: st.hasSR,
+		room: len(st.history), top: st.top, base: st.base, keyExt: st.keyExt,
+		lastAt: when(st.lastAt), runAt: when(st.runAt), keyAt: when(st.keyAt), srAt: when(st.srAt), sr: st.sr,
 	}, true
 }
 
@@ -79,7 +81,7 @@ func (s *Shard) Mirror(of State) StreamID {
 		return id
 	}
 	s.since(of.lastAt)
-	st.history = newHistory(min(s.historyLen(st), historyFirst))
+	st.history = newHistory(of.room)
 	st.started, st.flowing, st.hasKey, st.hasSR = true, of.flowing, of.hasKey, of.hasSR
 	st.top, st.base, st.first, st.oldest, st.keyExt = of.top, of.base, of.base, of.top+1, of.keyExt
 	st.lastAt, st.runAt, st.keyAt, st.srAt = s.since(of.lastAt), s.since(of.runAt), s.since(of.keyAt), s.since(of.srAt)

@@ -103,6 +103,37 @@ func TestAMirrorSendsWhatTheOriginalDoes(t *testing.T) {
 	}
 }
 
+// A key frame longer than a history is at first is a follower's to begin with too.
+func TestAMirrorBeginsWithALongKeyFrame(t *testing.T) {
+	for _, start := range starts {
+		home, away := newScene(t), newScene(t)
+		c := home.camera(0x20, 0, start)
+		home.s.Publish(1, &Table{Sources: []SourceRow{row(nil, c.id)}})
+		home.admit(c.id, c.frame(true, 3*historyFirst)...)
+		home.wait(10 * time.Millisecond)
+		state, _ := home.s.State(c.id)
+		mirror := away.s.Mirror(state)
+		home.out.Reset()
+		home.s.Lend(home.now, c.id, 1, &home.out)
+		var lent []Packet
+		for _, l := range home.out.Loans {
+			lent = append(lent, Packet{Stream: mirror, Data: l.Data, Placed: l.Placed, Slab: l.Slab})
+		}
+		away.wait(10 * time.Millisecond)
+		away.s.Admit(away.now, lent, &away.out)
+		leg := away.leg(proto.Video, 7)
+		away.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: leg}}, mirror)}})
+		home.admit(c.id, c.frame(false, 1)...)
+		home.s.Lend(home.now, c.id, 1, &home.out)
+		l := home.out.Loans[len(home.out.Loans)-1]
+		away.out.Reset()
+		away.s.Admit(away.now, []Packet{{Stream: mirror, Data: l.Data, Placed: l.Placed, Slab: l.Slab}}, &away.out)
+		if got, want := len(away.flush()), 3*historyFirst+1; got != want {
+			t.Errorf("from %d: the follower begins with %d packets, want the key frame and the next, %d", start, got, want)
+		}
+	}
+}
+
 // A mirror asks its owner for a key frame, not its sender: once, and only for one it has not got.
 func TestAKeyFrameIsAskedForAcrossAPipe(t *testing.T) {
 	now := time.Unix(1000, 0)
