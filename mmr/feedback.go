@@ -19,14 +19,14 @@ const (
 	// feedbackEvery is how often transport-wide feedback goes to a publisher that sends. Browsers expect
 	// 50 to 100 ms.
 	feedbackEvery = 80 * time.Millisecond
-	// maxNack bounds what one NACK may ask for.
+	// maxNack bounds what one packet may ask for again, however many NACKs it is made of.
 	maxNack = 256
 )
 
 // feedback handles one compound RTCP packet of a peer.
 func (s *shard) feedback(now time.Time, c *conn, data []byte) {
 	p := c.peer
-	rest := data
+	rest, mayAsk := data, maxNack
 	for len(rest) > 0 {
 		pkt, next, ok := rtp.NextRTCP(rest)
 		if !ok {
@@ -46,7 +46,8 @@ func (s *shard) feedback(now time.Time, c *conn, data []byte) {
 			s.reportBlocks(now, p, blocks)
 		} else if _, media, pairs, ok := pkt.Nack(); ok {
 			if leg := p.legOf(media); leg != 0 {
-				s.seqs = pairs.AppendSeqs(s.seqs[:0], maxNack)
+				s.seqs = pairs.AppendSeqs(s.seqs[:0], mayAsk)
+				mayAsk -= len(s.seqs)
 				s.fwd.Nack(now, leg, s.seqs, &s.out)
 			}
 		} else if _, media, ok := pkt.PLI(); ok {
