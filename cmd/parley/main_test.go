@@ -258,7 +258,7 @@ func TestJoin(t *testing.T) {
 		return parley(t, append(append([]string{"join"}, args...), s.flags...)...)
 	}
 	t.Run("in and out", func(t *testing.T) {
-		ev := events(t, join(m.JoinURL, "--name", "Ann", "--for", "10ms", "--explain", "--json").want(t, 0))
+		ev := events(t, join(m.JoinURL, "--name", "Ann", "--for", "500ms", "--explain", "--json").want(t, 0))
 		for _, name := range []string{"phase", "candidate", "media", "joined", "roster", "left", "explain"} {
 			if len(ev[name]) == 0 {
 				t.Errorf("no %q among the events", name)

@@ -16,12 +16,12 @@ func HTTPClient(h Host, tlsConf *tls.Config) *http.Client {
 	if tlsConf == nil {
 		tlsConf = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	conf := tlsConf.Clone()
-	conf.NextProtos = []string{"h2", "http/1.1"}
+	byHost := tlsConf.Clone() // the transport adds HTTP/2 to its own
+	byHost.NextProtos = []string{"h2", "http/1.1"}
 	return &http.Client{Transport: &http.Transport{
 		DialContext:           h.Dial,
-		DialTLSContext:        dialTLS(h, conf),
-		TLSClientConfig:       conf,
+		DialTLSContext:        dialTLS(h, byHost),
+		TLSClientConfig:       tlsConf.Clone(),
 		ForceAttemptHTTP2:     true,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
