@@ -37,8 +37,10 @@ export type LaneEvents = {
 /** How often, and every how many milliseconds, a browser is asked which way a transport goes. */
 const askMost = 5;
 const askAgain = 40;
+/** A path that has answered is given this long, ms, to get its keys before a worse one is tried. */
+const keysWithin = 600;
 
-type Attempt = StartTransport & { peer?: Peer; isUp: boolean };
+type Attempt = StartTransport & { peer?: Peer; isUp: boolean; waited?: boolean };
 type InUse = { attempt: number; peer: Peer; rung: Rung };
 
 export class Lanes {
@@ -132,7 +134,7 @@ export class Lanes {
 		queueMicrotask(() => {
 			this.flushing = false;
 			for (const a of [...this.attempts.values()]) {
-				if (a.peer || !this.attempts.has(a.attempt)) continue;
+				if (a.peer || a.waited || !this.attempts.has(a.attempt)) continue;
 				if (this.barred) this.giveUp([a], "waiting for a host");
 				else this.place(a);
 			}
@@ -144,11 +146,17 @@ export class Lanes {
 		const fits = (set: readonly Credentials[]) => set.some(c => c.ufrag === ufrag && c.group === a.group);
 		const set = this.sets.findLast(fits) ?? [a.credentials];
 		let peer = [...this.peers].find(p => fits(p.table.groups));
-		if (peer && !this.doubt && this.betterThan(a.rung, peer)) {
-			this.giveUp([a], "a better path answers"); // and needs but its keys
+		// What has answered needs but its keys; where those do not come, answers mean nothing.
+		const soon = peer && !this.doubt && this.betterThan(a.rung, peer);
+		const again = a.rung === Rung.TLS443 && peer !== undefined && !peer.relays;
+		if (soon && (again || !a.waited)) {
+			a.waited = true;
+			setTimeout(() => {
+				if (this.attempts.get(a.attempt) === a && !a.peer && !this.barred) this.place(a);
+			}, keysWithin);
 			return;
 		}
-		if (a.rung === Rung.TLS443 && peer && !peer.relays && peer.up.size === 0) {
+		if (again && peer?.up.size === 0) {
 			const old = peer;
 			peer = this.open(set, a.fingerprint);
 			for (const x of this.attempts.values()) if (x.peer === old) this.join(x, peer);

@@ -52,7 +52,6 @@ const whys: readonly Rule[] = [
 	[/^a better path is up$/, "room.why.betterPath"],
 	[/^the better path works again$/, "room.why.worksAgain"],
 	[/^(?<loss>\d+) % of its packets are lost$/, "room.why.lossy"],
-	[/^a better path answers$/, "room.why.betterAnswers"],
 	[/^the browser has moved to (?<rung>\S+)$/, "room.why.browserMoved"],
 	[/^the server has another slot table$/, "room.why.otherTable"],
 	[/^media has left it$/, "room.why.left"],
