@@ -226,20 +226,28 @@ func (d *doctor) examineNAT(ctx context.Context, p *prober) {
 			}
 		}
 	}
-	if z := d.seen.best(); p != nil && len(all) == 1 && z != nil {
-		for _, r := range z.Routers {
-			for _, c := range r.Candidates {
-				to, err := netip.ParseAddrPort(c.Addr)
-				if c.Rung != proto.UDP8801 || err != nil || family(to) != 0 || c.Addr == all[0].addr {
-					continue
-				}
-				if a, _, ok := p.ask(ctx, to, probeOf{length: probeLen, echo: true}); ok {
-					all = append(all, seenProbe{addr: c.Addr, mapped: a.mapped.String(), local: all[0].local})
-				}
+	if p != nil && len(all) == 1 {
+		for _, c := range d.seen.furtherUDP(all[0].addr) {
+			if a, _, ok := p.ask(ctx, c, probeOf{length: probeLen, echo: true}); ok {
+				all = append(all, seenProbe{addr: c.String(), mapped: a.mapped.String(), local: all[0].local})
 			}
 		}
 	}
 	d.seen.nat, d.seen.mapped = natOf(all)
+}
+
+// furtherUDP are the IPv4 addresses routers have for UDP, but for one.
+func (s *seen) furtherUDP(than string) (out []netip.AddrPort) {
+	for _, z := range s.zones {
+		for _, r := range z.Routers {
+			for _, c := range r.Candidates {
+				if to, err := netip.ParseAddrPort(c.Addr); err == nil && c.Rung == proto.UDP8801 && family(to) == 0 && c.Addr != than {
+					out = append(out, to)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // natOf tells the kind of NAT (RFC 4787 §4.1) from what several destinations saw of one socket.
