@@ -207,7 +207,9 @@ func (h *Host) Classical() bool {
 
 // Close ends what is being dialled. Connections that stand stay.
 func (h *Host) Close() {
+	h.mu.Lock() // who began a dial before is waited for; who begins one later sees the end
 	h.cancel()
+	h.mu.Unlock()
 	h.wg.Wait()
 }
 
@@ -234,6 +236,14 @@ func (h *Host) DialTLS(ctx context.Context, network, addr string, conf *tls.Conf
 
 // race tries the configured ways and, beside them, the direct one. What works first is kept to.
 func (h *Host) race(ctx context.Context, addr string, try func(context.Context, way) (net.Conn, error)) (net.Conn, error) {
+	h.mu.Lock()
+	if err := h.ctx.Err(); err != nil {
+		h.mu.Unlock()
+		return nil, err
+	}
+	h.wg.Add(1)
+	h.mu.Unlock()
+	defer h.wg.Done()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
