@@ -90,7 +90,7 @@ func printReady(w io.Writer, r node.Ready, data string) error {
 	if r.HTTP != "" {
 		lines += fmt.Sprintf("  or       %s   (from this machine, no certificate warning)\n", r.HTTP)
 	}
-	lines += fmt.Sprintf("  Media    UDP %s\n  Data     %s\n", r.Media, data)
+	lines += fmt.Sprintf("  Media    UDP and TCP %s\n  Data     %s\n", r.Media, data)
 	if r.Admin.Password != "" {
 		lines += fmt.Sprintf("\n  Sign in as %s with password %s\n  (made just now and shown only this time; change it with: parley user passwd)\n", r.Admin.Email, r.Admin.Password)
 	} else {
