@@ -98,6 +98,30 @@ func TestPacketsAreKeptForTheFarthestReceiver(t *testing.T) {
 	}
 }
 
+// A receiver whose repairs are lost as well, and that asks every 100 ms only, gets a packet in the fourth attempt.
+func TestWhoAsksSlowlyIsStillAnswered(t *testing.T) {
+	const frame = 20 * time.Millisecond
+	sc := newScene(t)
+	c := sc.camera(0x20, 0, 60000)
+	leg := sc.leg(proto.Video, 7)
+	sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: leg}}, c.id)}})
+	sc.admit(c.id, c.frame(true, 1)...)
+	for range 100 {
+		sc.wait(frame)
+		sc.admit(c.id, c.frame(false, 1)...)
+	}
+	lost := rtp.Seq(7 + 100)
+	for ask := 1; ask <= 5; ask++ {
+		for range 100 * time.Millisecond / frame {
+			sc.wait(frame)
+			sc.admit(c.id, c.frame(false, 1)...)
+		}
+		if got := len(sc.nack(leg, lost)); got != 1 {
+			t.Errorf("request %d, %d ms late, is answered %d times", ask, 100*ask, got)
+		}
+	}
+}
+
 func TestRecorderGrowsWhereFeedbackIsLate(t *testing.T) {
 	for _, start := range starts {
 		now := time.Unix(1_800_000_000, 0)

@@ -27,6 +27,9 @@ const (
 	maxOwed = 512
 	// maxNack bounds what one call answers: a NACK of a few bytes can ask for thousands.
 	maxNack = 256
+	// askerRTT is how far away one who asks is taken to be at least when it comes to how long packets are kept: a repair may
+	// be lost too, and many receivers ask again only every 100 ms, however near they are.
+	askerRTT = 180 * time.Millisecond
 )
 
 // Nack answers a receiver's request for numbers of a leg with descriptors of retransmissions. A number
@@ -61,6 +64,7 @@ func (s *Shard) resend(at time.Duration, id LegID, l *leg, seq rtp.Seq, out *Out
 		s.drops[DropNoHistory]++
 		return
 	}
+	st.farther(at, askerRTT)
 	k := st.find(n - iv.off)
 	if k == nil || k.slab == 0 {
 		s.drops[DropNoHistory]++ // lost before it reached us, or too old
