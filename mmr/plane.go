@@ -52,6 +52,8 @@ type PlaneConfig struct {
 	// HoldFrom is how many packets a second the shards together must send for one to hold any: 10,000 by
 	// default, negative: they always hold.
 	HoldFrom int
+	// TURNUser is whoever else's users may come to ServeTURN: those of a tunnel on the same port. Nil: nobody's.
+	TURNUser func(name string) (rtc.TURNUser, bool)
 	// ReceiveLoss, in tests only, drops arriving datagrams before anything looks at them.
 	ReceiveLoss func() bool
 	Log         *slog.Logger

@@ -37,16 +37,20 @@ func (p *Plane) ServeTURN(conn net.Conn) {
 		}
 	}
 	err := rtc.ServeTURN(conn, rtc.TURNConfig{
-		Peers: peers, Serve: p.ServeStream, Refused: &p.streams.foreign,
-		Password: func(ufrag string) (string, bool) {
-			password, ok := p.password(ufrag)
+		Refused: &p.streams.foreign,
+		User: func(name string) (rtc.TURNUser, bool) {
+			password, ok := p.password(name)
+			u := rtc.TURNUser{Password: password, Peers: peers, Serve: p.ServeStream}
+			if !ok && p.cfg.TURNUser != nil {
+				u, ok = p.cfg.TURNUser(name)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			if ok && stranger {
 				stranger = false
 				p.streams.known(addr)
 			}
-			return password, ok
+			return u, ok
 		},
 	})
 	why = StreamClosed

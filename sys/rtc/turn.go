@@ -35,22 +35,28 @@ const (
 
 var errNoRelay = errors.New("rtc: only UDP is relayed")
 
-// TURNConfig is what ServeTURN needs; every field but Refused is required.
+// TURNConfig is what ServeTURN needs; Refused may be nil.
 type TURNConfig struct {
-	// Password is that of a user name: of a ticket a check would be accepted for, since browsers use the
-	// ICE credentials of their grant. Called from any goroutine.
-	Password func(ufrag string) (password string, ok bool)
-	// Peers are the router's own addresses: nothing else is relayed to.
-	Peers []netip.AddrPort
-	// Serve carries the packets of one peer address until the stream ends.
-	Serve func(*link.Stream)
-	// Refused counts packets and permissions for anybody but Peers.
+	// User is who a user name belongs to: at a router a ticket a check would be accepted for, since browsers
+	// use the ICE credentials of their grant. Called from any goroutine. A connection is one user's: the first
+	// name that belongs to anybody is the only one on it.
+	User func(name string) (TURNUser, bool)
+	// Refused counts packets and permissions for anybody but the user's peers.
 	Refused *atomic.Uint64
 }
 
+// TURNUser is who uses a TURN connection, and what for; every field is required.
+type TURNUser struct {
+	Password string
+	// Peers are a router's addresses: nothing else is relayed to.
+	Peers []netip.AddrPort
+	// Serve carries the packets of one peer address until the stream ends.
+	Serve func(*link.Stream)
+}
+
 // ServeTURN is an embedded TURN server (RFC 8656) for one TLS connection of a browser that nothing else lets
-// out (S11). It relays in memory: there are no relay ports, and the only peer is this router, so there is
-// nothing to be abused. It returns when the connection has ended.
+// out (S11). There are no relay ports, and the only peer is a router, so there is nothing to be abused. It
+// returns when the connection has ended.
 func ServeTURN(conn net.Conn, cfg TURNConfig) error {
 	r := &relay{conn: conn, cfg: cfg, out: make(chan relayed), over: make(chan struct{}), peers: map[netip.AddrPort]*relayPipe{}}
 	l := &oneConn{conn: &turnConn{Conn: conn, relay: r}, over: r.over}
@@ -59,11 +65,11 @@ func ServeTURN(conn net.Conn, cfg TURNConfig) error {
 		LoggerFactory: silent{},
 		InboundMTU:    link.MaxStreamPacket,
 		AuthHandler: func(ra *turn.RequestAttributes) (string, []byte, bool) {
-			password, ok := cfg.Password(ra.Username)
+			u, ok := r.is(ra.Username)
 			if !ok {
 				return "", nil, false
 			}
-			return ra.Username, turn.GenerateAuthKey(ra.Username, turnRealm, password), true
+			return ra.Username, turn.GenerateAuthKey(ra.Username, turnRealm, u.Password), true
 		},
 		ListenerConfigs: []turn.ListenerConfig{{
 			Listener: l, RelayAddressGenerator: r,
@@ -146,7 +152,36 @@ type relay struct {
 
 	mu     sync.Mutex
 	closed bool
+	name   string // of the user, "" before there is one
+	user   TURNUser
 	peers  map[netip.AddrPort]*relayPipe
+}
+
+// is reports whether a user name is this connection's.
+func (r *relay) is(name string) (TURNUser, bool) {
+	r.mu.Lock()
+	user, known := r.user, r.name
+	r.mu.Unlock()
+	if known != "" || name == "" {
+		return user, known == name && name != ""
+	}
+	user, ok := r.cfg.User(name)
+	if !ok {
+		return TURNUser{}, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.name == "" {
+		r.name, r.user = name, user
+	}
+	return r.user, r.name == name
+}
+
+// known are the addresses the user may send to.
+func (r *relay) known() []netip.AddrPort {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.user.Peers
 }
 
 // relayed is a packet on its way to the client.
@@ -172,7 +207,7 @@ func (r *relay) end() {
 
 func (r *relay) permits(ip net.IP) bool {
 	addr, _ := netip.AddrFromSlice(ip)
-	for _, p := range r.cfg.Peers {
+	for _, p := range r.known() {
 		if p.Addr() == addr.Unmap() {
 			return true
 		}
@@ -193,7 +228,7 @@ func (r *relay) Validate() error { return nil }
 // AllocatePacketConn implements turn.RelayAddressGenerator. The relayed address is a name for the client to
 // use, and no socket.
 func (r *relay) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
-	for _, p := range r.cfg.Peers {
+	for _, p := range r.known() {
 		if p.Addr().Is4() == (c.Network != "udp6") {
 			r.allocated.Store(true)
 			return r, net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.Addr(), turnPort)), nil
@@ -242,12 +277,12 @@ func (r *relay) WriteTo(b []byte, to net.Addr) (int, error) {
 
 // peer is the stream's pipe for one of the router's addresses; nil for anybody else's.
 func (r *relay) peer(addr netip.AddrPort) *relayPipe {
-	known := false
-	for _, p := range r.cfg.Peers {
-		known = known || p == addr || p.Addr() == addr.Addr() && addr.Port() == TURNOnlyPort
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	known := false
+	for _, p := range r.user.Peers {
+		known = known || p == addr || p.Addr() == addr.Addr() && addr.Port() == TURNOnlyPort
+	}
 	if p := r.peers[addr]; p != nil && !p.isClosed() {
 		return p
 	}
@@ -258,7 +293,8 @@ func (r *relay) peer(addr netip.AddrPort) *relayPipe {
 	p.cond.L = &p.mu
 	r.peers[addr] = p
 	st := link.NewStream(p, link.StreamConfig{Rung: proto.TLS443, Local: addr, Remote: clientOf(r.conn)})
-	r.wg.Go(func() { r.cfg.Serve(st) })
+	serve := r.user.Serve
+	r.wg.Go(func() { serve(st) })
 	return p
 }
 
@@ -270,7 +306,7 @@ func (r *relay) Close() error {
 }
 
 // LocalAddr implements net.PacketConn.
-func (r *relay) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(r.cfg.Peers[0]) }
+func (r *relay) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(r.known()[0]) }
 
 // SetDeadline implements net.PacketConn.
 func (*relay) SetDeadline(time.Time) error { return nil }

@@ -39,7 +39,9 @@ func TestTURNIsNotLateBehindVideo(t *testing.T) {
 		}
 		demux := link.NewDemux(ln, link.DemuxConfig{TLS: link.ServerTLS(cert), STUN: func(c net.Conn) {
 			rtc.ServeTURN(c, rtc.TURNConfig{
-				Peers: []netip.AddrPort{peer}, Password: func(string) (string, bool) { return "pwd", true }, Serve: sendAll,
+				User: func(string) (rtc.TURNUser, bool) {
+					return rtc.TURNUser{Password: "pwd", Peers: []netip.AddrPort{peer}, Serve: sendAll}, true
+				},
 			})
 		}})
 		conn, err := cli.Dial(t.Context(), "tcp", "router:443")

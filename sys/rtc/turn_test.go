@@ -34,6 +34,22 @@ type turnWorld struct {
 	ended   chan struct{}
 }
 
+func (w *turnWorld) echo(st *link.Stream) {
+	w.streams.Add(1)
+	w.rung, w.from = st.Rung(), st.RemoteAddr()
+	defer st.Close()
+	ms := []link.Message{{Buf: make([]byte, 2048)}}
+	for {
+		n, err := st.ReadBatch(ms)
+		if err != nil {
+			return
+		}
+		st.WriteBatch(ms[:n])
+	}
+}
+
+var turnOther = netip.MustParseAddrPort("203.0.113.2:8801")
+
 var turnPeer = netip.MustParseAddrPort("203.0.113.1:8801")
 
 func startTURN() *turnWorld {
@@ -44,20 +60,13 @@ func startTURN() *turnWorld {
 	go func() {
 		defer close(w.ended)
 		ServeTURN(tcpPipe{server, b, a}, TURNConfig{
-			Peers: []netip.AddrPort{turnPeer, netip.MustParseAddrPort("203.0.113.1:443")}, Refused: &w.foreign,
-			Password: func(ufrag string) (string, bool) { return "secret", ufrag == "ticket" },
-			Serve: func(st *link.Stream) {
-				w.streams.Add(1)
-				w.rung, w.from = st.Rung(), st.RemoteAddr()
-				defer st.Close()
-				ms := []link.Message{{Buf: make([]byte, 2048)}}
-				for {
-					n, err := st.ReadBatch(ms)
-					if err != nil {
-						return
-					}
-					st.WriteBatch(ms[:n])
+			Refused: &w.foreign,
+			User: func(name string) (TURNUser, bool) {
+				peers := []netip.AddrPort{turnPeer, netip.MustParseAddrPort("203.0.113.1:443")}
+				if name == "other" {
+					peers = []netip.AddrPort{turnOther}
 				}
+				return TURNUser{Password: "secret", Peers: peers, Serve: w.echo}, name == "ticket" || name == "other"
 			},
 		})
 	}()
@@ -65,11 +74,11 @@ func startTURN() *turnWorld {
 }
 
 // dial makes a TURN client on the connection.
-func (w *turnWorld) dial(t *testing.T, password string) *turn.Client {
+func (w *turnWorld) dial(t *testing.T, name, password string) *turn.Client {
 	t.Helper()
 	c, err := turn.NewClient(&turn.ClientConfig{
 		TURNServerAddr: "203.0.113.1:443", STUNServerAddr: "203.0.113.1:443", Conn: turn.NewSTUNConn(w.client),
-		Username: "ticket", Password: password, Realm: turnRealm, LoggerFactory: silent{},
+		Username: name, Password: password, Realm: turnRealm, LoggerFactory: silent{},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +92,7 @@ func (w *turnWorld) dial(t *testing.T, password string) *turn.Client {
 func TestTURNReachesTheRouterAndNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startTURN()
-		c := w.dial(t, "secret")
+		c := w.dial(t, "ticket", "secret")
 		relay, err := c.Allocate()
 		if err != nil {
 			t.Fatal(err)
@@ -132,7 +141,7 @@ func TestTURNReachesTheRouterAndNobodyElse(t *testing.T) {
 func TestTURNWantsATicket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startTURN()
-		c := w.dial(t, "guess")
+		c := w.dial(t, "ticket", "guess")
 		began := time.Now()
 		if _, err := c.Allocate(); err == nil {
 			t.Error("allocated with a wrong password")
@@ -143,5 +152,24 @@ func TestTURNWantsATicket(t *testing.T) {
 		}
 		c.Close()
 		w.client.Close()
+	})
+}
+
+// Whoever has named one user can't send to another's router.
+func TestAConnectionIsOneUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startTURN()
+		c := w.dial(t, "ticket", "guess")
+		if _, err := c.Allocate(); err == nil {
+			t.Fatal("allocated with a wrong password")
+		}
+		c.Close()
+		c = w.dial(t, "other", "secret")
+		if _, err := c.Allocate(); err == nil {
+			t.Error("another user's allocation on the same connection")
+		}
+		c.Close()
+		w.client.Close()
+		<-w.ended
 	})
 }
