@@ -120,8 +120,9 @@ test("the numbers of a connection agree everywhere, and reach the router every f
 		expect(packets, key).toBeLessThanOrEqual(after[key] ?? 0);
 		if (kind === 1) expect([key, (width ?? 0) > 0, (height ?? 0) > 0, (fps ?? 0) > 0]).toEqual([key, true, true, true]);
 	}
-	// A busy machine loses a packet now and then on the way to itself.
-	expect(rates.filter(r => r.bps <= 0 || r.loss > 0.02)).toEqual([]);
+	// A busy machine loses a packet now and then on the way to itself. A browser tries its bandwidth with padding on
+	// the stream of a screen that nobody shares, once in a while.
+	expect(rates.filter(r => (r.bps <= 0 && r.kind < 2) || r.loss > 0.02)).toEqual([]);
 
 	// Upstream: as often as it should be, and the router remembers what was said last.
 	const said = () => ada.evaluate(() => (window as unknown as { statsSaid(): number[] }).statsSaid());
