@@ -7,7 +7,7 @@ package proto
 //	GET  /stream  WebSocket; TunnelOpen, TunnelOpened, then binary messages are the bytes of a stream to the server
 //	GET  /media   WebSocket; TunnelOpen, TunnelOpened, then each binary message is a datagram to the router
 //
-// A target is named by the zone and id of a server that the site's servers know, never by an address.
+// and what a page does there, page.go. A target is named by the zone and id of a server that the site's servers know, never by an address.
 
 // TunnelOpen is the first message on a tunnel's WebSocket, and the only one in text.
 type TunnelOpen struct {
@@ -20,12 +20,6 @@ type TunnelOpen struct {
 // TunnelOpened says that the server answers; a refusal is an Error instead.
 type TunnelOpened struct {
 	V int `json:"v"`
-}
-
-// TunnelPong is the body of GET {tunnel}/ping.
-type TunnelPong struct {
-	V  int    `json:"v"`
-	ID string `json:"id"`
 }
 
 // TunnelAudience is the audience of tunnel tokens.

@@ -22,7 +22,7 @@ const typescriptPath = "../../ui/src/proto/messages.gen.ts"
 
 // typescriptFiles are those a page needs, in the order of the output: what servers say among themselves
 // (servers.go) is not for it.
-var typescriptFiles = []string{"proto.go", "error.go", "join.go", "media.go", "control.go"}
+var typescriptFiles = []string{"proto.go", "error.go", "join.go", "page.go", "media.go", "control.go"}
 
 // typescriptNames are the names that mean something else in TypeScript.
 var typescriptNames = map[string]string{"Error": "ErrorBody"}
@@ -252,7 +252,7 @@ func (w *tsWriter) structDecl(name string, s *types.Struct, decl *ast.StructType
 		f := s.Field(i)
 		key, opts, _ := strings.Cut(reflect.StructTag(s.Tag(i)).Get("json"), ",")
 		optional, undefined, mark := "", "", ""
-		if opts == "omitempty" {
+		if opts == "omitempty" || opts == "omitzero" {
 			optional, undefined, mark = "?", " | undefined", "?"
 		}
 		w.comment("\t", docs[f.Name()])

@@ -108,6 +108,8 @@ var bodies = map[string]any{
 	"tunnel-open":    &TunnelOpen{V: 1, Token: "eyJ.tunnel.sig", Zone: "eu", Server: "mmr-1"},
 	"tunnel-opened":  &TunnelOpened{V: 1},
 	"tunnel-pong":    &TunnelPong{V: 1, ID: "t1"},
+	"tunnel-request": &TunnelRequest{V: 1, Token: "eyJ.tunnel.sig", Route: RouteRequest{V: 1, Token: "eyJ.payload.sig", Lost: "mmr-1"}},
+	"tunnel-relay":   &TunnelRelay{V: 1, Username: "tunnel.1767323945.7.AAECAwQFBgcICQoLDA0ODw.eu.mmr-1", Credential: "secret", Peer: "192.0.2.1:8801"},
 	"tunnel-claims": &TunnelClaims{Issuer: "site-1", Audience: []string{TunnelAudience}, ID: "AAECAwQFBgcICQoLDA0ODw", Meeting: "AAECAwQFBgcICQoLDA0ODw", Participant: 7,
 		Zones: []string{"eu", "us"}, Expires: 1767323945},
 	"tunnel-announce": &TunnelAnnounce{V: 1, Build: "1.0.0", ID: "t1", URL: "https://tunnel.example", Streams: 12, Load: 0.25},

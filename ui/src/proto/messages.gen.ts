@@ -357,6 +357,29 @@ export interface Settings {
 	max_people?: number | undefined;
 }
 
+/** TunnelPong is the body of GET {tunnel}/ping. */
+export interface TunnelPong {
+	v: number;
+	id: string;
+}
+
+/** TunnelRequest asks a tunnel to speak with a server in a page's place. No answer comes before the server's. */
+export interface TunnelRequest {
+	v: number;
+	/** LookupAnswer.TunnelToken */
+	token: string;
+	route?: RouteRequest | undefined;
+}
+
+/** TunnelRelay opens TURN allocations (RFC 8656) at a tunnel, for minutes. They relay to Peer alone. */
+export interface TunnelRelay {
+	v: number;
+	username: string;
+	credential: string;
+	/** the router's UDP 8801 as the tunnel sends there */
+	peer: string;
+}
+
 // Payload types and header extension ids are fixed for all participants, so that a router forwards
 // without translating either. PROTOCOL.md "Media" has the table.
 export const PTOpus = 111;
@@ -854,6 +877,9 @@ export const shapes = {
 	Claims: { iss: "string", aud: "[]string", mtg: "string", num: "string", topic: "?string", pid: "uint32", sub: "?string", name: "string", role: "string", perm: "?[]string", hosting: "string", exp: "int64", iat: "int64", cnf: "Confirm", set: "Settings" },
 	Confirm: { key: "string", fp: "string" },
 	Settings: { waiting_room: "?bool", mute_on_entry: "?bool", join_before_host: "?bool", max_people: "?int" },
+	TunnelPong: { v: "int", id: "string" },
+	TunnelRequest: { v: "int", token: "string", route: "?RouteRequest" },
+	TunnelRelay: { v: "int", username: "string", credential: "string", peer: "string" },
 	Candidate: { rung: "string", addr: "string" },
 	Credentials: { group: "uint8", ufrag: "string", pwd: "string" },
 	Slot: { id: "int", mid: "string", kind: "uint8", ssrc: "uint32", rtx: "?uint32", msid: "string" },
@@ -905,6 +931,9 @@ export interface Structs {
 	Claims: Claims;
 	Confirm: Confirm;
 	Settings: Settings;
+	TunnelPong: TunnelPong;
+	TunnelRequest: TunnelRequest;
+	TunnelRelay: TunnelRelay;
 	Candidate: Candidate;
 	Credentials: Credentials;
 	Slot: Slot;
