@@ -40,8 +40,11 @@ func (n *Node) serve(fail context.CancelCauseFunc) *front {
 		conf := link.ServerTLS()
 		conf.GetCertificate = n.cert.get
 		dc := link.DemuxConfig{TLS: conf, Proxies: n.proxies}
-		if n.plane != nil {
+		switch {
+		case n.plane != nil:
 			dc.STUN = n.plane.ServeTURN
+		case n.tunnel != nil:
+			dc.STUN = n.tunnel.ServeTURN
 		}
 		n.demux = link.NewDemux(n.https, dc)
 		start(n.demux, n.mux, conf, "HTTPS")

@@ -175,6 +175,12 @@ func (n *Node) openPlane(context.Context) error {
 	}
 	pc := mmr.PlaneConfig{
 		Host: n.deps.Host, Certificate: cert, DSCP: mmr.DSCPStandard, NoTCP: r.NoTCP, Shards: r.Shards, Log: n.log,
+		TURNUser: func(name string) (rtc.TURNUser, bool) {
+			if n.tunnel == nil {
+				return rtc.TURNUser{}, false
+			}
+			return n.tunnel.TURNUser(name) // one port 443 for both
+		},
 	}
 	if r.DSCP == "original" {
 		pc.DSCP = mmr.DSCPOriginal

@@ -42,6 +42,7 @@ func (n *Node) openTunnel(ctx context.Context) error {
 	var err error
 	if n.site != nil {
 		c.Lookup = n.web.Handler()
+		c.TLS = link.ClientTLS(withSystem(n.site.CA().PEM()))
 		c.Verifier, err = trust.NewVerifier(n.site.Keys())
 	} else if c.Verifier, err = n.askSite(ctx); err == nil {
 		c.TLS, err = n.siteTLS()
@@ -103,14 +104,23 @@ func (n *Node) siteTLS() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tunnel.ca: %w", err)
 	}
+	pool := withSystem(pem)
+	if pool == nil {
+		return nil, fmt.Errorf("tunnel.ca: %s holds no certificate", path)
+	}
+	return link.ClientTLS(pool), nil
+}
+
+// withSystem is the system's authorities and those of a PEM file; nil where that holds none.
+func withSystem(pem []byte) *x509.CertPool {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("tunnel.ca: %s holds no certificate", path)
+		return nil
 	}
-	return link.ClientTLS(pool), nil
+	return pool
 }
 
 // Tunnel is the node's HTTP tunnel, nil without one.

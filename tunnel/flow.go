@@ -17,7 +17,7 @@ const maxQueued = 128
 // batch is how many datagrams one read takes.
 const batch = 16
 
-// flow is a media transport under way: WebSocket messages on one side, UDP on the other.
+// flow is a media transport under way: WebSocket messages (native) or TURN (pages) on one side, UDP on the other.
 //
 //	client ◀── Stream ◀── queue (150 ms, oldest dropped first) ◀── UDP ◀── router
 //	client ──▶ Stream ──────────────────────────────────────────▶ UDP ──▶ router

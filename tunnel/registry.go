@@ -140,7 +140,12 @@ func (s *Server) dial(ctx context.Context, t target) (net.Conn, error) {
 	if port == "" {
 		port = "443"
 	}
-	addrs, err := link.Resolve(ctx, s.cfg.Host, u.Hostname())
+	return s.dialChecked(ctx, u.Hostname(), port)
+}
+
+// dialChecked opens a connection to an address that a tunnel may go to.
+func (s *Server) dialChecked(ctx context.Context, host, port string) (net.Conn, error) {
+	addrs, err := link.Resolve(ctx, s.cfg.Host, host)
 	if err != nil {
 		return nil, err
 	}

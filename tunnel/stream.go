@@ -31,6 +31,7 @@ const closePolicy = 1008
 // opened is a stream that may begin.
 type opened struct {
 	ws      *link.WebSocket
+	claims  proto.TunnelClaims
 	target  target
 	use     *use
 	release func()
@@ -38,7 +39,7 @@ type opened struct {
 
 // open takes a WebSocket up to the point where its server is to be reached. ok is false where it has been
 // refused, told and counted. The stream counts until release.
-func (s *Server) open(w http.ResponseWriter, r *http.Request, limit int, media bool) (o opened, ok bool) {
+func (s *Server) open(w http.ResponseWriter, r *http.Request, limit int, of kind) (o opened, ok bool) {
 	proven, ok := s.limits.arrive(addrOf(r))
 	if !ok {
 		render(w, http.StatusTooManyRequests, proto.NewError(proto.CodeSlowDown, "Too many connections from this address."))
@@ -61,7 +62,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, limit int, media b
 		ws.CloseNow()
 		return o, false
 	}
-	o, no := s.admit(m, media)
+	o, no := s.admit(m, of)
 	if no != nil {
 		s.turnAway(ctx, ws, no)
 		return o, false
@@ -79,8 +80,17 @@ func (s *Server) turnAway(ctx context.Context, ws *link.WebSocket, no *refusal) 
 	ws.CloseNow()
 }
 
+// kind is what a server must be.
+type kind uint8
+
+const (
+	anyServer kind = iota
+	aController
+	aRouter
+)
+
 // admit decides about a first message.
-func (s *Server) admit(m proto.TunnelOpen, media bool) (o opened, no *refusal) {
+func (s *Server) admit(m proto.TunnelOpen, of kind) (o opened, no *refusal) {
 	now := time.Now()
 	c, err := s.cfg.Verifier.Tunnel(m.Token, now)
 	if err != nil {
@@ -93,7 +103,7 @@ func (s *Server) admit(m proto.TunnelOpen, media bool) (o opened, no *refusal) {
 	n := name{m.Zone, m.Server}
 	t, ok := s.registry.find(now, n)
 	// One answer for servers that do not exist and those that are not this client's.
-	if !ok || !slices.Contains(c.Zones, n.zone) || media && !t.router {
+	if !ok || !slices.Contains(c.Zones, n.zone) || of == aRouter && !t.router || of == aController && t.router {
 		return o, refuse(ReasonTarget, proto.CodeForbidden, "no server of this name for this meeting")
 	}
 	if t.router && !s.registry.hosts(now, n, t, c.Meeting, c.Zones) {
@@ -103,7 +113,7 @@ func (s *Server) admit(m proto.TunnelOpen, media bool) (o opened, no *refusal) {
 	if !ok {
 		return o, refuse(why, proto.CodeSlowDown, "too much through this tunnel")
 	}
-	return opened{target: t, use: u, release: release}, nil
+	return opened{claims: c, target: t, use: u, release: release}, nil
 }
 
 // begin says that the server answers.
@@ -117,7 +127,7 @@ func begin(ctx context.Context, ws *link.WebSocket) error {
 
 // stream carries bytes between a client and a controller or router. What is in them is between those two.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
-	o, ok := s.open(w, r, link.MaxTunnelMessage, false)
+	o, ok := s.open(w, r, link.MaxTunnelMessage, anyServer)
 	if !ok {
 		return
 	}
@@ -202,7 +212,7 @@ func (p *pipe) copy(to, from net.Conn) {
 
 // media carries datagrams between a client and a router's UDP 8801.
 func (s *Server) media(w http.ResponseWriter, r *http.Request) {
-	o, ok := s.open(w, r, link.MaxStreamPacket, true)
+	o, ok := s.open(w, r, link.MaxStreamPacket, aRouter)
 	if !ok {
 		return
 	}
@@ -214,13 +224,8 @@ func (s *Server) media(w http.ResponseWriter, r *http.Request) {
 		s.turnAway(ctx, o.ws, refuse(ReasonAddress, proto.CodeForbidden, "no server of this name for this meeting"))
 		return
 	}
-	from := netip.IPv6Unspecified()
-	if remote.Addr().Is4() {
-		from = netip.IPv4Unspecified()
-	}
-	socket, err := s.cfg.Host.ListenPacket(netip.AddrPortFrom(from, 0))
+	socket, err := s.socketTo(remote)
 	if err != nil {
-		s.log.Error("no socket for a tunnelled transport", "err", err)
 		s.turnAway(ctx, o.ws, refuse(ReasonFull, proto.CodeInternal, "the tunnel is full"))
 		return
 	}
@@ -229,7 +234,25 @@ func (s *Server) media(w http.ResponseWriter, r *http.Request) {
 		o.ws.CloseNow()
 		return
 	}
-	f := &flow{s: s, use: o.use, client: o.ws.Stream(proto.TLS443, netip.AddrPort{}), socket: socket, remote: remote, wake: make(chan struct{}, 1)}
+	s.carry(o.use, o.ws.Stream(proto.TLS443, netip.AddrPort{}), socket, remote)
+}
+
+// socketTo is a socket for one tunnelled transport.
+func (s *Server) socketTo(remote netip.AddrPort) (link.PacketConn, error) {
+	from := netip.IPv6Unspecified()
+	if remote.Addr().Is4() {
+		from = netip.IPv4Unspecified()
+	}
+	socket, err := s.cfg.Host.ListenPacket(netip.AddrPortFrom(from, 0))
+	if err != nil {
+		s.log.Error("no socket for a tunnelled transport", "err", err)
+	}
+	return socket, err
+}
+
+// carry carries datagrams until one of both sides ends, or their time is over.
+func (s *Server) carry(u *use, client *link.Stream, socket link.PacketConn, remote netip.AddrPort) {
+	f := &flow{s: s, use: u, client: client, socket: socket, remote: remote, wake: make(chan struct{}, 1)}
 	if !s.enter(f) {
 		f.Close()
 		return

@@ -1,6 +1,7 @@
 // Package tunnel is the HTTP tunnel (S6, S14): a point of connection for clients that can reach the platform
 // no other way. It carries byte streams to controllers and routers, with TLS to the real server inside, and
-// datagrams to routers' UDP 8801, all in WebSockets over TLS 443.
+// datagrams to routers' UDP 8801, all in WebSockets over TLS 443. For pages, which have no TLS of their own to put
+// inside, it speaks with the servers itself, and carries datagrams by TURN.
 //
 // It is no open relay. Targets are named by zone and id out of what enrolled servers announce on the bus; who
 // opens a stream shows a token of the site, and gets to the servers of its meeting's zones only. What is refused
@@ -10,6 +11,7 @@ package tunnel
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -46,7 +48,7 @@ type Config struct {
 	Loopback bool
 
 	Host     link.Host   // nil: the kernel's
-	TLS      *tls.Config // towards the site; nil: the system's roots
+	TLS      *tls.Config // towards the site, and for pages towards its servers; nil: the system's roots
 	Bus      *bus.Bus
 	Verifier *trust.Verifier // of the site's tokens
 	Limits   Limits
@@ -66,6 +68,8 @@ type Server struct {
 	log      *slog.Logger
 	host     string // the only Host it answers to; "" any
 	site     *http.Client
+	servers  *http.Client // for pages
+	relayKey [32]byte     // of relays' credentials: good as long as this process lives
 	registry *registry
 	limits   *limits
 	stops    []func()
@@ -99,6 +103,8 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, log: cfg.Log, host: own.Host, site: link.HTTPClient(cfg.Host, cfg.TLS), registry: newRegistry(),
 		limits: newLimits(cfg.Limits), streams: map[io.Closer]struct{}{},
 	}
+	rand.Read(s.relayKey[:])
+	s.servers = link.HTTPClient(checked{cfg.Host, s}, cfg.TLS)
 	for subject, hear := range map[string]func(string, []byte){
 		fmt.Sprintf(proto.SubjectController, "*", "*"): s.hearController,
 		fmt.Sprintf(proto.SubjectRouter, "*", "*"):     s.hearRouter,
@@ -124,6 +130,7 @@ func (s *Server) leave() {
 func (s *Server) Run(ctx context.Context) error {
 	defer s.leave()
 	defer s.site.CloseIdleConnections()
+	defer s.servers.CloseIdleConnections()
 	tick := time.NewTicker(announceEvery)
 	defer tick.Stop()
 	for {
@@ -189,6 +196,10 @@ func (s *Server) Handler() http.Handler {
 	m.HandleFunc("POST /lookup", s.lookup)
 	m.HandleFunc("GET /stream", s.stream)
 	m.HandleFunc("GET /media", s.media)
+	m.HandleFunc("POST /server/{zone}/{server}/ping", s.pagePing)
+	m.HandleFunc("POST /server/{zone}/{server}/route", s.pageRoute)
+	m.HandleFunc("POST /server/{zone}/{server}/relay", s.pageRelay)
+	m.HandleFunc("GET /server/{zone}/{server}/control", s.pageControl)
 	m.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		s.refuse(w, ReasonPath, http.StatusNotFound, proto.NewError(proto.CodeBadRequest, "a tunnel has no such path"))
 	})
@@ -215,6 +226,7 @@ func render(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("Timing-Allow-Origin", "*") // pages measure
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(v)
 }

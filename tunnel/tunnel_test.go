@@ -163,10 +163,14 @@ func (w *world) says(zone, id, url string) {
 }
 
 func (w *world) routes(zone, id, addr string, meetings ...proto.MeetingID) {
+	w.routesAt(zone, id, "https://"+id, addr, meetings...)
+}
+
+func (w *world) routesAt(zone, id, url, addr string, meetings ...proto.MeetingID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.said = append(w.said, func() {
-		a := proto.RouterAnnounce{V: proto.Version, ID: id, Zone: zone, URL: "https://" + id, Candidates: []proto.Candidate{{Rung: proto.UDP8801, Addr: addr}}}
+		a := proto.RouterAnnounce{V: proto.Version, ID: id, Zone: zone, URL: url, Candidates: []proto.Candidate{{Rung: proto.UDP8801, Addr: addr}}}
 		for _, m := range meetings {
 			a.Meetings = append(a.Meetings, proto.MeetingLoad{ID: m})
 		}
@@ -341,7 +345,7 @@ func TestTenThousandStreams(t *testing.T) {
 		opened := 0
 		for i := range 10_000 {
 			// The tunnel's own door: ten thousand TLS handshakes show nothing more.
-			o, no := w.tunnel.admit(proto.TunnelOpen{V: 1, Token: w.token(), Zone: "eu", Server: "zc"}, false)
+			o, no := w.tunnel.admit(proto.TunnelOpen{V: 1, Token: w.token(), Zone: "eu", Server: "zc"}, anyServer)
 			if no == nil {
 				opened++
 				defer o.release()
