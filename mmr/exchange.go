@@ -2,7 +2,6 @@ package mmr
 
 import (
 	"net/netip"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 // exchange is a shard's dealings with the plane's other shards: none where there is one shard. Owned by the
 // shard, but for rest.
 //
-// A participant is one shard's for good (Plane.shardOf). Datagrams come to whatever socket the kernel
+// A participant is one shard's for good (see places). Datagrams come to whatever socket the kernel
 // thinks fit, so a shard hands on what is for another: a check by its user name, everything else by its
 // address, which the owner has made known (eventPath) once a check from there was valid. Sources are
 // followed across shards by mirrors: see forward's pipes.
@@ -86,26 +85,15 @@ func connectShards(all []*shard) {
 	}
 }
 
-// shardOf is the shard a participant belongs to.
-func (p *Plane) shardOf(key peerKey) *shard {
-	if len(p.shards) == 1 {
-		return p.shards[0]
-	}
-	// Participants of one meeting have numbers in a row; the multiplier spreads them (Knuth's, 2⁶⁴/φ).
-	h := (key.meeting ^ uint64(key.router)<<32 ^ uint64(key.id)) * 0x9e3779b97f4a7c15
-	return p.shards[int(h>>33)%len(p.shards)]
-}
-
 // wire tells each shard the wires of its receivers.
 func (p *Plane) wire(r *room, wires []meeting.Wire) {
-	for _, s := range p.shards {
-		own := wires
-		if len(p.shards) > 1 {
-			own = slices.DeleteFunc(slices.Clone(wires), func(w meeting.Wire) bool { return p.shardOf(r.key(w.ID)) != s })
-		}
-		if len(own) > 0 {
-			s.do(func(now time.Time) { s.wire(now, r, own) })
-		}
+	own := map[*shard][]meeting.Wire{}
+	for _, w := range wires {
+		s := p.shardOf(r.key(w.ID))
+		own[s] = append(own[s], w)
+	}
+	for s, wires := range own {
+		s.do(func(now time.Time) { s.wire(now, r, wires) })
 	}
 }
 

@@ -132,7 +132,7 @@ func (s *shard) expire(now time.Time) {
 	for key, p := range s.peers {
 		if p.banned {
 			if now.After(p.bannedUntil) {
-				delete(s.peers, key)
+				s.losePeer(now, key)
 			}
 			continue
 		}
@@ -141,7 +141,7 @@ func (s *shard) expire(now time.Time) {
 			for len(p.conns) > 0 {
 				s.closeConn(now, p.conns[0])
 			}
-			delete(s.peers, key)
+			s.losePeer(now, key)
 		}
 	}
 }

@@ -56,18 +56,18 @@ func TestAnAddressIsKnownUntilItsLastPathHasGone(t *testing.T) {
 
 // What one shard asks for may overtake the meeting's opening on another, which has been told of it before.
 func TestAFollowMayOvertakeTheMeetingsOpening(t *testing.T) {
-	st := newStage(t, 1, PlaneConfig{Shards: 2})
+	st := newStage(t, 1, PlaneConfig{Shards: 2, Together: -1})
 	far := func() rtp.Seq { return 1000 }
 	a := st.join(1, false, far, far)
 	owner := st.of(a.key)
 	reader := st.plane.shards[1-owner.index]
 	r := newRoom(st.room.srv, proto.Claims{Meeting: "another meeting"})
 	seat := proto.ParticipantID(1)
-	for st.plane.shardOf(r.key(seat)) != owner {
+	for st.plane.seat(st.now, r.key(seat)) != owner {
 		seat++
 	}
 	watcher := seat
-	for st.plane.shardOf(r.key(watcher)) != reader {
+	for st.plane.seat(st.now, r.key(watcher)) != reader {
 		watcher++
 	}
 	owner.do(func(time.Time) { owner.openRoom(r) })

@@ -111,11 +111,7 @@ func (p *peer) group(k proto.Kind) proto.Group {
 // taken into use if that stands already.
 func (s *shard) transportUp(now time.Time, t *rtc.Transport, fingerprint string) {
 	a := t.Tag.(*association)
-	p := s.peers[a.key]
-	if p == nil {
-		p = &peer{key: a.key, since: now}
-		s.peers[a.key] = p
-	}
+	p := s.havePeer(now, a.key)
 	if p.fingerprint != "" && !strings.EqualFold(fingerprint, p.fingerprint) {
 		s.drops[DropFingerprint]++
 		t.Close(now)
@@ -185,13 +181,13 @@ func (s *shard) retable(now time.Time, p *peer, g proto.Group) {
 
 // detach forgets one transport and closes it.
 func (s *shard) detach(now time.Time, t *rtc.Transport) {
-	s.forget(t)
+	s.forget(now, t)
 	t.Close(now)
 }
 
 // forget takes a transport out of its peer connection, and the connection out of its peer when it was
 // the last.
-func (s *shard) forget(t *rtc.Transport) {
+func (s *shard) forget(now time.Time, t *rtc.Transport) {
 	a, _ := t.Tag.(*association)
 	if a == nil || a.conn == nil {
 		return
@@ -219,7 +215,7 @@ func (s *shard) forget(t *rtc.Transport) {
 		}
 	}
 	if p.room == nil && len(p.conns) == 0 && !p.banned {
-		delete(s.peers, p.key)
+		s.losePeer(now, p.key)
 	}
 }
 
@@ -242,7 +238,7 @@ func (s *shard) transportDown(now time.Time, t *rtc.Transport, why rtc.Reason) {
 	for g := range p.active {
 		wasActive = wasActive || p.active[g] == t
 	}
-	s.forget(t)
+	s.forget(now, t)
 	if wasActive && p.room != nil {
 		s.tell(p.room, pathDown{id: p.key.id, group: a.group, why: why.String()})
 		s.retable(now, p, a.group)
@@ -252,11 +248,7 @@ func (s *shard) transportDown(now time.Time, t *rtc.Transport, why rtc.Reason) {
 // attach ties a seat to its meeting once the control channel's hello has been verified. Transports that
 // were quicker are checked against the token's fingerprint now.
 func (s *shard) attach(now time.Time, r *room, key peerKey, fingerprint string) {
-	p := s.peers[key]
-	if p == nil {
-		p = &peer{key: key, since: now}
-		s.peers[key] = p
-	}
+	p := s.havePeer(now, key)
 	p.banned = false
 	p.room = r
 	p.fingerprint = fingerprint
@@ -365,9 +357,7 @@ func (s *shard) takeReceiver(p *peer) uint32 {
 func (s *shard) removePeer(now time.Time, key peerKey, banUntil time.Time) {
 	p := s.peers[key]
 	if p == nil {
-		if banUntil.After(now) {
-			s.peers[key] = &peer{key: key, banned: true, bannedUntil: banUntil, since: now}
-		}
+		s.ban(now, banUntil, key)
 		return
 	}
 	if p.banned && banUntil.IsZero() {
@@ -400,9 +390,15 @@ func (s *shard) removePeer(now time.Time, key peerKey, banUntil time.Time) {
 	for len(p.conns) > 0 {
 		s.closeConn(now, p.conns[0])
 	}
-	delete(s.peers, key)
-	if banUntil.After(now) {
-		s.peers[key] = &peer{key: key, banned: true, bannedUntil: banUntil, since: now}
+	s.losePeer(now, key)
+	s.ban(now, banUntil, key)
+}
+
+// ban refuses a seat's tickets until then, if that is to come.
+func (s *shard) ban(now, until time.Time, key peerKey) {
+	if until.After(now) {
+		p := s.havePeer(now, key)
+		p.banned, p.bannedUntil = true, until
 	}
 }
 

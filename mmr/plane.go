@@ -32,6 +32,8 @@ type PlaneConfig struct {
 	// Shards is how many goroutines, each on a thread of its own, carry media: 1 by default. One serves
 	// thousands of receivers; more are for a machine with processors to spare.
 	Shards int
+	// Together is how many of one meeting a shard takes before others take some too: 50 by default, negative: one.
+	Together int
 	// NoTCP leaves out the TCP port of the same number (S11).
 	NoTCP bool
 	// Advertise are the addresses clients are told, for servers behind 1:1 NAT. Empty: those bound, or
@@ -75,6 +77,7 @@ type Plane struct {
 	cfg    PlaneConfig
 	conns  []link.PacketConn // one for each address; the first shard's
 	shards []*shard
+	places *places
 
 	listeners []net.Listener // TCP, of the same ports
 	streams   *streams
@@ -116,6 +119,7 @@ func NewPlane(cfg PlaneConfig) (*Plane, error) {
 		p.Close()
 		return nil, fmt.Errorf("media plane: %d shards, at most %d", cfg.Shards, maxShards)
 	}
+	p.places = newPlaces(max(cfg.Shards, 1), cmp.Or(cfg.Together, together))
 	if err := p.makeShards(max(cfg.Shards, 1)); err != nil {
 		p.Close()
 		return nil, fmt.Errorf("media plane: %w", err)

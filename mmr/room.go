@@ -242,7 +242,7 @@ func (r *room) join(now time.Time, c *channel) {
 	s.seed = cmp.Or(c.caps.SlotSeed, s.seed)
 	s.claims, s.caps = c.claims, c.caps
 	key, fingerprint := r.key(id), c.claims.Confirm.Fingerprint
-	sh := r.plane.shardOf(key)
+	sh := r.plane.seat(now, key)
 	sh.do(func(now time.Time) { sh.attach(now, r, key, fingerprint) })
 	r.mind.Handle(now, meeting.Join{Claims: c.claims, Caps: c.caps, Seed: s.seed})
 }

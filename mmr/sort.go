@@ -1,6 +1,7 @@
 package mmr
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"net/netip"
@@ -41,7 +42,7 @@ func (x *exchange) sort(now time.Time, via link.PacketConn, ms []link.Message) [
 		}
 		for b := m.Buf[:m.N]; len(b) > 0; {
 			n := min(size, len(b))
-			x.sortOne(listen, m, b[:n:n])
+			x.sortOne(now, listen, m, b[:n:n])
 			b = b[n:]
 		}
 	}
@@ -51,18 +52,16 @@ func (x *exchange) sort(now time.Time, via link.PacketConn, ms []link.Message) [
 func isSTUN(b []byte) bool { return len(b) > 0 && b[0] < 4 }
 
 // sortOne finds out whose one datagram is.
-func (x *exchange) sortOne(listen int, m *link.Message, b []byte) {
+func (x *exchange) sortOne(now time.Time, listen int, m *link.Message, b []byte) {
 	route, known := x.routes[m.Addr]
 	to := route.shard
 	if isSTUN(b) {
 		// A check's user name says whose it is, whoever has the address now.
-		if key, ok := seatOfCheck(b); ok {
-			to = x.s.plane.shardOf(key).index
-			if !known {
+		to = x.s.index // of the zone's probes, and of names that nobody has
+		if s, ok := x.s.plane.shardFor(now, userOf(b)); ok {
+			if to = s.index; !known {
 				x.guesses[m.Addr] = to
 			}
-		} else {
-			to = x.s.index // a probe of the zone's
 		}
 	} else if !known {
 		var guessed bool
@@ -117,17 +116,15 @@ func canWait(b []byte) bool {
 	return false
 }
 
-// seatOfCheck reads whose check it is from its user name, unverified: the owner verifies it.
-func seatOfCheck(b []byte) (key peerKey, ok bool) {
+// userOf is the ticket a check bears, unverified; nil for what is no check of anybody's.
+func userOf(b []byte) []byte {
 	req, err := stun.Parse(b)
 	if err != nil || req.Type() != stun.BindingRequest {
-		return key, false
+		return nil
 	}
-	user, ok := req.Username()
-	if !ok || len(user) < seatChars {
-		return key, false
-	}
-	return seatOf(user)
+	user, _ := req.Username()
+	ufrag, _, _ := bytes.Cut(user, []byte(":"))
+	return ufrag
 }
 
 // seatChars is how much of a user name says which seat's it is (see trust.Ticket): 18 bytes.

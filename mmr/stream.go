@@ -221,7 +221,7 @@ func (r *streamReader) run() StreamEnd {
 		}
 		r.b.n = n
 		if !r.linked {
-			r.belongs()
+			r.belongs(time.Now())
 		}
 		r.s.do(deliver)
 		select {
@@ -254,11 +254,11 @@ func (r *streamReader) ended(why StreamEnd) StreamEnd {
 }
 
 // belongs finds the shard the peer belongs to, by the check a connection begins with.
-func (r *streamReader) belongs() {
+func (r *streamReader) belongs(now time.Time) {
 	for i := range r.b.ms[:r.b.n] {
 		if m := &r.b.ms[i]; isSTUN(m.Buf[:m.N]) {
-			if key, ok := seatOfCheck(m.Buf[:m.N]); ok {
-				r.s = r.p.shardOf(key)
+			if s, ok := r.p.shardFor(now, userOf(m.Buf[:m.N])); ok {
+				r.s = s
 			}
 		}
 	}

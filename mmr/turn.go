@@ -68,15 +68,11 @@ func (p *Plane) password(ufrag string) (string, bool) {
 		password string
 		ok       bool
 	}
-	if len(ufrag) < seatChars {
-		return "", false
-	}
-	key, ok := seatOf([]byte(ufrag))
+	s, ok := p.shardFor(time.Now(), []byte(ufrag))
 	if !ok {
 		return "", false
 	}
 	c := make(chan answer, 1)
-	s := p.shardOf(key)
 	s.do(func(now time.Time) {
 		adm, ok := s.admit(now, ufrag)
 		c <- answer{adm.Password, ok && (!adm.Expired || s.mux.Transport(ufrag) != nil)}
