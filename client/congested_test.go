@@ -15,7 +15,12 @@ import (
 var narrow = lab.Link{Delay: oneWay, Rate: 500_000, Queue: 500_000 / 8 / 10}
 
 // loud is 2.5 Mbit/s of video beside sound.
-func loud(c *client.Config) { c.Publish = clip.NewPattern(clip.PatternConfig{FrameLen: 9800}) }
+func loud(c *client.Config) { sends(c, 9800) }
+
+// sends makes a client send pictures of so many bytes, beside sound.
+func sends(c *client.Config, frame int) {
+	c.Publish = clip.NewPattern(clip.PatternConfig{FrameLen: frame})
+}
 
 // only keeps a client to one rung.
 func only(rung proto.Rung) func(*client.Config) {

@@ -15,10 +15,14 @@ const (
 	enough = 20
 )
 
-// evidence is what was counted for one group until the last look. Owned by the loop.
+// evidence is what was counted for one stream until the last look. Owned by the loop.
 type evidence struct {
-	expected, received int64  // from the router
+	expected, received int64  // from the router, by the numbers of what came
+	told               uint32 // sent by the router, by its own word
 	sent               uint64 // to it
+	highest            uint32 // that it had by its last report
+	reports            int    // of it on this stream
+	busy               bool   // enough was sent in the second before this one
 }
 
 // silences tells which paths in use carry nothing: the router reports on each every half second.
@@ -51,37 +55,68 @@ func (c *Client) losses(now time.Time) {
 		return
 	}
 	m.lossAt = now.Add(lossEvery)
-	var is [proto.NGroups]evidence
-	var up [proto.NGroups]float64
+	var lost [proto.NGroups]struct {
+		share              float64
+		known              bool
+		expected, received int64
+	}
 	for _, s := range m.slots {
-		if t := &s.stats; t.any {
-			e := &is[c.groupOf(s.slot.Kind)]
-			e.expected += t.highest - t.base + 1
-			e.received += int64(t.received)
+		expected, received := s.stats.fresh()
+		g := &lost[c.groupOf(s.slot.Kind)]
+		g.expected += expected
+		g.received += received
+	}
+	for g := range lost {
+		if l := &lost[g]; l.expected >= enough {
+			l.share, l.known = max(float64(l.expected-l.received)/float64(l.expected), 0), true
 		}
 	}
 	for _, o := range m.out {
-		if o != nil {
-			g := c.groupOf(o.kind)
-			is[g].sent += o.packets
-			up[g] = max(up[g], float64(o.report.FractionLost)/256)
+		if o == nil {
+			continue
+		}
+		if share, known := o.loss(); known {
+			g := &lost[c.groupOf(o.kind)]
+			g.share, g.known = max(g.share, share), true
 		}
 	}
-	for g := range is {
-		was := m.evidence[g]
-		m.evidence[g] = is[g]
-		expected, received := is[g].expected-was.expected, is[g].received-was.received
-		loss, known := 0.0, false
-		if expected >= enough {
-			loss, known = max(float64(expected-received)/float64(expected), 0), true
-		}
-		if is[g].sent-was.sent >= enough && is[g].sent > was.sent {
-			loss, known = max(loss, up[g]), true
-		}
-		if known && m.active[g] != nil {
-			c.mind.Handle(now, join.PathLoss{Group: proto.Group(g), Loss: loss})
+	for g, l := range lost {
+		if l.known && m.active[g] != nil {
+			c.mind.Handle(now, join.PathLoss{Group: proto.Group(g), Loss: l.share})
 		}
 	}
+}
+
+// fresh is how many packets should have come since the last look, and how many did. Where none came their numbers
+// tell nothing, and the router's word counts: small packets may pass where large ones are swallowed.
+func (t *inStats) fresh() (expected, received int64) {
+	was := t.evidence
+	t.evidence.told = t.srPackets
+	if t.any {
+		t.evidence.expected, t.evidence.received = t.highest-t.base+1, int64(t.received)
+	}
+	expected, received = t.evidence.expected-was.expected, t.evidence.received-was.received
+	if expected == 0 && received == 0 && was.told != 0 {
+		expected = int64(int32(t.evidence.told - was.told))
+	}
+	return expected, received
+}
+
+// loss is the share of what was sent since the last look that did not get there; unknown where too little was sent.
+// A report that knows of nothing new, though enough was sent for two seconds, says that nothing gets there; so
+// does one that leaves the stream out.
+func (o *outStream) loss() (share float64, known bool) {
+	was := o.evidence
+	sent := o.packets - was.sent
+	o.evidence.sent, o.evidence.highest, o.evidence.reports = o.packets, o.report.Highest, o.reports
+	o.evidence.busy = sent >= enough && o.packets > was.sent
+	switch {
+	case !o.evidence.busy:
+		return 0, false
+	case was.busy && o.report.Highest == was.highest && (o.reports > was.reports || o.reports == 0):
+		return 1, true
+	}
+	return float64(o.report.FractionLost) / 256, true
 }
 
 // groupOf is the transport a kind of media goes over.

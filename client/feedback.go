@@ -45,8 +45,7 @@ type media struct {
 	arrivals  arrivals
 	stretches uint64
 
-	evidence [proto.NGroups]evidence
-	lossAt   time.Time
+	lossAt time.Time
 
 	reportAt, twccAt, repairAt, statsAt, statsMsgAt, listenAt time.Time
 	askedAt                                                   time.Time // that the control channel answer, in a silence of the media
@@ -157,7 +156,7 @@ func (c *Client) senderReport(now time.Time, ssrc uint32, info rtp.SenderInfo) {
 	if s == nil {
 		return
 	}
-	s.stats.srMiddle, s.stats.srAt = rtp.MiddleNTP(info.NTP), now
+	s.stats.srMiddle, s.stats.srAt, s.stats.srPackets = rtp.MiddleNTP(info.NTP), now, info.Packets
 	if c.recorder != nil && s.stretch != 0 {
 		c.recorder.report(recordedReport{stretch: s.stretch, ntp: info.NTP, time: info.Time, clock: s.clock(), at: now})
 	}
@@ -172,6 +171,7 @@ func (c *Client) reportBlocks(now time.Time, blocks rtp.Blocks) {
 			continue
 		}
 		o.report = b
+		o.reports++
 		if b.LSR != 0 {
 			if d := rtp.FromShort(rtp.MiddleNTP(rtp.NTP(now)) - b.LSR - b.DLSR); d < 10*time.Second {
 				o.rtt = d

@@ -71,6 +71,8 @@ type inStats struct {
 	any           bool
 	srMiddle      uint32
 	srAt          time.Time
+	srPackets     uint32 // sent, by the latest sender report
+	evidence      evidence
 	width, height int
 	frames        uint64
 }

@@ -56,7 +56,9 @@ type outStream struct {
 	width, height  int
 	frames         uint64
 	report         rtp.ReportBlock // the receiver's latest
+	reports        int             // how many came
 	rtt            time.Duration
+	evidence       evidence
 }
 
 // sent is a packet kept for retransmission.

@@ -11,7 +11,7 @@ import (
 // Down the ladder on the evidence of media, and up again. A path that answers checks may carry no media,
 // or lose a quarter of it; one below may do. What is in use stays until its successor is up.
 //
-//	        silent, or 25 % lost for 10 s                    up
+//	        silent, 25 % lost for 10 s, 3/4 for 4 s          up
 //	in use ─────────────────────────────▶ lower rungs tried ────▶ in use, better ones probed every 60 s
 //	  ▲                                     │ heard again                              │ one is up
 //	  └─────────────────────────────────────┴──────────────────────────────────────────┘
@@ -19,7 +19,9 @@ import (
 const (
 	poorLoss  = 0.25             // of the packets, in the worse direction
 	poorFor   = 10 * time.Second // without a better second in between
-	probeMin  = time.Minute      // between looks at better rungs; twice as long after each demotion
+	deadLoss  = 0.75             // a path that carries next to nothing is left earlier
+	deadFor   = 4 * time.Second
+	probeMin  = time.Minute // between looks at better rungs; twice as long after each demotion
 	probeMost = 10 * time.Minute
 )
 
@@ -28,6 +30,7 @@ type descent struct {
 	floor   int       // rank of the best rung that media may use; better ones have failed it
 	fell    int       // demotions, forgotten after probeMost on one rung
 	poorAt  time.Time // since when too much is lost
+	deadAt  time.Time // since when nearly all is
 	probeAt time.Time // better rungs are tried again then
 }
 
@@ -96,12 +99,18 @@ func (m *Mind) handlePathLoss(now time.Time, e PathLoss) {
 	l := &m.lanes[e.Group]
 	switch {
 	case l.inUse == nil || l.inUse.rung != proto.UDP8801 || e.Loss < poorLoss || l.floor > 0: // TCP repeats what is lost
-		l.poorAt = time.Time{}
+		l.poorAt, l.deadAt = time.Time{}, time.Time{}
 		return
 	case l.poorAt.IsZero():
 		l.poorAt = now
 	}
-	if now.Sub(l.poorAt) < poorFor {
+	switch {
+	case e.Loss < deadLoss:
+		l.deadAt = time.Time{}
+	case l.deadAt.IsZero():
+		l.deadAt = now
+	}
+	if now.Sub(l.poorAt) < poorFor && !due(now.Add(-deadFor), l.deadAt) {
 		return
 	}
 	why := fmt.Sprintf("%d %% of its packets are lost", int(100*e.Loss+0.5))
@@ -114,8 +123,9 @@ func (m *Mind) handlePathLoss(now time.Time, e PathLoss) {
 	if !moved && e.Group == proto.GroupAudio {
 		m.demote(now, e.Group, why)
 	}
-	m.lanes[proto.GroupAudio].poorAt = time.Time{} // without pictures it may be good enough
-	l.poorAt = time.Time{}
+	for _, o := range [...]*lane{&m.lanes[proto.GroupAudio], l} { // sound without pictures may be good enough
+		o.poorAt, o.deadAt = time.Time{}, time.Time{}
+	}
 }
 
 // demote sets a lane up on the rungs below the one in use. false: there are none.

@@ -92,6 +92,21 @@ func TestTooMuchLossMovesPicturesFirst(t *testing.T) {
 	w.record("path-loss")
 }
 
+// TestAPathThatLosesNearlyAllIsLeftEarlier: a black hole, or a rate limit far below what is sent.
+func TestAPathThatLosesNearlyAllIsLeftEarlier(t *testing.T) {
+	w := ladderWorld(t, Config{})
+	for s := range 30 {
+		w.at(10_000+float64(s)*1000, PathLoss{Group: proto.GroupVideo, Loss: []float64{1, 0.8, 0.9}[s%3]})
+		w.at(10_000+float64(s)*1000, PathLoss{Group: proto.GroupAudio, Loss: 0.02})
+	}
+	w.run(40_000)
+	w.wantUsed(proto.GroupAudio, proto.UDP8801)
+	if video := w.wantUsed(proto.GroupVideo, proto.UDP8801, proto.TCP8801); video[1] != 14_060 {
+		t.Errorf("video moved at %v ms, want 4 s after the first loss", video[1])
+	}
+	w.record("path-dead")
+}
+
 func TestABetterSecondStartsTheWindowAnew(t *testing.T) {
 	w := ladderWorld(t, Config{})
 	for s := range 60 {

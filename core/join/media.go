@@ -205,7 +205,7 @@ func (m *Mind) handleTransportUp(now time.Time, e TransportUp) {
 	if rank(t.rung) < l.floor {
 		l.floor = 0 // what was left is good again
 	}
-	l.poorAt = time.Time{}
+	l.poorAt, l.deadAt = time.Time{}, time.Time{}
 	m.do(UseTransport{Attempt: t.id, Group: g, Rung: t.rung})
 	m.progress(now, "media", fmt.Sprintf("%s over %s", g, t.rung))
 	// What is worse than this one has lost; what is better may still come and take over.

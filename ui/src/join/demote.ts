@@ -1,7 +1,7 @@
 // Down the ladder on the evidence of media, and up again. A path that answers checks may carry no media, or lose a
 // quarter of it; one below may do. What is in use stays until its successor is up.
 //
-//	        silent, or 25 % lost for 10 s                    up
+//	        silent, 25 % lost for 10 s, 3/4 for 4 s          up
 //	in use ─────────────────────────────▶ lower rungs tried ────▶ in use, better ones probed every 60 s
 //	  ▲                                     │ heard again                              │ one is up
 //	  └─────────────────────────────────────┴──────────────────────────────────────────┘
@@ -28,6 +28,8 @@ import { act, type Mind, note, progress } from "./mind.ts";
 
 const poorLoss = 0.25; // of the packets, in the worse direction
 const poorFor = 10 * second; // without a better second in between
+const deadLoss = 0.75; // a path that carries next to nothing is left earlier
+const deadFor = 4 * second;
 const probeMin = minute; // between looks at better rungs; twice as long after each demotion
 const probeMost = 10 * minute;
 
@@ -39,12 +41,14 @@ export interface Descent {
 	fell: number;
 	/** Since when too much is lost. */
 	poorAt: Nanos | undefined;
+	/** Since when nearly all is. */
+	deadAt: Nanos | undefined;
 	/** Better rungs are tried again then. */
 	probeAt: Nanos | undefined;
 }
 
 export function newDescent(): Descent {
-	return { floor: 0, fell: 0, poorAt: undefined, probeAt: undefined };
+	return { floor: 0, fell: 0, poorAt: undefined, deadAt: undefined, probeAt: undefined };
 }
 
 /** Attempts, with the credentials in use, on the rungs whose rank is in a range. */
@@ -110,10 +114,12 @@ export function handlePathLoss(m: Mind, now: Nanos, e: EventOf<"path_loss">): vo
 	// TCP repeats what is lost.
 	if (inUse === undefined || inUse.rung !== Rung.UDP8801 || e.loss < poorLoss || l.floor > 0) {
 		l.poorAt = undefined;
+		l.deadAt = undefined;
 		return;
 	}
 	l.poorAt ??= now;
-	if (now - l.poorAt < poorFor) {
+	l.deadAt = e.loss < deadLoss ? undefined : (l.deadAt ?? now);
+	if (now - l.poorAt < poorFor && (l.deadAt === undefined || now - l.deadAt < deadFor)) {
 		return;
 	}
 	const why = `${Math.floor(100 * e.loss + 0.5)} % of its packets are lost`;
@@ -127,8 +133,10 @@ export function handlePathLoss(m: Mind, now: Nanos, e: EventOf<"path_loss">): vo
 	if (!moved && e.group === Group.Audio) {
 		demote(m, now, e.group, why);
 	}
-	m.lanes[Group.Audio].poorAt = undefined; // without pictures it may be good enough
-	l.poorAt = undefined;
+	for (const o of [m.lanes[Group.Audio], l]) {
+		o.poorAt = undefined; // sound without pictures may be good enough
+		o.deadAt = undefined;
+	}
 }
 
 /** Sets a lane up on the rungs below the one in use. False: there are none. */

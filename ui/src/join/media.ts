@@ -271,6 +271,7 @@ export function handleTransportUp(m: Mind, now: Nanos, e: EventOf<"transport_up"
 		l.floor = 0; // what was left is good again
 	}
 	l.poorAt = undefined;
+	l.deadAt = undefined;
 	act(m, { do: "use_transport", attempt: t.id, group: g, rung: t.rung });
 	progress(m, now, "media", pathName(g, t.rung));
 	// What is worse than this one has lost; what is better may still come and take over.
