@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,7 +38,7 @@ const permissions = "camera=(self), microphone=(self), display-capture=(self), s
 	"geolocation=(), payment=(), usb=(), serial=(), hid=(), midi=(), gyroscope=(), accelerometer=(), magnetometer=()"
 
 // policy is the content security policy of a page: code and style come from the site alone, nothing is
-// inline, and it connects to the site and to the controllers and routers that are announced just now,
+// inline, and it connects to the site and to the controllers, routers and tunnels that are announced just now,
 // which may have addresses of their own (S22).
 func (s *Server) policy(r *http.Request) string {
 	connect := []string{"'self'"}
@@ -49,7 +50,8 @@ func (s *Server) policy(r *http.Request) string {
 		}
 		connect = append(connect, scheme+r.Host)
 	}
-	connect = append(connect, s.zones.origins(s.now())...)
+	now := s.now()
+	connect = append(connect, origins(slices.Concat(s.zones.urls(now), s.tunnelsFor(now, "")))...)
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
 		"media-src 'self' blob: mediastream:; font-src 'self'; manifest-src 'self'; worker-src 'self'; connect-src " +
 		strings.Join(connect, " ") + "; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

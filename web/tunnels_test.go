@@ -3,7 +3,9 @@ package web
 import (
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +44,13 @@ func TestTunnelsAreOffered(t *testing.T) {
 	}
 	if !slices.Equal(a.Zones[0].ControllerIDs, []string{"zc-par"}) {
 		t.Errorf("controllers' ids %q", a.Zones[0].ControllerIDs)
+	}
+
+	rec := httptest.NewRecorder()
+	w.srv.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "https://meet.test/", nil))
+	policy := rec.Header().Get("Content-Security-Policy")
+	if !strings.Contains(policy, " https://busy.example.org ") || !strings.Contains(policy, " wss://fixed.example.org") || strings.Contains(policy, "liar") {
+		t.Errorf("a page may connect to %s", policy)
 	}
 
 	w.pass(time.Minute)

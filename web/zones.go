@@ -79,25 +79,31 @@ func (z *zones) fresh(now time.Time) []proto.ControllerAnnounce {
 	return out
 }
 
-// origins lists the origins of the controllers and routers announced just now, each for HTTP and for
-// WebSockets. Relative base URLs are of the site's own origin and need no mention.
-func (z *zones) origins(now time.Time) []string {
+// urls lists the base URLs of the controllers and routers announced just now.
+func (z *zones) urls(now time.Time) []string {
 	var out []string
-	add := func(base string) {
+	for _, c := range z.fresh(now) {
+		out = append(out, c.URL)
+		for _, r := range c.Routers {
+			out = append(out, r.URL)
+		}
+	}
+	return out
+}
+
+// origins lists the origins of base URLs, each for HTTP and for WebSockets. Relative ones are of the site's own
+// origin and need no mention.
+func origins(bases []string) []string {
+	var out []string
+	for _, base := range bases {
 		u, err := url.Parse(base)
 		if err != nil || u.Host == "" || !plainHost(u.Host) {
-			return
+			continue
 		}
 		for _, scheme := range map[string][]string{"https": {"https://", "wss://"}, "http": {"http://", "ws://"}}[u.Scheme] {
 			if o := scheme + u.Host; !slices.Contains(out, o) {
 				out = append(out, o)
 			}
-		}
-	}
-	for _, c := range z.fresh(now) {
-		add(c.URL)
-		for _, r := range c.Routers {
-			add(r.URL)
 		}
 	}
 	slices.Sort(out)

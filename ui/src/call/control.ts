@@ -1,4 +1,5 @@
 // The control channel: one WebSocket, opened with a signed hello, with a heartbeat of its own.
+import type { TunnelRequest } from "../proto/messages.gen.ts";
 import { decodeFromRouter, encode, type FromClient, type FromRouter, fits } from "../proto/messages.ts";
 
 export type ControlEvents = {
@@ -29,13 +30,23 @@ export class Control {
 	/** Of the last ping, ms; undefined before the first answer. */
 	rtt: number | undefined;
 
-	/** waits: the hello is not sent before go(). */
-	constructor(url: string, hello: () => Promise<FromClient>, on: ControlEvents, waits = false) {
+	/** waits: the hello is not sent before go(). first goes before it: what a tunnel is shown. */
+	constructor(
+		url: string,
+		hello: () => Promise<FromClient>,
+		on: ControlEvents,
+		waits = false,
+		first: TunnelRequest | undefined = undefined,
+	) {
 		this.on = on;
 		this.hello = hello;
 		this.waits = waits;
 		this.ws = new WebSocket(url);
-		this.ws.onopen = () => (this.waits ? this.on.stands() : void this.greet());
+		this.ws.onopen = () => {
+			if (first) this.ws.send(JSON.stringify(first));
+			if (this.waits) this.on.stands();
+			else void this.greet();
+		};
 		this.ws.onmessage = e => this.receive(e.data);
 		this.ws.onclose = () => this.end("the connection broke");
 		this.ws.onerror = () => this.end("no connection");

@@ -1,12 +1,13 @@
 // The connection process at work: the machine of src/join with a clock, and the requests of its first three
 // phases. What it wants beyond those goes to the session.
-import { Hands, readGrant, type Who } from "../join/hands.ts";
-import { Join, type JoinAction, type JoinEvent } from "../join/join.ts";
-import { type Credentials, type Grant, type LookupAnswer, Rung } from "../proto/messages.gen.ts";
+import { Hands, type Who } from "../join/hands.ts";
+import { type ActionOf, Join, type JoinAction, type JoinEvent } from "../join/join.ts";
+import type { Relay } from "../media/addresses.ts";
+import { type Credentials, type Grant, type LookupAnswer, Rung, type TunnelRequest } from "../proto/messages.gen.ts";
 import { lastRung, networkOf, rememberRung } from "./networks.ts";
 import type { AttemptView, SummaryLine, Target } from "./state.ts";
 
-export type { JoinAction, JoinEvent };
+export type { ActionOf, JoinAction, JoinEvent };
 
 export type JoiningConfig = {
 	site: string;
@@ -35,6 +36,8 @@ export type JoiningEvents = {
 
 /** The record is for reading: it is told at most this often. */
 const reportEvery = 250;
+/** A relay's credentials are good for 15 minutes, counted from when the site was asked. */
+const relayFor = 8 * 60_000;
 /** Every timer of a browser may be early by less than a millisecond. */
 const margin = 1;
 
@@ -42,12 +45,12 @@ export class Joining {
 	private readonly on: JoiningEvents;
 	private readonly mind: Join;
 	private readonly hands: Hands;
-	private readonly site: string;
 	private readonly who: Who;
 	private net = "";
 	private readonly queue: JoinEvent[] = [];
 	private wake: ReturnType<typeof setTimeout> | undefined;
 	private reporting: ReturnType<typeof setTimeout> | undefined;
+	private readonly relays = new Map<string, { at: number; relay: Promise<Relay | undefined> }>();
 	private busy = false;
 	private done = false;
 
@@ -60,7 +63,6 @@ export class Joining {
 			one_group: cfg.oneGroup,
 			last_zone: cfg.lastZone,
 		});
-		this.site = cfg.site;
 		const { build, name, key, fingerprint, target, lobby } = cfg;
 		const secret = target.passcode ? { passcode: target.passcode } : { pwd: target.pwd };
 		this.who = { build, number: target.number, ...secret, name, key, fingerprint, ...(lobby ? { lobby } : {}) };
@@ -97,6 +99,25 @@ export class Joining {
 		rememberRung(this.net, rung, Date.now());
 	}
 
+	/** Where and how a router's control channel is reached through a tunnel; undefined where it can't be. */
+	tunnelled(via: string, router: string): { url: string; first: TunnelRequest } | undefined {
+		const url = this.hands.throughTunnel(via, router);
+		return url === undefined ? undefined : { url, first: this.hands.tunnelRequest() };
+	}
+
+	/** TURN at a tunnel, towards a router. Asked for once in a while: it makes transports for minutes. */
+	relay(via: string, router: string): Promise<Relay | undefined> {
+		const key = `${via} ${router}`;
+		const known = this.relays.get(key);
+		if (known && performance.now() - known.at < relayFor) return known.relay;
+		const relay = this.hands.relay(via, router).then(r => {
+			if (r === undefined) this.relays.delete(key);
+			return r && { tunnel: via, peer: r.peer, username: r.username, credential: r.credential };
+		});
+		this.relays.set(key, { at: performance.now(), relay });
+		return relay;
+	}
+
 	/** Milliseconds of the server's clock. */
 	serverTime(): number {
 		return this.mind.serverTime(performance.now());
@@ -104,7 +125,7 @@ export class Joining {
 
 	/** Reads a grant that came otherwise. */
 	read(signed: string | undefined): Grant | undefined {
-		const grant = signed ? readGrant(signed, this.site) : undefined;
+		const grant = this.hands.read(signed);
 		if (grant) this.on.credentials(grant.groups, grant);
 		return grant;
 	}

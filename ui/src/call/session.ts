@@ -11,7 +11,7 @@ import type { FromClient, FromRouter } from "../proto/messages.ts";
 import { Control, controlURL } from "./control.ts";
 import type { CallEvent, Outbound } from "./event.ts";
 import { type Identity, identity } from "./identity.ts";
-import { type JoinAction, type JoinEvent, Joining } from "./joining.ts";
+import { type ActionOf, type JoinAction, type JoinEvent, Joining } from "./joining.ts";
 import { slotsFor } from "./layout.ts";
 import { preferences, remember } from "./memory.ts";
 import type { CallState, Target } from "./state.ts";
@@ -55,6 +55,8 @@ export class Session {
 	private done = false;
 	private timers: ReturnType<typeof setInterval>[] = [];
 	private askedAt = 0;
+	/** Attempts through a tunnel that wait for its answer. */
+	private readonly asking = new Set<number>();
 	/** The person has not decided yet: everything is made ready, nothing is said. */
 	private lobby: boolean;
 	private admitted = false;
@@ -179,7 +181,7 @@ export class Session {
 		if (this.done) return;
 		switch (a.do) {
 			case "open_control":
-				this.openControl(a.attempt, a.grant);
+				this.openControl(a.attempt, a.grant, a.via);
 				return;
 			case "close_control":
 				if (this.controlAttempt !== a.attempt) return;
@@ -187,12 +189,14 @@ export class Session {
 				this.control = undefined;
 				return;
 			case "start_transport":
-				this.plane?.start(a);
+				if (a.via === undefined) this.plane?.start(a);
+				else void this.startTunnelled({ ...a, via: a.via });
 				return;
 			case "use_transport":
 				this.plane?.take(a.attempt);
 				return;
 			case "close_transport":
+				this.asking.delete(a.attempt);
 				this.plane?.close(a.attempt);
 				return;
 			case "progress":
@@ -224,14 +228,24 @@ export class Session {
 		}
 	}
 
-	private openControl(attempt: number, grant: Grant): void {
+	/** A transport through a tunnel waits for what opens the relay there. */
+	private async startTunnelled(a: ActionOf<"start_transport"> & { via: string }): Promise<void> {
+		this.asking.add(a.attempt);
+		const relay = await this.joining?.relay(a.via, a.router);
+		if (!this.asking.delete(a.attempt)) return;
+		if (relay) this.plane?.start({ ...a, relay });
+		else this.tell({ is: "transport_failed", attempt: a.attempt, text: "no answer" });
+	}
+
+	private openControl(attempt: number, grant: Grant, via: string | undefined): void {
 		this.control?.close();
 		this.controlAttempt = attempt;
 		this.base = grant.url;
 		this.admitted = false;
 		this.plane?.hold();
+		const through = via === undefined ? undefined : this.joining?.tunnelled(via, grant.router);
 		const control = new Control(
-			controlURL(grant.url, this.options.site ?? location.href),
+			controlURL(through?.url ?? grant.url, this.options.site ?? location.href),
 			() => this.hello(grant.router),
 			{
 				stands: () => this.tell({ is: "control_stands", attempt }),
@@ -252,6 +266,7 @@ export class Session {
 				},
 			},
 			this.lobby,
+			through?.first,
 		);
 		this.control = control;
 	}

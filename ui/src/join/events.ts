@@ -2,7 +2,7 @@
 // through both. Times measured are milliseconds.
 import type { Code, Credentials, Grant, Group, LookupAnswer, Rung } from "../proto/messages.gen.ts";
 
-/** Why a page's hands did not do what only a native client can (STUN probes, a rung of its choice, tunnels). */
+/** Why a page's hands did not do what only a native client can (STUN probes, a rung of its choice). */
 export const notHere = "not here";
 
 export type JoinEvent =

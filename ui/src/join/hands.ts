@@ -1,7 +1,15 @@
 // What the connection process asks of the network by HTTP: the site's lookup, the controllers' pings and routes.
 // The answers are events for the machine. No request needs a preflight: bodies are text/plain.
 import { decodeBase64url } from "../proto/base64url.ts";
-import type { Grant, LookupRequest, RouteRequest, SignedGrant, Structs } from "../proto/messages.gen.ts";
+import type {
+	Grant,
+	LookupRequest,
+	RouteRequest,
+	SignedGrant,
+	Structs,
+	TunnelRelay,
+	TunnelRequest,
+} from "../proto/messages.gen.ts";
 import { Version } from "../proto/messages.gen.ts";
 import { BadShape, readStruct } from "../proto/shape.ts";
 import type { ActionOf } from "./actions.ts";
@@ -19,6 +27,9 @@ export interface HandsConfig {
 
 type HandsAction = ActionOf<"lookup" | "ping" | "probe" | "dial_tunnel" | "route" | "cancel">;
 
+/** How long a tunnel may take to answer for a relay, ms. */
+const relayWithin = 5000;
+
 /** Does the requests of one join and tells the machine how they ended. */
 export class Hands {
 	readonly #cfg: HandsConfig;
@@ -26,6 +37,9 @@ export class Hands {
 	readonly #fetch: typeof fetch;
 	readonly #running = new Map<string, AbortController>();
 	#token = "";
+	#tunnelToken = "";
+	/** Servers by what the machine calls them, controllers by URL and routers by id, as a tunnel knows them. */
+	readonly #servers = new Map<string, { zone: string; server: string }>();
 
 	constructor(cfg: HandsConfig, tell: (e: JoinEvent) => void) {
 		this.#cfg = cfg;
@@ -54,7 +68,7 @@ export class Hands {
 				this.#run("measure", async () => ({ is: "probe_failed", addr: a.addr, text: notHere }));
 				break;
 			case "dial_tunnel":
-				this.#run("tunnels", async () => ({ is: "tunnel_failed", url: a.url, text: notHere }));
+				this.#run("tunnels", signal => this.#dial(a, signal));
 				break;
 			case "cancel":
 				this.#cancel(a.what);
@@ -94,60 +108,95 @@ export class Hands {
 		const network = { last_zone: a.last_zone, last_rung: a.last_rung };
 		const body: LookupRequest = { v: Version, client: "web", ...this.#cfg.who, network };
 		// The cookie says who is signed in, and so who is host.
-		const r = await this.#ask("LookupAnswer", this.#url("", "lookup"), signal, body, "same-origin");
+		const r = await this.#ask("LookupAnswer", `${absolute("", this.#cfg.site)}/lookup`, signal, body, "same-origin");
 		if (!r.ok) {
 			return { is: "lookup_failed", code: r.code, text: r.text };
 		}
-		this.#token = r.answer.token;
-		const grants = (r.answer.grants ?? []).flatMap(g => this.#grant(g) ?? []);
-		// A page has no way through a tunnel: without their addresses it wastes no time on them.
-		return { is: "lookup_done", answer: { ...r.answer, tunnels: [] }, grants, rtt_ms: r.rtt };
+		const { token, tunnel_token = "", tunnels = [], zones } = r.answer;
+		this.#token = token;
+		this.#tunnelToken = tunnel_token;
+		for (const { id: zone, controllers, controller_ids = [] } of zones) {
+			for (const [i, server] of controller_ids.entries()) this.#servers.set(controllers[i] ?? "", { zone, server });
+		}
+		const grants = (r.answer.grants ?? []).flatMap(g => this.read(g) ?? []);
+		const ways = tunnel_token === "" ? [] : tunnels.map(url => absolute(url, this.#cfg.site));
+		return { is: "lookup_done", answer: { ...r.answer, tunnels: ways }, grants, rtt_ms: r.rtt };
+	}
+
+	async #dial({ url }: ActionOf<"dial_tunnel">, signal: AbortSignal): Promise<EventOf<"tunnel_up" | "tunnel_failed">> {
+		const r = await this.#ask("TunnelPong", `${url}/ping`, signal, undefined, "omit");
+		return r.ok && r.answer.id !== ""
+			? { is: "tunnel_up", url }
+			: { is: "tunnel_failed", url, text: r.ok ? "the answer can't be read" : r.text };
+	}
+
+	/** Where a tunnel takes requests for a server; undefined where the site has not named it. */
+	throughTunnel(via: string, server: string): string | undefined {
+		const s = this.#servers.get(server);
+		return s && `${via}/server/${encodeURIComponent(s.zone)}/${encodeURIComponent(s.server)}`;
+	}
+
+	/** What a tunnel is shown with each request. */
+	tunnelRequest(route?: RouteRequest): TunnelRequest {
+		return { v: Version, token: this.#tunnelToken, ...(route && { route }) };
+	}
+
+	/** What it takes to send media to a router through a tunnel; undefined where it can't be had. */
+	async relay(via: string, router: string): Promise<TunnelRelay | undefined> {
+		const at = this.throughTunnel(via, router);
+		if (at === undefined) return undefined;
+		const signal = AbortSignal.timeout(relayWithin);
+		const r = await this.#ask("TunnelRelay", `${at}/relay`, signal, this.tunnelRequest(), "omit");
+		return r.ok ? r.answer : undefined;
 	}
 
 	async #ping(a: ActionOf<"ping">, signal: AbortSignal): Promise<EventOf<"ping_done" | "ping_failed">> {
-		const { controller, seq } = a;
-		if (a.via !== undefined) {
-			return { is: "ping_failed", controller, seq, text: notHere, via: a.via };
+		const { controller, seq, via } = a;
+		const at = via === undefined ? absolute(controller, this.#cfg.site) : this.throughTunnel(via, controller);
+		if (at === undefined) {
+			return { is: "ping_failed", controller, seq, text: notHere, via };
 		}
-		const r = await this.#ask("PingAnswer", this.#url(controller, "ping"), signal, undefined, "omit");
+		const body = via === undefined ? undefined : this.tunnelRequest();
+		const r = await this.#ask("PingAnswer", `${at}/ping`, signal, body, "omit");
 		if (!r.ok) {
-			return { is: "ping_failed", controller, seq, text: r.text };
+			return { is: "ping_failed", controller, seq, text: r.text, via };
 		}
 		// Where the browser keeps the timing to itself, the first ping's handshakes count: the next ones correct it.
 		const rtt_ms = r.rtt ?? r.took;
-		return { is: "ping_done", controller, seq, rtt_ms, load: r.answer.load };
+		return { is: "ping_done", controller, seq, rtt_ms, load: r.answer.load, via };
 	}
 
 	async #route(a: ActionOf<"route">, signal: AbortSignal): Promise<EventOf<"route_done" | "route_failed">> {
-		const { controller } = a;
-		if (a.via !== undefined) {
+		const { controller, via } = a;
+		const at = via === undefined ? absolute(controller, this.#cfg.site) : this.throughTunnel(via, controller);
+		if (at === undefined) {
 			return { is: "route_failed", controller, text: notHere };
 		}
-		const body: RouteRequest = { v: Version, token: this.#token, lost: a.lost };
-		const r = await this.#ask("RouteAnswer", this.#url(controller, "route"), signal, body, "omit");
+		const route: RouteRequest = { v: Version, token: this.#token, lost: a.lost };
+		const body = via === undefined ? route : this.tunnelRequest(route);
+		const r = await this.#ask("RouteAnswer", `${at}/route`, signal, body, "omit");
 		if (!r.ok) {
 			const { code, text } = r;
-			return { is: "route_failed", controller, code, text, grant: r.grant ? this.#grant(r.grant) : undefined };
+			return { is: "route_failed", controller, code, text, grant: this.read(r.grant) };
 		}
-		const grant = this.#grant(r.answer.grant);
+		const grant = this.read(r.answer.grant);
 		return grant === undefined
 			? { is: "route_failed", controller, text: "the grant can't be read" }
 			: { is: "route_done", controller, grant };
 	}
 
-	#url(base: string, path: string): string {
-		return `${absolute(base, this.#cfg.site)}/${path}`;
-	}
-
-	#grant(signed: SignedGrant): Grant | undefined {
-		return readGrant(signed, this.#cfg.site);
+	/** Reads a grant, and knows its router from then on. */
+	read(signed: SignedGrant | undefined): Grant | undefined {
+		const grant = signed ? readGrant(signed, this.#cfg.site) : undefined;
+		if (grant) this.#servers.set(grant.router, { zone: grant.zone, server: grant.router });
+		return grant;
 	}
 
 	async #ask<N extends keyof Structs>(
 		shape: N,
 		url: string,
 		signal: AbortSignal,
-		body: LookupRequest | RouteRequest | undefined,
+		body: LookupRequest | RouteRequest | TunnelRequest | undefined,
 		credentials: RequestCredentials,
 	): Promise<Answered<Structs[N]>> {
 		const sentAt = performance.now();

@@ -19,6 +19,22 @@ export function iceServers(candidates: readonly Candidate[], set: readonly Crede
 		.map(x => ({ urls: `turns:${x.addr}?transport=tcp`, username: c.ufrag, credential: c.pwd }));
 }
 
+/** What it takes to send media to a router through a tunnel: TURN at the tunnel's own host and port. */
+export type Relay = {
+	/** Base URL. */
+	tunnel: string;
+	/** The router's address as the tunnel sends there, and the only one it sends to. */
+	peer: string;
+	username: string;
+	credential: string;
+};
+
+/** A tunnel as a TURN server. */
+export function relayServer({ tunnel, username, credential }: Relay): RTCIceServer {
+	const { hostname, port } = new URL(tunnel);
+	return { urls: `turns:${hostname}:${port || "443"}?transport=tcp`, username, credential };
+}
+
 /** Candidate lines, for addIceCandidate. Those of TLS 443 are the router's own addresses as its TURN server knows them. */
 export function candidateLines(candidates: readonly Candidate[], all: readonly Candidate[]): string[] {
 	const out = new Set<string>();

@@ -7,7 +7,7 @@
 
 import { rank } from "../join/media.ts";
 import { type Candidate, type Credentials, type Group, Rung, type Slot } from "../proto/messages.gen.ts";
-import { candidateLines, iceServers } from "./addresses.ts";
+import { candidateLines, iceServers, type Relay, relayServer } from "./addresses.ts";
 import { Peer } from "./peer.ts";
 import { sameTable } from "./table.ts";
 
@@ -18,6 +18,8 @@ export type StartTransport = {
 	candidates: readonly Candidate[];
 	credentials: Credentials;
 	fingerprint: string;
+	/** The way through a tunnel. */
+	relay?: Relay | undefined;
 };
 
 export type LaneEvents = {
@@ -145,10 +147,13 @@ export class Lanes {
 		const { ufrag } = a.credentials;
 		const fits = (set: readonly Credentials[]) => set.some(c => c.ufrag === ufrag && c.group === a.group);
 		const set = this.sets.findLast(fits) ?? [a.credentials];
-		let peer = [...this.peers].find(p => fits(p.table.groups));
+		const near = [...this.peers].filter(p => fits(p.table.groups));
+		// A tunnel is another way for the same keys: whatever is not up by then gives way to it, and does not come back.
+		let peer = near.find(p => p.tunnel === a.relay?.tunnel) ?? near[0];
 		// What has answered needs but its keys; where those do not come, answers mean nothing.
 		const soon = peer && !this.doubt && this.betterThan(a.rung, peer);
-		const again = a.rung === Rung.TLS443 && peer !== undefined && !peer.relays;
+		const again =
+			a.rung === Rung.TLS443 && peer !== undefined && (a.relay ? peer.tunnel !== a.relay.tunnel : !peer.relays);
 		if (soon && (again || !a.waited)) {
 			a.waited = true;
 			setTimeout(() => {
@@ -156,14 +161,16 @@ export class Lanes {
 			}, keysWithin);
 			return;
 		}
-		if (again && peer?.up.size === 0) {
+		if (again && peer?.up.size !== 0) {
+			if (a.relay) peer = undefined; // beside what is up, for the groups that are not
+		} else if (again && peer) {
 			const old = peer;
-			peer = this.open(set, a.fingerprint);
+			peer = this.open(set, a.fingerprint, a.relay);
 			for (const x of this.attempts.values()) if (x.peer === old) this.join(x, peer);
 			this.peers.delete(old);
 			old.close();
 		}
-		this.join(a, peer ?? this.open(set, a.fingerprint));
+		this.join(a, peer ?? this.open(set, a.fingerprint, a.relay));
 	}
 
 	/** Whether something better than a rung has answered a peer. */
@@ -174,16 +181,17 @@ export class Lanes {
 
 	private join(a: Attempt, peer: Peer): void {
 		a.peer = peer;
-		peer.addCandidates(a.group, candidateLines(a.candidates, this.addresses));
+		if (a.relay) peer.addCandidates(a.group, candidateLines([{ rung: Rung.UDP8801, addr: a.relay.peer }], []));
+		else if (peer.tunnel === undefined) peer.addCandidates(a.group, candidateLines(a.candidates, this.addresses));
 		if (peer.up.has(a.group)) void this.settle(peer, a.group); // it may be there already
 	}
 
-	private open(groups: readonly Credentials[], fingerprint: string): Peer {
+	private open(groups: readonly Credentials[], fingerprint: string, relay?: Relay): Peer {
 		const table = { slots: this.slots, groups, fingerprint, oneGroup: this.oneGroup };
 		const now = [...this.attempts.values()].some(a => a.rung === Rung.TLS443 && !a.peer);
 		if (this.inUse.size > 0) this.doubt = true; // it is made because what is in use fails
-		const servers = now || this.doubt ? iceServers(this.addresses, groups) : [];
-		const peer: Peer = new Peer(table, this.certificate, servers, {
+		const direct = now || this.doubt ? iceServers(this.addresses, groups) : [];
+		const peer: Peer = new Peer(table, this.certificate, relay ? [relayServer(relay)] : direct, relay?.tunnel, {
 			up: group => void this.settle(peer, group),
 			down: (group, text) => this.peerDown(peer, group, text),
 			moved: group => void this.settle(peer, group),

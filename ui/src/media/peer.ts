@@ -29,6 +29,8 @@ export class Peer {
 	readonly table: OfferTable;
 	/** It has TURN servers: rung TLS 443 is within reach. */
 	readonly relays: boolean;
+	/** Base URL of the tunnel that it goes through, and no other way. */
+	readonly tunnel: string | undefined;
 	/** The router sends on every transport that is up, not only on those it was heard on. */
 	live = false;
 	readonly pc: RTCPeerConnection;
@@ -46,12 +48,24 @@ export class Peer {
 	private closed = false;
 	private timer: ReturnType<typeof setInterval> | undefined;
 
-	constructor(table: OfferTable, certificate: RTCCertificate, iceServers: RTCIceServer[], events: PeerEvents) {
+	constructor(
+		table: OfferTable,
+		certificate: RTCCertificate,
+		iceServers: RTCIceServer[],
+		tunnel: string | undefined,
+		events: PeerEvents,
+	) {
 		this.table = table;
+		this.tunnel = tunnel;
 		this.relays = iceServers.length > 0;
 		this.events = events;
 		// max-bundle would refuse an offer of several groups.
-		this.pc = new RTCPeerConnection({ bundlePolicy: "balanced", certificates: [certificate], iceServers });
+		this.pc = new RTCPeerConnection({
+			bundlePolicy: "balanced",
+			certificates: [certificate],
+			iceServers,
+			iceTransportPolicy: tunnel === undefined ? "all" : "relay",
+		});
 		this.pc.addEventListener("connectionstatechange", () => {
 			if (this.pc.connectionState === "failed") this.look(true);
 		});
@@ -260,6 +274,7 @@ export class Peer {
 
 	/** The rung a group's transport runs over now; undefined where the browser does not say. */
 	async rung(group: Group): Promise<Rung | undefined> {
+		if (this.tunnel !== undefined) return "tls-443";
 		const t = this.transceivers.get(groupMids[this.table.oneGroup ? 0 : group]);
 		const report = await t?.sender.getStats().catch(() => undefined);
 		if (!report) return undefined;
