@@ -93,6 +93,26 @@ const look = (page: Driven, source: number) =>
 		return gap;
 	}, source);
 
+/** What has come of pictures so far, and what became of it. */
+const received = (page: Driven) =>
+	page.evaluate(async () => {
+		const rows: string[] = [];
+		for (const peer of window.call.session()?.plane?.peers() ?? []) {
+			for (const s of (await peer.pc.getStats()).values()) {
+				if (s.type === "inbound-rtp" && s.kind === "video" && s.packetsReceived > 0)
+					rows.push(
+						`${s.packetsReceived} packets, ${s.packetsLost} lost, ${s.nackCount} asked for again, ${s.pliCount} key frames asked for; ` +
+							`${s.framesReceived ?? "?"} frames came, ${s.framesDecoded} decoded, ${s.framesDropped ?? "?"} dropped, ${s.freezeCount ?? "?"} freezes`,
+					);
+				if (s.type === "outbound-rtp" && s.kind === "video" && s.active !== false && s.packetsSent > 0)
+					rows.push(
+						`sent ${s.rid ?? ""}: ${s.framesEncoded} frames, ${s.keyFramesEncoded} key frames, ${s.pliCount} asked for, ${s.nackCount} packets asked for again`,
+					);
+			}
+		}
+		return rows;
+	});
+
 test("Chromium and Firefox decode under load without a freeze", async () => {
 	test.setTimeout((length + 240) * 1000);
 	const m = server.meeting();
@@ -135,6 +155,7 @@ test("Chromium and Firefox decode under load without a freeze", async () => {
 			const gap = await look(v.page, v.source);
 			longest = Math.max(longest, gap);
 			const allowed = waits.reduce((sum, w) => sum + w, still);
+			if (gap >= allowed) for (const w of seen) console.log(w.name, await received(w.page));
 			expect(
 				gap,
 				`${v.name}: a picture stood still (the machine's own waits: ${waits.map(Math.round).join(", ")} ms)`,
