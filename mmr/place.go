@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"parley/sys/link"
 )
 
 // Who is carried by which of several shards. People of one meeting send to each other, so one shard takes all of
@@ -26,12 +28,14 @@ const (
 // and for changes of what flows, and for no packet of media.
 type places struct {
 	together int
-	most     int // places there may be
+	most     int             // places there may be
+	steer    func(use []int) // has datagrams come to the shards that have people; called with mu held
 
 	mu       sync.Mutex // guards all below
 	seats    map[peerKey]*place
 	meetings map[meetingKey]*gathering
 	load     []int // seats by shard
+	used     []int // shards with people, as steer knows it
 	sweepAt  time.Time
 }
 
@@ -55,9 +59,9 @@ type gathering struct {
 	all   int
 }
 
-func newPlaces(shards, together int) *places {
+func newPlaces(shards, together int, steer func(use []int)) *places {
 	return &places{
-		together: max(together, 0), most: 2 * shards * maxPeers,
+		together: max(together, 0), most: 2 * shards * maxPeers, steer: steer,
 		seats: map[peerKey]*place{}, meetings: map[meetingKey]*gathering{}, load: make([]int, shards),
 	}
 }
@@ -89,6 +93,7 @@ func (p *places) take(now time.Time, key peerKey) (shard int, ok bool) {
 		s = &place{shard: p.chooseLocked(meetingKey{key.router, key.meeting})}
 		p.seats[key] = s
 		p.load[s.shard]++
+		p.steerLocked()
 	}
 	s.at = now
 	return s.shard, true
@@ -110,6 +115,20 @@ func (p *places) chooseLocked(key meetingKey) int {
 		g.there++
 	}
 	return at
+}
+
+// steerLocked leaves out shards without people: one that had only to hand on what comes would be woken for it.
+func (p *places) steerLocked() {
+	used := p.used[:0:0]
+	for i, n := range p.load {
+		if n > 0 {
+			used = append(used, i)
+		}
+	}
+	if len(used) > 0 && !slices.Equal(used, p.used) {
+		p.used = used
+		p.steer(used)
+	}
 }
 
 // emptiestLocked is the shard with the fewest people.
@@ -151,6 +170,7 @@ func (p *places) sweepLocked(now time.Time) {
 			delete(p.meetings, m)
 		}
 	}
+	p.steerLocked()
 }
 
 // shardOf is the shard that has a seat. Of a seat that nobody has it is the first, which has nothing of it either.
@@ -160,6 +180,17 @@ func (p *Plane) shardOf(key peerKey) *shard {
 	}
 	i, _, _ := p.places.find(key)
 	return p.shards[i]
+}
+
+// steer has the kernel give datagrams to the shards that have people.
+func (p *Plane) steer(use []int) {
+	for i := range p.conns {
+		all := make([]link.PacketConn, len(p.shards))
+		for k, s := range p.shards {
+			all[k] = s.conns[i]
+		}
+		link.Steer(all, use, patient[:]...)
+	}
 }
 
 // seat gives a participant their place, and is the shard that has it.

@@ -24,7 +24,7 @@ func TestSmallMeetingsShareAShardAndLargeOnesSpread(t *testing.T) {
 		{"nobody together", 4, -1, 1, 40, true, 10},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPlaces(c.shards, c.together)
+			p := newPlaces(c.shards, c.together, func([]int) {})
 			now := time.Unix(1e9, 0)
 			load := make([]int, c.shards)
 			for m := range c.meetings { // one after the other: none is known to be large before it is
@@ -54,7 +54,8 @@ func TestSmallMeetingsShareAShardAndLargeOnesSpread(t *testing.T) {
 
 // A place is kept for as long as its shard has the seat, and a while longer: who comes back comes to the same.
 func TestPlacesNobodyTakesAreForgotten(t *testing.T) {
-	p := newPlaces(2, 1)
+	var used [][]int
+	p := newPlaces(2, 1, func(use []int) { used = append(used, use) })
 	now := time.Unix(1e9, 0)
 	at := map[proto.ParticipantID]int{}
 	for id := proto.ParticipantID(1); id <= 4; id++ {
@@ -77,6 +78,10 @@ func TestPlacesNobodyTakesAreForgotten(t *testing.T) {
 	p.take(now, peerKey{1, 3, 1})
 	if len(p.seats) != 1 || len(p.meetings) != 1 || p.load[0]+p.load[1] != 1 {
 		t.Errorf("%d seats, %d meetings, load %v are kept, want one", len(p.seats), len(p.meetings), p.load)
+	}
+	last := used[len(used)-1]
+	if len(last) != 1 || p.load[last[0]] != 1 {
+		t.Errorf("datagrams come to %v in turn, want to the shard that has somebody alone; load %v", used, p.load)
 	}
 }
 

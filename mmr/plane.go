@@ -119,7 +119,7 @@ func NewPlane(cfg PlaneConfig) (*Plane, error) {
 		p.Close()
 		return nil, fmt.Errorf("media plane: %d shards, at most %d", cfg.Shards, maxShards)
 	}
-	p.places = newPlaces(max(cfg.Shards, 1), cmp.Or(cfg.Together, together))
+	p.places = newPlaces(max(cfg.Shards, 1), cmp.Or(cfg.Together, together), p.steer)
 	if err := p.makeShards(max(cfg.Shards, 1)); err != nil {
 		p.Close()
 		return nil, fmt.Errorf("media plane: %w", err)

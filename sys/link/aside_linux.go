@@ -28,7 +28,7 @@ func (c *udpConn) setAside(main *pollSocket, what []Sieve) bool {
 		unix.SetsockoptInt(main.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 0)
 		return false
 	}
-	if steer(a.sock.fd, sieveProgram(what, 1)) != nil {
+	if steer(a.sock.fd, sieveProgram(what, 1, 0)) != nil {
 		a.sock.Close()
 		unix.SetsockoptInt(main.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 0)
 		return false
@@ -104,13 +104,15 @@ func steer(fd int, code []unix.SockFilter) error {
 }
 
 // sieveProgram is what the kernel runs on each datagram, to choose among 2 n sockets in the order they were
-// bound: by the sender's port one of the first n, or where the datagram can wait that one's second. The
-// payload begins at 0, the network header at SKF_NET_OFF, and a load beyond the end gives the first socket.
-func sieveProgram(what []Sieve, n int) []unix.SockFilter {
+// bound: by the sender's port one of use, which are of the first n, or where the datagram can wait that one's
+// second. The payload begins at 0, the network header at SKF_NET_OFF, and a load beyond the end gives the
+// first socket.
+func sieveProgram(what []Sieve, n int, use ...int) []unix.SockFilter {
 	const netOff = 0xfff00000 // SKF_NET_OFF, −0x100000
 	one := func(code uint16, k uint32) unix.SockFilter { return unix.SockFilter{Code: code, K: k} }
-	code := []unix.SockFilter{one(unix.BPF_LD|unix.BPF_IMM, 0)}
-	if n > 1 {
+	last := len(use) - 1
+	var code []unix.SockFilter
+	if last > 0 {
 		code = []unix.SockFilter{
 			one(unix.BPF_LD|unix.BPF_B|unix.BPF_ABS, netOff),
 			one(unix.BPF_ALU|unix.BPF_RSH|unix.BPF_K, 4),
@@ -118,9 +120,16 @@ func sieveProgram(what []Sieve, n int) []unix.SockFilter {
 			one(unix.BPF_LD|unix.BPF_H|unix.BPF_ABS, netOff+20), // behind a header of IPv4
 			one(unix.BPF_JMP|unix.BPF_JA, 1),
 			one(unix.BPF_LD|unix.BPF_H|unix.BPF_ABS, netOff+40), // or IPv6
-			one(unix.BPF_ALU|unix.BPF_MOD|unix.BPF_K, uint32(n)),
+			one(unix.BPF_ALU|unix.BPF_MOD|unix.BPF_K, uint32(len(use))),
 		}
 	}
+	for i, to := range use[:last] {
+		code = append(code,
+			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(i), Jf: 2},
+			one(unix.BPF_LD|unix.BPF_IMM, uint32(to)),
+			one(unix.BPF_JMP|unix.BPF_JA, uint32(3*(last-i)-2))) // past what is left of this choice
+	}
+	code = append(code, one(unix.BPF_LD|unix.BPF_IMM, uint32(use[last])))
 	code = append(code, one(unix.BPF_ST, 0))
 	for _, s := range what {
 		// Where a byte is out of its range, on to the next sieve: past what is left of this one.

@@ -40,7 +40,7 @@ func Share(c PacketConn, n int, patient ...Sieve) ([]PacketConn, error) {
 		}
 	}
 	if err == nil {
-		err = steer(all[0].aside.Load().sock.fd, sieveProgram(patient, n))
+		err = first.choose(n, everyOf(n), patient)
 	}
 	if err != nil {
 		for _, u := range all[1:] {
@@ -57,6 +57,35 @@ func Share(c PacketConn, n int, patient ...Sieve) ([]PacketConn, error) {
 		conns[i] = u
 	}
 	return conns, nil
+}
+
+// Steer has the kernel give what comes from now on to some of the sockets that Share made, by their places among
+// them, each the datagrams from every so-many-th port. Best effort: whoever reads must hand on anyway.
+func Steer(all []PacketConn, use []int, patient ...Sieve) {
+	if len(all) < 2 || all[0] == all[1] || len(use) == 0 {
+		return // one for all, where Share made none
+	}
+	if first, ok := all[0].(*udpConn); ok && first.aside.Load() != nil {
+		_ = first.choose(len(all), use, patient)
+	}
+}
+
+// choose has the kernel choose among n sockets and their seconds.
+func (c *udpConn) choose(n int, use []int, patient []Sieve) error {
+	var err error
+	if ctl := c.aside.Load().sock.Control(func(fd uintptr) { err = steer(int(fd), sieveProgram(patient, n, use...)) }); ctl != nil {
+		return ctl
+	}
+	return err
+}
+
+// everyOf is 0 to n−1.
+func everyOf(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }
 
 // reuse lets others be bound to the address of c.

@@ -86,6 +86,62 @@ func TestSharedSocketsEachHaveTheirPorts(t *testing.T) {
 	}
 }
 
+// What comes after Steer goes to the sockets named alone, evenly by port, and what can wait to their seconds.
+func TestSharedSocketsThatAreLeftOutGetNothing(t *testing.T) {
+	const n = 4
+	first, err := Real().ListenPacket(netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conns, err := Share(first, n, patient...)
+	if err != nil || len(conns) != n {
+		first.Close()
+		t.Fatalf("%d sockets, %v", len(conns), err)
+	}
+	for _, c := range conns {
+		t.Cleanup(func() { c.Close() })
+		p, err := NewPoller([]PacketConn{c}, patient...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { p.Close() })
+	}
+	for _, use := range [][]int{{2}, {0}, {3, 1}, {0, 2, 3}, {0, 1, 2, 3}} {
+		Steer(conns, use, patient...)
+		want := map[int]int{}
+		for range 24 {
+			sender, err := Real().ListenPacket(netip.MustParseAddrPort("127.0.0.1:0"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want[use[int(sender.LocalAddr().Port())%len(use)]]++
+			for _, text := range []string{"4a", "5a"} {
+				if k, err := sender.WriteBatch([]Message{{Buf: []byte(text), N: 2, Addr: first.LocalAddr()}}); k != 1 || err != nil {
+					t.Fatal(k, err)
+				}
+			}
+			sender.Close()
+		}
+		for i, c := range conns {
+			for aside, try := range []func(PacketConn, []Message) (int, error){
+				func(c PacketConn, ms []Message) (int, error) { k, _, err := TryRead(c, ms); return k, err }, TryReadAside,
+			} {
+				ms := make([]Message, 64)
+				for j := range ms {
+					ms[j].Buf = make([]byte, 10)
+				}
+				if k, err := try(c, ms); err != nil || k != want[i] {
+					t.Errorf("%v: socket %d (aside %d) got %d datagrams, want %d: %v", use, i, aside, k, want[i], err)
+				}
+			}
+		}
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	Steer(conns, []int{1}, patient...) // too late, and of no harm
+}
+
 func TestOnlySocketsOfThisKernelAreShared(t *testing.T) {
 	if conns, err := Share(nil, 2); conns != nil || err != nil {
 		t.Errorf("%v, %v", conns, err)
