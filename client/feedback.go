@@ -46,6 +46,7 @@ type media struct {
 	stretches uint64
 
 	lossAt time.Time
+	place  place
 
 	reportAt, twccAt, repairAt, statsAt, statsMsgAt, listenAt time.Time
 	askedAt                                                   time.Time // that the control channel answer, in a silence of the media
@@ -203,6 +204,7 @@ func (c *Client) tickMedia(now time.Time) {
 	}
 	if !now.Before(m.listenAt) {
 		m.listenAt = now.Add(listenEvery)
+		c.follow(now)
 		c.listen(now)
 	}
 	if !now.Before(m.statsAt) {

@@ -4,11 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"parley/core/join"
 	"parley/sys/link"
 	"parley/wire/proto"
 )
@@ -101,5 +103,63 @@ func (c *Client) keepNetwork(now time.Time, rung proto.Rung) {
 	path := networksFile(c.cfg.State)
 	if os.WriteFile(path+".new", b, 0o600) == nil {
 		os.Rename(path+".new", path)
+	}
+}
+
+// place is where this machine is: the address it sends from to its router. Owned by the loop.
+type place struct {
+	to   netip.AddrPort
+	from netip.Addr
+}
+
+// follow notices that the machine has moved to another network.
+func (c *Client) follow(now time.Time) {
+	to := c.routerAddr()
+	from := link.Source(c.cfg.Host, to)
+	if !from.IsValid() {
+		return // between two networks: it is not there yet
+	}
+	was := c.media.place
+	c.media.place = place{to, from}
+	if was.to == to && was.from != from {
+		c.moved(now)
+	}
+}
+
+// routerAddr is an address of the router in use, the one of a medium where there is one.
+func (c *Client) routerAddr() netip.AddrPort {
+	for _, l := range c.media.active {
+		if l != nil && l.carrier.rtc.RemoteAddr().IsValid() {
+			return l.carrier.rtc.RemoteAddr()
+		}
+	}
+	for _, k := range c.mind.Grant().Candidates {
+		if a, err := netip.ParseAddrPort(k.Addr); err == nil {
+			return a
+		}
+	}
+	return netip.AddrPort{}
+}
+
+// moved goes on from another network. Media over UDP needs no more than a check from there: keys and numbers stay.
+// Connections are dead without knowing, so the control channel comes anew; and where media went over one, the whole
+// ladder is climbed again, since what was closed there may be open here.
+func (c *Client) moved(now time.Time) {
+	for _, l := range c.media.active {
+		if l != nil && l.rung != proto.UDP8801 {
+			c.requests.renew()
+			c.tunnels.renew()
+			c.mind.Handle(now, join.NetworkChanged{})
+			return
+		}
+	}
+	for _, cr := range c.media.carriers {
+		cr.rtc.Recheck()
+	}
+	if ch := c.control.ch; ch != nil {
+		c.requests.renew()
+		c.tunnels.renew()
+		c.dropControl(ch.attempt)
+		c.mind.Handle(now, join.ControlLost{Attempt: ch.attempt, Text: "the network changed"})
 	}
 }

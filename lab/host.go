@@ -161,6 +161,14 @@ func (h *Host) closeSocketsLocked(reset bool) {
 // owns tells whether a packet to a ends here.
 func (h *Host) owns(a netip.Addr) bool { return a.IsLoopback() || h.n.routes[a] == h }
 
+// Source is the address this host sends from to another now; the zero Addr where it has none of that family.
+func (h *Host) Source(to netip.AddrPort) netip.Addr {
+	h.n.mu.Lock()
+	defer h.n.mu.Unlock()
+	a, _ := h.source(netip.IPv6Unspecified(), to.Addr())
+	return a
+}
+
 // source picks the address to send from to dst, given where the socket is bound.
 func (h *Host) source(bound, dst netip.Addr) (netip.Addr, bool) {
 	if !bound.IsUnspecified() {

@@ -27,3 +27,19 @@ func Addresses() []netip.Addr {
 	}
 	return append(out, loop...)
 }
+
+// Source is the address this machine sends from to another one now, as its routes are; the zero Addr where no route
+// leads there. Nothing is sent. A Host with a method of this name is asked itself.
+func Source(h Host, to netip.AddrPort) netip.Addr {
+	if own, ok := h.(interface {
+		Source(netip.AddrPort) netip.Addr
+	}); ok {
+		return own.Source(to)
+	}
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to)) // connecting only looks the route up
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer c.Close()
+	return unmap(c.LocalAddr().(*net.UDPAddr).AddrPort()).Addr()
+}

@@ -39,6 +39,7 @@ type route struct {
 	works    chan struct{} // closed with the first answer
 	sentAt   time.Time     // of the last check; guarded by Conn.mu
 	nSent    int           // checks so far; guarded by Conn.mu
+	doubtAt  time.Time     // no answer to a check since then counts; guarded by Conn.mu
 }
 
 func newRoute(pc link.PacketConn, remote netip.AddrPort, way *Way) *route {

@@ -52,6 +52,9 @@ func (c *Conn) answeredLocked(now time.Time, pc link.PacketConn, from netip.Addr
 	}
 	c.checks[at] = sentCheck{}
 	c.heardAt = now
+	if !sent.at.Before(sent.route.doubtAt) {
+		sent.route.doubtAt = time.Time{}
+	}
 	cur := c.cur.Load()
 	if cur == nil || cur == sent.route || !cur.answered {
 		c.rtt = now.Sub(sent.at)
@@ -100,11 +103,11 @@ func (c *Conn) keepChecking() {
 // checkPace is how often a route is checked now, 0: not at all. Until one of its way answers: often; then
 // that one alone, for consent.
 func (c *Conn) checkPace(r *route) time.Duration {
-	if r.answered {
+	if r.answered && r.doubtAt.IsZero() {
 		return consentEvery
 	}
 	for _, o := range c.routes {
-		if o.way == r.way && o.answered {
+		if !r.answered && o.way == r.way && o.answered {
 			return 0
 		}
 	}
@@ -162,6 +165,18 @@ func (c *Conn) retire(now time.Time) {
 	for _, pc := range gone {
 		pc.Close() // a stream's waits for its writer
 	}
+}
+
+// Recheck sends checks at once, and often until they are answered: this machine may be in another network now, and a
+// router takes media from where a check came from. Sockets, keys and numbers stay.
+func (c *Conn) Recheck() {
+	now := time.Now()
+	c.mu.Lock()
+	for _, r := range c.routes {
+		r.doubtAt, r.sentAt, r.nSent = now, time.Time{}, 0
+	}
+	c.mu.Unlock()
+	c.wakeChecks()
 }
 
 // Rebind moves the transport to a new local socket, as after a change of network: same credentials, same
