@@ -108,37 +108,28 @@ func (c *Client) keepNetwork(now time.Time, rung proto.Rung) {
 
 // place is where this machine is: the address it sends from to its router. Owned by the loop.
 type place struct {
-	to   netip.AddrPort
+	to   string
 	from netip.Addr
 }
 
 // follow notices that the machine has moved to another network.
 func (c *Client) follow(now time.Time) {
-	to := c.routerAddr()
-	from := link.Source(c.cfg.Host, to)
-	if !from.IsValid() {
-		return // between two networks: it is not there yet
-	}
-	was := c.media.place
-	c.media.place = place{to, from}
-	if was.to == to && was.from != from {
-		c.moved(now)
-	}
-}
-
-// routerAddr is an address of the router in use, the one of a medium where there is one.
-func (c *Client) routerAddr() netip.AddrPort {
-	for _, l := range c.media.active {
-		if l != nil && l.carrier.rtc.RemoteAddr().IsValid() {
-			return l.carrier.rtc.RemoteAddr()
-		}
-	}
 	for _, k := range c.mind.Grant().Candidates {
-		if a, err := netip.ParseAddrPort(k.Addr); err == nil {
-			return a
+		to, err := netip.ParseAddrPort(k.Addr)
+		if err != nil {
+			continue
 		}
+		from := link.Source(c.cfg.Host, to)
+		if !from.IsValid() {
+			continue // between two networks it is nowhere
+		}
+		was := c.media.place
+		c.media.place = place{k.Addr, from}
+		if was.to == k.Addr && was.from != from {
+			c.moved(now)
+		}
+		return
 	}
-	return netip.AddrPort{}
 }
 
 // moved goes on from another network. Media over UDP needs no more than a check from there: keys and numbers stay.
