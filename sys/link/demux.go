@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,13 +39,17 @@ type DemuxConfig struct {
 // DemuxCounters are a Demux's totals.
 type DemuxCounters struct {
 	HTTP, STUN uint64
-	Silent     uint64 // no handshake or no first byte in time
+	Silent     uint64 // no handshake, or no first byte in time and nothing said of HTTP
 	Full       uint64 // too many undecided at once
 	Refused    uint64 // STUN with nobody to take it
 }
 
-// Demux is a TLS listener shared by HTTP and TURN: a client that offered ALPN is HTTP, and its *tls.Conn is
-// accepted as it is; one that did not is peeked at. Safe for concurrent use.
+// http11 is what Firefox says in ALPN when its TURN goes through an HTTP proxy, for it has its own HTTP stack set
+// up the tunnel.
+const http11 = "http/1.1"
+
+// Demux is a TLS listener shared by HTTP and TURN: a client that speaks HTTP/2 by ALPN has its *tls.Conn accepted
+// as it is; any other is peeked at. Safe for concurrent use.
 type Demux struct {
 	cfg    DemuxConfig
 	ln     net.Listener
@@ -183,7 +188,8 @@ func (d *Demux) sniff(raw net.Conn) {
 		stop()
 		return
 	}
-	if c.ConnectionState().NegotiatedProtocol != "" {
+	alpn := c.ConnectionState().NegotiatedProtocol
+	if alpn != "" && (alpn != http11 || d.cfg.STUN == nil) {
 		if stop() {
 			d.give(c)
 		}
@@ -197,6 +203,8 @@ func (d *Demux) sniff(raw net.Conn) {
 		return
 	}
 	switch p := (&peekedConn{Conn: c, first: first[:n]}); {
+	case alpn != "" && errors.Is(err, os.ErrDeadlineExceeded): // a browser may open one ahead of need
+		d.give(p)
 	case err != nil || n == 0:
 		d.silent.Add(1)
 		c.Close()

@@ -78,35 +78,39 @@ func TestOnePortForHTTPAndTURN(t *testing.T) {
 		t.Errorf("with ALPN: %q", b)
 	}
 
-	dial := func() *tls.Conn {
+	dial := func(alpn ...string) *tls.Conn {
 		t.Helper()
+		conf := conf.Clone()
+		conf.NextProtos = alpn
 		conn, err := tls.Dial("tcp", addr, conf)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return conn
 	}
-	plain := dial()
-	defer plain.Close()
-	for range 2 { // and it is kept alive
-		io.WriteString(plain, "GET / HTTP/1.1\r\nHost: h.test\r\n\r\n")
-		resp, err = http.ReadResponse(bufio.NewReader(plain), nil)
-		if err != nil {
-			t.Fatal(err)
+	for _, alpn := range [][]string{nil, {"http/1.1"}} {
+		plain := dial(alpn...)
+		defer plain.Close()
+		for range 2 { // and it is kept alive
+			io.WriteString(plain, "GET / HTTP/1.1\r\nHost: h.test\r\n\r\n")
+			resp, err = http.ReadResponse(bufio.NewReader(plain), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _ = io.ReadAll(resp.Body)
+			if !strings.HasPrefix(string(b), "HTTP/1.1 from 127.0.0.1:") || strings.Contains(string(b), "clear") {
+				t.Errorf("with ALPN %q: %q", alpn, b)
+			}
 		}
-		b, _ = io.ReadAll(resp.Body)
-		if !strings.HasPrefix(string(b), "HTTP/1.1 from 127.0.0.1:") || strings.Contains(string(b), "clear") {
-			t.Errorf("without ALPN: %q", b)
-		}
-	}
 
-	stun := dial()
-	defer stun.Close()
-	stun.Write([]byte{0, 3, 0, 8})
-	if s := <-got; s != "\x00\x03\x00\x08" {
-		t.Errorf("TURN got %q", s)
+		stun := dial(alpn...)
+		defer stun.Close()
+		stun.Write([]byte{0, 3, 0, 8})
+		if s := <-got; s != "\x00\x03\x00\x08" {
+			t.Errorf("with ALPN %q TURN got %q", alpn, s)
+		}
 	}
-	if n := d.Counters(); n.HTTP != 2 || n.STUN != 1 {
+	if n := d.Counters(); n.HTTP != 3 || n.STUN != 2 {
 		t.Errorf("counted %+v", n)
 	}
 }
@@ -215,4 +219,28 @@ func TestOneAddressCannotHoldTheSharedPort(t *testing.T) {
 		t.Error("another address is refused too")
 	}
 	d.leave(netip.MustParseAddr("198.51.100.7"))
+}
+
+// TestAConnectionAheadOfNeedIsHTTPs: a browser may shake hands for HTTP and say nothing for long.
+func TestAConnectionAheadOfNeedIsHTTPs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := make(pipeListener)
+		d := NewDemux(l, DemuxConfig{TLS: ServerTLS(testCert(t)), STUN: func(c net.Conn) { c.Close() }})
+		client, server := net.Pipe()
+		l <- server
+		c := tls.Client(client, &tls.Config{InsecureSkipVerify: true, SessionTicketsDisabled: true, NextProtos: []string{"http/1.1"}})
+		go c.Handshake()
+		got, err := d.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		go c.Write([]byte("GET"))
+		b := make([]byte, 3)
+		if _, err := io.ReadFull(got, b); err != nil || string(b) != "GET" {
+			t.Errorf("got %q, %v", b, err)
+		}
+		client.Close()
+		got.Close()
+		d.Close()
+	})
 }
