@@ -47,6 +47,7 @@ type options struct {
 	markdown   bool
 	shards     string
 	strangers  string
+	fits       int
 }
 
 func run() error {
@@ -57,6 +58,7 @@ func run() error {
 	flag.StringVar(&o.shards, "shards", "1", "shards of the server: a number, or several to be compared (1,2)")
 	flag.BoolVar(&o.markdown, "markdown", false, "the table without what only those who change the path look at")
 	flag.StringVar(&o.strangers, "viewers", "bin/strangers", "the test binary of lab/interop, for the scenario with pion/webrtc")
+	flag.IntVar(&o.fits, "fits", 0, "run the scenarios that seek how many fit with this many meetings or viewers instead")
 	flag.IntVar(&o.runs, "runs", 0, "runs of each scenario, of which the median counts (default 3, quick 1)")
 	flag.DurationVar(&o.measure, "for", 0, "time measured in each run (default 6s, quick 4s)")
 	flag.DurationVar(&o.warm, "warm", 0, "time published before (default 2s, quick 1s)")
@@ -95,6 +97,13 @@ func run() error {
 		return err
 	}
 	list := choose(scenarios(), o.filter, o.quick)
+	if o.fits > 0 {
+		for i, s := range list {
+			if s.fit != nil {
+				list[i] = s.with(o.fits)
+			}
+		}
+	}
 	if o.list {
 		for _, s := range list {
 			fmt.Println(s.name)
