@@ -81,6 +81,8 @@ type Client struct {
 	tunnels  tunnels
 	mind     *join.Mind
 
+	patient bool // a hello waits for the channel to stand: sent at once it was not answered
+
 	inbox   chan func(now time.Time)
 	packets chan received
 	ctx     context.Context // of all hands; ends when the loop does
@@ -311,8 +313,14 @@ func (c *Client) act(now time.Time) {
 			c.probe(a)
 		case join.DialTunnel:
 			c.dialTunnel(a)
+		case join.Prepare:
+			c.prepare(a)
 		case join.Cancel:
-			c.hands.stop(a.What)
+			if a.What == "prepare" {
+				c.dropAhead()
+			} else {
+				c.hands.stop(a.What)
+			}
 		case join.Route:
 			c.route(a)
 		case join.OpenControl:

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"parley/core/join"
@@ -15,6 +16,7 @@ import (
 const (
 	pingEvery    = 2 * time.Second
 	silenceLimit = 4500 * time.Millisecond
+	helloLimit   = 2500 * time.Millisecond // for the first word to a hello sent with the upgrade request
 	writeTimeout = 5 * time.Second
 	byeTimeout   = 500 * time.Millisecond
 	queueLen     = 256 // messages waiting to be written
@@ -37,42 +39,65 @@ type channel struct {
 	out     chan []byte
 	cancel  context.CancelFunc
 	said    chan struct{} // closed when the writer has ended: the goodbye is out
-	up      bool          // hello sent
+	up      bool          // it stands, hello sent
 	in      bool          // welcomed
+	heard   bool          // the router has said something
+
+	eager   bool     // the hello left with the upgrade request
+	opening [][]byte // what was said right behind the hello; nil: it is to be said again
 }
 
-// openControl dials the router and says hello.
+// openControl dials the router and says hello, and right behind it what this client sends: so sound is let
+// through half a round trip later. Where nobody reads HTTP on the way the hello leaves with the upgrade request.
 func (c *Client) openControl(a join.OpenControl, now time.Time) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	ch := &channel{attempt: a.Attempt, out: make(chan []byte, queueLen), said: make(chan struct{}), cancel: cancel}
 	c.control = control{ch: ch, pingedAt: map[int64]time.Time{}, heardAt: now, rtt: c.control.rtt}
-	at, nonce := c.mind.ServerTime(now), trust.NewNonce()
-	hello := proto.Hello{
-		V: proto.Version, Build: c.cfg.Build, Token: c.hands.token, Key: c.identity.Key(), Nonce: nonce,
-		Caps: proto.Caps{
-			Client: "native", Codecs: []string{"VP8", "VP9", "H264", "AV1"},
-			VideoSlots: c.cfg.Slots, OneGroup: c.cfg.OneGroup,
-		},
+	c.media.greeted = false
+	ch.eager = !c.patient && !c.hands.inspected
+	for _, m := range c.announcement() {
+		ch.opening = append(ch.opening, proto.Encode(m))
 	}
-	dialed := now
-	token := c.hands.token
-	host := c.hostTo(a.Via, server{a.Grant.Zone, a.Grant.Router})
+	opening, eager, hello := ch.opening, ch.eager, c.newHello(a.Grant.Router, now)
+	dial := link.WSDial{
+		Host: c.hostTo(a.Via, server{a.Grant.Zone, a.Grant.Router}), URL: a.Grant.URL + "/control",
+		TLS: c.cfg.TLS, MaxMessage: proto.MaxServerMessageLen,
+	}
+	conn, drop := c.controlAhead(a)
 	c.wg.Go(func() {
 		defer cancel()
-		ws, err := link.DialWebSocket(ctx, link.WSDial{
-			Host: host, URL: a.Grant.URL + "/control", TLS: c.cfg.TLS, MaxMessage: proto.MaxServerMessageLen,
-		})
+		defer drop()
+		first := dial
+		first.Ahead = conn
+		var said atomic.Bool
+		if eager {
+			first.First = func() [][]byte {
+				said.Store(true)
+				c.post(func(now time.Time) { c.greeted(now, ch) })
+				return append([][]byte{hello()}, opening...)
+			}
+		}
+		ws, err := link.DialWebSocket(ctx, first)
+		if err != nil && said.Load() && ctx.Err() == nil {
+			// Something on the way, or the server, wants a client to wait: from now on it does.
+			said.Store(false)
+			c.post(func(time.Time) { c.patient, ch.eager = true, false })
+			ws, err = link.DialWebSocket(ctx, dial)
+		}
 		if err != nil {
 			_, text := blame(err)
 			c.tell(join.ControlLost{Attempt: a.Attempt, Text: text})
 			return
 		}
 		defer ws.CloseNow()
-		hello.At = at + time.Since(dialed).Milliseconds()
-		hello.Sig = c.identity.SignHello(token, a.Grant.Router, hello.At, nonce)
-		if err := ws.Write(ctx, proto.Encode(hello)); err != nil {
-			c.tell(join.ControlLost{Attempt: a.Attempt, Text: "the connection broke"})
-			return
+		if !said.Load() {
+			for _, b := range append([][]byte{hello()}, opening...) {
+				if err = ws.Write(ctx, b); err != nil {
+					c.tell(join.ControlLost{Attempt: a.Attempt, Text: "the connection broke"})
+					return
+				}
+			}
+			c.post(func(now time.Time) { c.greeted(now, ch) })
 		}
 		c.post(func(now time.Time) {
 			if c.control.ch == ch {
@@ -84,6 +109,32 @@ func (c *Client) openControl(a join.OpenControl, now time.Time) {
 		c.wg.Go(func() { write(ctx, ws, ch) })
 		c.read(ctx, ws, ch)
 	})
+}
+
+// newHello makes hellos for one router, each with the time it is signed at.
+func (c *Client) newHello(router string, now time.Time) func() []byte {
+	token, at, identity := c.hands.token, c.mind.ServerTime(now), c.identity
+	hello := proto.Hello{
+		V: proto.Version, Build: c.cfg.Build, Token: token, Key: identity.Key(),
+		Caps: proto.Caps{
+			Client: "native", Codecs: []string{"VP8", "VP9", "H264", "AV1"},
+			VideoSlots: c.cfg.Slots, OneGroup: c.cfg.OneGroup,
+		},
+	}
+	return func() []byte {
+		h := hello
+		h.Nonce, h.At = trust.NewNonce(), at+time.Since(now).Milliseconds()
+		h.Sig = identity.SignHello(token, router, h.At, h.Nonce)
+		return proto.Encode(h)
+	}
+}
+
+// greeted: the hello is on its way, and half a round trip later the router lets sound through.
+func (c *Client) greeted(now time.Time, ch *channel) {
+	if c.control.ch == ch {
+		c.media.greeted = true
+		c.startSending(now)
+	}
 }
 
 // read posts what arrives until the channel ends.
@@ -101,7 +152,7 @@ func (c *Client) read(ctx context.Context, ws *link.WebSocket, ch *channel) {
 		}
 		c.post(func(now time.Time) {
 			if c.control.ch == ch {
-				c.control.heardAt = now
+				c.control.heardAt, ch.heard = now, true
 				c.heard(now, ch, m)
 			}
 		})
@@ -192,13 +243,23 @@ func (c *Client) tickControl(now time.Time) {
 	if ch == nil || !ch.up {
 		return
 	}
-	if now.Sub(c.control.heardAt) >= silenceLimit {
+	if now.Sub(c.control.heardAt) >= ch.patience() {
+		c.patient = c.patient || ch.eager && !ch.heard
 		c.loseControl(now)
 		return
 	}
 	if !now.Before(c.control.pingAt) {
 		c.ask(now)
 	}
+}
+
+// patience is how long the router may be silent. One that took the upgrade and says nothing to a hello sent
+// with it has perhaps not been handed that.
+func (ch *channel) patience() time.Duration {
+	if ch.eager && !ch.heard {
+		return helloLimit
+	}
+	return silenceLimit
 }
 
 // ask sends a ping, where there is a channel.
@@ -232,7 +293,7 @@ func (c *Client) wakeControl() time.Time {
 	if c.control.ch == nil || !c.control.ch.up {
 		return time.Time{}
 	}
-	at := c.control.heardAt.Add(silenceLimit)
+	at := c.control.heardAt.Add(c.control.ch.patience())
 	if c.control.pingAt.Before(at) {
 		at = c.control.pingAt
 	}
@@ -245,6 +306,7 @@ func (c *Client) heard(now time.Time, ch *channel, m proto.Message) {
 	case proto.Welcome:
 		c.handleWelcome(now, ch, m)
 	case proto.Waiting:
+		ch.opening, c.media.greeted = nil, false
 		c.mind.Handle(now, join.WaitingRoom{Attempt: ch.attempt, Topic: m.Topic})
 	case proto.Bye:
 		c.handleBye(now, ch, m)

@@ -30,6 +30,7 @@ const (
 type media struct {
 	startedAt time.Time
 	welcomed  bool
+	greeted   bool                // the hello is on its way: sound may follow it
 	lanes     map[int]*lane       // by attempt
 	carriers  map[string]*carrier // by ufrag
 	active    [proto.NGroups]*lane
@@ -86,7 +87,7 @@ func (m *media) freshSSRC() uint32 {
 }
 
 // welcomeMedia takes the slot table. A slot that is the same as before goes on.
-func (c *Client) welcomeMedia(now time.Time, m proto.Welcome) {
+func (c *Client) welcomeMedia(now time.Time, ch *channel, m proto.Welcome) {
 	old := c.media.slots
 	c.media.slots, c.media.rtx = map[uint32]*inSlot{}, map[uint32]*inSlot{}
 	for _, slot := range m.Slots {
@@ -106,7 +107,7 @@ func (c *Client) welcomeMedia(now time.Time, m proto.Welcome) {
 		c.media.statsAt, c.media.statsMsgAt = now.Add(statsEvery), now.Add(statsMsgEvery)
 		c.media.lastStats = now
 	}
-	c.announce()
+	c.announce(ch)
 	c.startSending(now)
 }
 
@@ -374,7 +375,7 @@ func (c *Client) closeMedia(now time.Time) {
 	for attempt := range c.media.lanes {
 		c.closeTransport(attempt)
 	}
-	c.media.welcomed = false
+	c.media.welcomed, c.media.greeted = false, false
 	for _, f := range c.media.feeders {
 		if !f.running {
 			f.source.Close()

@@ -35,6 +35,9 @@ type hands struct {
 	// patience ends a lookup that takes too long; a person who is asked something stops it.
 	patience *time.Timer
 	servers  map[string]server // the controllers as tunnels know them, by base URL
+
+	ahead     map[string]ahead // what is open ahead of the choice of a zone, by router
+	inspected bool             // somebody opens TLS on the way
 }
 
 // server is what tunnels know a server by.
@@ -42,6 +45,7 @@ type server struct{ zone, id string }
 
 func (h *hands) init() {
 	h.pingers, h.routing, h.servers = map[string]chan int{}, map[string]int{}, map[string]server{}
+	h.ahead = map[string]ahead{}
 }
 
 // stop ends what the mind no longer wants.

@@ -72,18 +72,17 @@ func marks(profile string) ([proto.NGroups]uint8, error) {
 // startTransport tries one rung for a group.
 func (c *Client) startTransport(a join.StartTransport) {
 	ctx, cancel := context.WithCancel(c.ctx)
-	cr := c.media.carriers[a.Credentials.Ufrag]
-	if cr == nil {
-		cr = c.newCarrier(a)
-		c.media.carriers[a.Credentials.Ufrag] = cr
-	}
+	cr := c.carrierFor(a, c.mind.Grant())
 	cr.lanes++
 	if a.Rung == proto.TLS443 {
 		cr.via.Store(a.Via)
 	}
 	l := &lane{
 		attempt: a.Attempt, group: a.Group, rung: a.Rung, cancel: cancel, carrier: cr, ufrag: a.Credentials.Ufrag,
-		way: cr.rtc.Try(a.Rung, a.Candidates),
+		way: c.wayAhead(a),
+	}
+	if l.way == nil {
+		l.way = cr.rtc.Try(a.Rung, a.Candidates)
 	}
 	c.media.lanes[a.Attempt] = l
 	c.wg.Go(func() {
@@ -111,10 +110,19 @@ func (c *Client) startTransport(a join.StartTransport) {
 	})
 }
 
+// carrierFor is the transport of these credentials.
+func (c *Client) carrierFor(a join.StartTransport, grant proto.Grant) *carrier {
+	cr := c.media.carriers[a.Credentials.Ufrag]
+	if cr == nil {
+		cr = c.newCarrier(a, grant)
+		c.media.carriers[a.Credentials.Ufrag] = cr
+	}
+	return cr
+}
+
 // newCarrier makes a transport without a way yet, and keys it as soon as one answers.
-func (c *Client) newCarrier(a join.StartTransport) *carrier {
+func (c *Client) newCarrier(a join.StartTransport, grant proto.Grant) *carrier {
 	dscp, _ := marks(c.cfg.Marking)
-	grant := c.mind.Grant()
 	cr := &carrier{group: a.Group}
 	conn := rtc.Open(rtc.DialConfig{
 		Host: c.host, Credentials: a.Credentials, Fingerprint: a.Fingerprint,

@@ -145,6 +145,7 @@ func (c *Client) lookedUp(now time.Time, f found) {
 	done := join.LookupDone{Answer: answer, RTT: f.reply.ms(), Via: f.via, Proxy: f.reply.proxy}
 	if f.via == "" {
 		done.Inspected = inspected(f.reply, answer)
+		c.hands.inspected = done.Inspected != ""
 	}
 	for _, g := range answer.Grants {
 		if grant, ok := c.grant(g); ok {

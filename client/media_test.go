@@ -57,7 +57,7 @@ func newRig(t *testing.T, src Source) *rig {
 	for _, f := range c.media.feeders {
 		f.running, f.zero = true, r.now // the test feeds by hand
 	}
-	c.welcomeMedia(r.now, proto.Welcome{Slots: []proto.Slot{
+	c.welcomeMedia(r.now, &channel{}, proto.Welcome{Slots: []proto.Slot{
 		{ID: 0, Mid: "a0", Kind: proto.Audio, SSRC: audioSSRC}, {ID: 1, Mid: "v0", Kind: proto.Video, SSRC: videoSSRC, RTX: videoRTX},
 	}})
 	return r

@@ -33,7 +33,7 @@ func (c *Client) handleWelcome(now time.Time, ch *channel, m proto.Welcome) {
 	clear(c.room.people)
 	c.room.version = m.Roster.Version
 	c.mind.Handle(now, join.Welcomed{Attempt: ch.attempt, Groups: m.Groups, Resumed: m.Resumed})
-	c.welcomeMedia(now, m)
+	c.welcomeMedia(now, ch, m)
 	c.act(now) // "joined" comes before the roster
 	c.handleRoster(m.Roster)
 	c.emit(Switches(m.State))

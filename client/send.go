@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"math"
@@ -26,6 +27,7 @@ type Source interface {
 const (
 	historyLen  = 512                    // packets kept per stream for retransmission (design §4)
 	keyEvery    = 500 * time.Millisecond // between two jumps to a key frame: each is heard
+	holdFor     = time.Second            // the first pictures may wait for a transport that long
 	lateLimit   = time.Second            // a source this late starts its clock anew
 	defaultDBov = 30
 	burstLen    = 8                    // packets of a frame sent at once; then half as many each millisecond
@@ -49,7 +51,8 @@ type outStream struct {
 	feeder  *feeder
 	history [historyLen]sent
 
-	waitsKey bool // pictures are left out until a key frame: their path is too slow
+	held     []clip.Frame // the first pictures, until they may be sent
+	waitsKey bool         // pictures are left out until a key frame: their path is too slow
 
 	packets, bytes uint64 // payload bytes
 	unsent         uint64 // packets dropped for want of a transport, or of room on it
@@ -117,18 +120,25 @@ func (c *Client) initMedia() error {
 	return nil
 }
 
-// announce tells the router what this client sends.
-func (c *Client) announce() {
+// announcement is what the router has to know of what this client sends.
+func (c *Client) announcement() []proto.Message {
 	answer := proto.Answer{TWCC: []proto.Group{proto.GroupVideo, proto.GroupContent}}
+	out := []proto.Message{nil}
 	for _, o := range c.media.out {
 		if o != nil {
 			answer.Streams = append(answer.Streams, o.stream())
+			out = append(out, o.publication())
 		}
 	}
-	c.send(answer)
-	for _, o := range c.media.out {
-		if o != nil {
-			c.sendPublish(o)
+	out[0] = answer
+	return out
+}
+
+// announce tells it, unless it was told right behind the hello.
+func (c *Client) announce(ch *channel) {
+	for i, m := range c.announcement() {
+		if i >= len(ch.opening) || !bytes.Equal(ch.opening[i], proto.Encode(m)) {
+			c.send(m)
 		}
 	}
 }
@@ -137,14 +147,17 @@ func (o *outStream) stream() proto.Stream {
 	return proto.Stream{Kind: o.kind, SSRC: o.ssrc, RTX: o.rtx}
 }
 
-func (c *Client) sendPublish(o *outStream) {
+func (c *Client) sendPublish(o *outStream) { c.send(o.publication()) }
+
+// publication is the state of the stream.
+func (o *outStream) publication() proto.Publish {
 	p := proto.Publish{
 		Kind: o.kind, Active: o.pt != 0, Muted: o.muted, Codec: proto.CodecName(o.pt), Streams: []proto.Stream{o.stream()},
 	}
 	if o.width > 0 && !o.kind.IsAudio() {
 		p.Layers = []proto.Layer{{Width: o.width, Height: o.height}}
 	}
-	c.send(p)
+	return p
 }
 
 // mute stops a stream, or resumes it: pictures at the next key frame.
@@ -160,10 +173,11 @@ func (c *Client) mute(now time.Time, k proto.Kind, on bool) {
 	}
 }
 
-// startSending starts the sources once there is a transport for them, and asks for what a new
-// transport must begin with.
+// startSending starts the sources once the hello is out and there is a transport for them, and asks for what
+// a new transport must begin with. Sound that overtakes the hello is lost; pictures wait for the welcome, since
+// a key frame is not sent twice.
 func (c *Client) startSending(now time.Time) {
-	if !c.media.welcomed {
+	if !c.media.welcomed && !c.media.greeted {
 		return
 	}
 	for _, f := range c.media.feeders {
@@ -180,7 +194,9 @@ func (c *Client) startSending(now time.Time) {
 			continue
 		}
 		if f.running {
-			c.wantKey(now, f.streams[clip.Video])
+			if !c.sendHeld(now, f) {
+				c.wantKey(now, f.streams[clip.Video])
+			}
 			continue
 		}
 		f.running = true
@@ -269,8 +285,12 @@ func (c *Client) sendFrame(now time.Time, f *feeder, frame clip.Frame) {
 	if frame.Codec != o.codec {
 		o.codec, o.pt = frame.Codec, payloadType(frame.Codec)
 	}
+	ready := !o.muted && c.laneOf(o.kind.Group()) != nil && (c.media.welcomed || c.media.greeted && frame.Kind == clip.Audio)
+	if !ready && o.hold(now, frame) {
+		return
+	}
 	payloads := o.pack.split(frame)
-	if o.muted || !c.media.welcomed || c.laneOf(o.kind.Group()) == nil {
+	if !ready {
 		o.unsent += uint64(len(payloads))
 		return
 	}
@@ -302,6 +322,34 @@ func (c *Client) sendFrame(now time.Time, f *feeder, frame clip.Frame) {
 		}
 		c.media.pacing = append(c.media.pacing, paced{o, p})
 	}
+}
+
+// hold keeps the first pictures of a stream for the welcome, or for a transport that comes up later than that
+// of sound: so a file is sent from its beginning, and nothing waits for another key frame.
+func (o *outStream) hold(now time.Time, frame clip.Frame) bool {
+	if frame.Kind != clip.Video || o.muted || o.frames > 0 || o.unsent > 0 || now.Sub(o.feeder.zero) > holdFor {
+		o.held = nil
+		return false
+	}
+	o.held = append(o.held, frame)
+	return true
+}
+
+// sendHeld sends what was held; false: nothing was, or it has to wait on.
+func (c *Client) sendHeld(now time.Time, f *feeder) bool {
+	o := f.streams[clip.Video]
+	if o == nil || len(o.held) == 0 {
+		return false
+	}
+	if !c.media.welcomed || c.laneOf(o.kind.Group()) == nil {
+		return true // it is called again with either
+	}
+	held := o.held
+	o.held = nil
+	for _, frame := range held {
+		c.sendFrame(now, f, frame)
+	}
+	return true
 }
 
 // fits reports whether a frame may be sent now. A path over TCP or TLS that still has the last picture to

@@ -35,8 +35,15 @@ type DialTunnel struct {
 	URL string `json:"url"`
 }
 
-// Cancel ends what is under way: "lookup", "measure" (pings and probes) or "tunnels". No event is
-// expected; late ones do no harm.
+// Prepare opens, ahead of the choice of a zone, what costs round trips to the router of a grant: the
+// connection its control channel will use, on which nothing is said yet, and the audio transport over UDP.
+// OpenControl and StartTransport take what is there. No event is expected; a client may do less.
+type Prepare struct {
+	Grant proto.Grant `json:"grant"`
+}
+
+// Cancel ends what is under way: "lookup", "measure" (pings and probes), "tunnels", or "prepare" (what was
+// prepared and has not been taken). No event is expected; late ones do no harm.
 type Cancel struct {
 	What string `json:"what"`
 }
@@ -136,6 +143,7 @@ func (Lookup) Name() string         { return "lookup" }
 func (Ping) Name() string           { return "ping" }
 func (Probe) Name() string          { return "probe" }
 func (DialTunnel) Name() string     { return "dial_tunnel" }
+func (Prepare) Name() string        { return "prepare" }
 func (Cancel) Name() string         { return "cancel" }
 func (Route) Name() string          { return "route" }
 func (OpenControl) Name() string    { return "open_control" }

@@ -104,7 +104,7 @@ func (m *Mind) summary() []string {
 		out = append(out, m.failure.Text)
 	}
 	if z := m.zoneByID(m.zones.chosen); z != nil {
-		out = append(out, SayZone(orText(z.Name, z.ID), z.rtt()))
+		out = append(out, SayZone(orText(z.Name, z.ID), z.least()))
 	} else if !m.answeredAt.IsZero() && !m.zones.open && m.nAnswered() == 0 && len(m.zones.list) > 0 {
 		out = append(out, SayNoZone())
 	}

@@ -15,9 +15,10 @@
 //	                     │ Leave, final refusal, 30 s without a router  │  │ Welcomed    ▼        │
 //	                     └──────────────────────────────────────────────┴──┴──────────▶ In ───────┘
 //
-// Measuring also runs in the background while a home's grant is already being used: it then decides
-// nothing, but says where to route when the router is lost. Media transports run beside the control
-// channel from the moment there is a grant; see media.go.
+// Measuring also runs in the background while a grant is already being used, that of the home or of the zone
+// that UDP has chosen: it then decides nothing, but says where to route when the router is lost, and that
+// tunnels are needed. Media transports run beside the control channel from the moment there is a grant; see
+// media.go. What they need is opened ahead for every grant among which the choice is still to be made.
 package join
 
 import (
@@ -71,7 +72,7 @@ const (
 	maxRouterFull   = 3                // routes asked again in a row after router_full
 	minH            = 250 * time.Millisecond
 	maxH            = time.Second
-	defaultRTT      = 100 * time.Millisecond // until something was measured
+	defaultRTT      = 100 * time.Millisecond // until something was measured, or more if the lookup took more
 	minRouteTimeout = 600 * time.Millisecond // the controller may ping a suspect for 300 ms first
 	maxRouteTimeout = 2 * time.Second
 )

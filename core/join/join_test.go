@@ -107,9 +107,10 @@ func TestDecides(t *testing.T) {
 		at    float64
 	}{
 		{"geography excludes the silent", "", []z{{"a", 0, 0, 40, 40}, {"b", 0, 80, 0, 0}}, "a", 180},
+		{"where UDP is open, silence of one round trip is enough", "", []z{{"a", 90, 0, 40, 40}, {"b", 0, 0, 0, 0}}, "a", 60 + 130},
 		{"bias decides between equals", "", []z{{"a", 30, 0, 20, 20}, {"b", 0, 0, 20, 20}}, "b", 120},
 		{"the third answer and as long as the slowest again", "",
-			[]z{{"a", 90, 0, 50, 50}, {"b", 90, 0, 55, 55}, {"c", 90, 0, 60, 60}, {"d", 0, 0, 0, 0}}, "a", 60 + 180 + 60},
+			[]z{{"a", 90, 0, 50, 0}, {"b", 90, 0, 55, 0}, {"c", 90, 0, 60, 0}, {"d", 0, 0, 0, 0}}, "a", 60 + 180 + 60},
 		{"UDP dead in one zone only costs it 50 ms", "", []z{{"a", 0, 0, 60, 0}, {"b", 0, 0, 80, 80}}, "b", 300},
 		{"UDP dead everywhere costs nobody", "", []z{{"a", 0, 0, 60, 0}, {"b", 0, 0, 70, 0}}, "a", 240},
 		{"stays with the last zone", "b", []z{{"a", 0, 0, 30, 30}, {"b", 0, 0, 38, 38}}, "b", 60 + 114}, // 8 ms and 0.79
@@ -361,9 +362,10 @@ func TestTunnelThatComesUpAfterAControllerIsNotTaken(t *testing.T) {
 }
 
 func TestNoControllerAnswersButTheOfferedRouterDoes(t *testing.T) {
-	zones := []proto.Zone{zoneOf("a", 0, 0)}
+	zones := []proto.Zone{zoneOf("a", 0, 0), zoneOf("b", 0, 0)}
 	w := newWorld(t, Config{}, zones...)
 	clear(w.rtt)
+	clear(w.udp)
 	w.lookup = func(int) (Event, float64) { return w.answer(zones, grantOf("a", "a-3", false)), 60 }
 	w.run(9000)
 	w.wantState(In)

@@ -67,9 +67,17 @@ func (m *Mind) handleLookupDone(now time.Time, e LookupDone) {
 		}
 	}
 	m.state = Measuring
-	if len(m.zones.list) == 0 {
+	switch len(m.zones.list) {
+	case 0:
 		m.zones.open = false
 		m.fail(now, proto.CodeNoRouter, "The site knows no meeting zone that could host this meeting.", true)
+	case 1:
+		if g, ok := m.grantFor(now, &m.zones.list[0]); ok { // nothing to choose
+			m.zones.background = true
+			m.take(now, g)
+		}
+	default:
+		m.prepare(now)
 	}
 }
 

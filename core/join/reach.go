@@ -45,6 +45,7 @@ type control struct {
 
 // startRouting begins a round over all controllers.
 func (m *Mind) startRouting(now time.Time, lost string) {
+	m.unprepare()
 	m.state = Routing
 	if m.reach.since.IsZero() {
 		m.reach.since = now
@@ -199,6 +200,7 @@ func (m *Mind) useGrant(now time.Time, g proto.Grant) {
 	m.grant = g
 	m.openControl(now)
 	m.startLanes(now, fresh)
+	m.unprepare()
 }
 
 func (m *Mind) openControl(now time.Time) {
@@ -329,6 +331,7 @@ func (m *Mind) handleNetworkChanged(now time.Time) {
 	case m.state == Measuring:
 		m.stopMeasuring(now, nil)
 		m.openZones(now)
+		m.prepare(now)
 	case m.state >= Routing:
 		m.reach.try.end(m, now, Lost, "the network changed")
 		// Old paths may look alive for seconds. A new control channel and fresh transports take four
@@ -399,6 +402,7 @@ func (m *Mind) drop(now time.Time) {
 	if m.zones.open {
 		m.stopMeasuring(now, nil)
 	}
+	m.unprepare()
 	m.closeControl()
 	m.closeLanes(now, "over")
 	m.lookupAttempt.end(m, now, Lost, "over")

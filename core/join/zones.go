@@ -11,19 +11,23 @@ import (
 )
 
 // zones is phase two (S9): every controller of every zone is pinged at once, every probe address
-// probed, and the choice is made as early as it can be made rightly.
+// probed, and the choice is made as early as it can be made rightly. A UDP probe is answered in one round
+// trip, a ping in three (TCP, TLS, the request): where a grant is at hand, which needs no controller, the
+// probes alone decide, and the pings go on in the background.
 type zones struct {
 	open       bool // measuring
 	background bool // the result only orders the controllers for routing
 	list       []zone
 	via        string // tunnel in use
 
-	startAt time.Time
-	firstAt time.Time // first controller answered
-	thirdAt time.Time // third zone answered
-	limit   time.Time // without any answer
-	desAt   time.Time // desperate measures: tunnels, or a grant taken unmeasured
-	chosen  string
+	startAt  time.Time
+	firstAt  time.Time // first controller answered
+	standsAt time.Time // first zone stands
+	thirdAt  time.Time // third zone stands
+	limit    time.Time // without any answer
+	desAt    time.Time // desperate measures: tunnels, or a grant taken unmeasured
+	chosen   string
+	opened   bool // what a grant needs was opened ahead of the choice
 
 	directAt time.Time // through a tunnel: when to look for the way without one
 	leave    bool      // that way was found: media follows with the next grant
@@ -65,6 +69,7 @@ type probe struct {
 }
 
 func (m *Mind) openZones(now time.Time) {
+	m.unprepare()
 	m.zones = zones{open: true, startAt: now, limit: now.Add(m.cfg.AnswerFor), tunnels: m.answer.Tunnels}
 	m.zones.desAt = now.Add(min(max(tunnelAfter, 3*m.lookupRTT), m.cfg.AnswerFor))
 	for _, z := range m.answer.Zones {
@@ -121,6 +126,51 @@ func (z *zone) udpRTT() float64 {
 	return best
 }
 
+// least is the least round trip measured to the zone, negative where there is none.
+func (z *zone) least() float64 {
+	rtt, udp := z.rtt(), z.udpRTT()
+	if rtt < 0 || udp >= 0 && udp < rtt {
+		return udp
+	}
+	return rtt
+}
+
+// stands reports whether there is a way into the zone: a controller has answered, or UDP has where a grant
+// is at hand, which needs no controller.
+func (m *Mind) stands(now time.Time, z *zone) bool {
+	if z.rtt() >= 0 {
+		return true
+	}
+	_, ok := m.grantFor(now, z)
+	return ok && z.udpRTT() >= 0
+}
+
+// grantFor is the lookup's grant for a zone, if it is still good.
+func (m *Mind) grantFor(now time.Time, z *zone) (proto.Grant, bool) {
+	for _, g := range m.grants {
+		if g.Zone == z.ID && m.good(now, g) {
+			return g, true
+		}
+	}
+	return proto.Grant{}, false
+}
+
+// answered takes note of what has just been measured.
+func (m *Mind) answered(now time.Time) {
+	n := 0
+	for i := range m.zones.list {
+		if m.stands(now, &m.zones.list[i]) {
+			n++
+		}
+	}
+	if m.zones.standsAt.IsZero() && n > 0 {
+		m.zones.standsAt = now
+	}
+	if m.zones.thirdAt.IsZero() && n >= 3 {
+		m.zones.thirdAt = now
+	}
+}
+
 // failed reports whether every controller is known to be out of reach.
 func (z *zone) failed() bool {
 	return !slices.ContainsFunc(z.ctrls, func(c ctrl) bool { return !c.failed })
@@ -141,7 +191,7 @@ func (z *zone) udp(now, startAt time.Time) string {
 // score is what zones are compared by, in milliseconds. A zone whose UDP is dead is worse, unless UDP
 // is dead to everywhere: then it says nothing about the zone.
 func (m *Mind) score(now time.Time, z *zone) float64 {
-	return Score(z.rtt(), z.Bias, z.udp(now, m.zones.startAt) == "silent" && m.udpOpenSomewhere())
+	return Score(z.least(), z.Bias, z.udp(now, m.zones.startAt) == "silent" && m.udpOpenSomewhere())
 }
 
 // Score is what zones are compared by, in milliseconds, less is better: the round trip measured, the site's bias,
@@ -202,9 +252,7 @@ func (m *Mind) handlePingDone(now time.Time, e PingDone) {
 			m.stopTunnels(now, "") // what was measured without one must not be thrown away
 		}
 	}
-	if m.zones.thirdAt.IsZero() && m.nAnswered() >= 3 {
-		m.zones.thirdAt = now
-	}
+	m.answered(now)
 	if e.Seq == c.seq && c.seq+1 < nPings {
 		c.nextAt = later(now, c.sentAt.Add(pingEvery))
 	}
@@ -234,6 +282,7 @@ func (m *Mind) handleProbeDone(now time.Time, e ProbeDone) {
 	p.padded = p.padded || e.Padded
 	p.nextAt = time.Time{}
 	p.try.end(m, now, Won, fmt.Sprintf("UDP is open, %.0f ms", p.rtt))
+	m.answered(now)
 }
 
 func (m *Mind) handleProbeFailed(now time.Time, e ProbeFailed) {
@@ -255,26 +304,34 @@ func (m *Mind) nAnswered() int {
 	return n
 }
 
-// decideAt is when the choice is made with what is known now; zero before the first answer.
+// decideAt is when the choice is made with what is known now; zero before the first zone stands, and in the
+// background before the first controller has answered.
 //   - nobody is missing: now
 //   - no missing zone can win any more: geography (Floor), its UDP answer, or the time it has been
-//     silent (TCP, TLS and the request take three round trips) says so
-//   - three zones answered, and as long again as the slowest of them took
-//   - 400 ms after the first answer: what a silent nearest zone may cost
+//     silent says so: a round trip where UDP is open, three (TCP, TLS and the request) where it is not known
+//   - three zones stand, and as long again as the slowest of them took
+//   - 400 ms after the first: what a silent nearest zone may cost
 func (m *Mind) decideAt(now time.Time) time.Time {
-	if m.zones.firstAt.IsZero() {
+	from := m.zones.standsAt
+	if m.zones.background {
+		from = m.zones.firstAt
+	}
+	if from.IsZero() {
 		return time.Time{}
 	}
 	best, slowest := math.Inf(1), 0.0
 	for i := range m.zones.list {
-		if z := &m.zones.list[i]; z.rtt() >= 0 {
-			best, slowest = min(best, m.score(now, z)), max(slowest, z.rtt())
+		if z := &m.zones.list[i]; m.stands(now, z) {
+			best, slowest = min(best, m.score(now, z)), max(slowest, z.least())
 		}
 	}
-	unbeaten := m.zones.firstAt
+	if math.IsInf(best, 1) {
+		return time.Time{} // the grants have lapsed meanwhile
+	}
+	unbeaten, open := from, m.udpOpenSomewhere()
 	for i := range m.zones.list {
 		z := &m.zones.list[i]
-		if z.rtt() >= 0 || z.failed() {
+		if m.stands(now, z) || z.failed() {
 			continue
 		}
 		beaten := best // a score from which on z does not matter any more
@@ -284,19 +341,24 @@ func (m *Mind) decideAt(now time.Time) time.Time {
 		if known := max(float64(z.Floor), z.udpRTT()) + float64(z.Bias); known >= beaten {
 			continue
 		}
-		unbeaten = later(unbeaten, m.zones.startAt.Add(millis(3*(beaten-float64(z.Bias)))))
+		trips := 3.0
+		if open && len(z.probes) > 0 && z.udpRTT() < 0 {
+			trips = 1 // it would have answered by then, or its UDP is dead and another's is not
+		}
+		unbeaten = later(unbeaten, m.zones.startAt.Add(millis(trips*(beaten-float64(z.Bias)))))
 	}
-	at := earlier(unbeaten, m.zones.firstAt.Add(decideAfter))
+	at := earlier(unbeaten, from.Add(decideAfter))
 	if !m.zones.thirdAt.IsZero() {
-		at = earlier(at, m.zones.thirdAt.Add(millis(slowest)))
+		at = earlier(at, later(from, m.zones.thirdAt.Add(millis(slowest))))
 	}
 	return at
 }
 
 func (m *Mind) advanceZones(now time.Time) {
-	if due(now, m.decideAt(now)) {
-		m.decide(now)
-		return
+	for due(now, m.decideAt(now)) {
+		if m.decide(now); !m.zones.open {
+			return
+		}
 	}
 	for i := range m.zones.list {
 		z := &m.zones.list[i]
@@ -330,8 +392,8 @@ func (m *Mind) wakeZones(w *waker) {
 			w.add(p.nextAt, ReasonProbe)
 		}
 	}
+	w.add(m.decideAt(m.seenAt), ReasonDecide)
 	if !m.zones.firstAt.IsZero() {
-		w.add(m.decideAt(m.seenAt), ReasonDecide)
 		return
 	}
 	w.add(m.zones.limit, ReasonGiveUp)
@@ -341,13 +403,13 @@ func (m *Mind) wakeZones(w *waker) {
 	}
 }
 
-// choose is the best zone that answered, with hysteresis towards the last one: a client that is told
+// choose is the best zone that stands, with hysteresis towards the last one: a client that is told
 // apart by a few milliseconds would otherwise wander.
 func (m *Mind) choose(now time.Time) *zone {
 	var best, last *zone
 	for i := range m.zones.list {
 		z := &m.zones.list[i]
-		if z.rtt() < 0 {
+		if !m.stands(now, z) {
 			continue
 		}
 		if best == nil || m.score(now, z) < m.score(now, best) {
@@ -367,22 +429,57 @@ func (m *Mind) choose(now time.Time) *zone {
 }
 
 func (m *Mind) decide(now time.Time) {
-	z := m.choose(now)
-	m.zones.chosen = z.ID
-	m.stopMeasuring(now, z)
-	m.progress(now, "zone", fmt.Sprintf("%s, %.0f ms", orText(z.Name, z.ID), z.rtt()))
-	if m.zones.background {
-		m.takeTunnel(now)
-		return
+	z := m.zoneByID(m.zones.chosen) // by the probes, before
+	first := z == nil
+	if first {
+		z = m.choose(now)
+		m.zones.chosen = z.ID
 	}
+	early := !m.zones.background && z.rtt() < 0
+	if !early {
+		m.stopMeasuring(now, z)
+	}
+	if first {
+		m.progress(now, "zone", fmt.Sprintf("%s, %.0f ms", orText(z.Name, z.ID), z.least()))
+	}
+	grant, ok := m.grantFor(now, z)
+	switch {
+	case early:
+		// That HTTPS passes here too is not known yet, nor whom to ask after a loss: pings go on.
+		m.zones.background = true
+		m.take(now, grant)
+	case m.zones.background:
+		m.takeTunnel(now)
+	case ok:
+		m.take(now, grant)
+	default:
+		m.startRouting(now, "")
+	}
+}
+
+// take uses the site's grant for the zone chosen.
+func (m *Mind) take(now time.Time, g proto.Grant) {
+	m.note(now, "route", g.Router, Won, "the site's grant for this zone is still good; no need to ask a controller")
+	m.useGrant(now, g)
+}
+
+// prepare opens what the site's grants need while the choice among their zones is still to be made: then it
+// costs nothing to have chosen.
+func (m *Mind) prepare(now time.Time) {
 	for _, g := range m.grants {
-		if g.Zone == z.ID && m.good(now, g) {
-			m.note(now, "route", g.Router, Won, "the site's grant for this zone is still good; no need to ask a controller")
-			m.useGrant(now, g)
-			return
+		if m.good(now, g) {
+			m.zones.opened = true
+			m.do(Prepare{Grant: g})
 		}
 	}
-	m.startRouting(now, "")
+}
+
+// unprepare drops what was prepared and is not in use.
+func (m *Mind) unprepare() {
+	if m.zones.opened {
+		m.zones.opened = false
+		m.do(Cancel{What: "prepare"})
+	}
 }
 
 // stopMeasuring ends phase two and writes into the record why each zone won or lost.
@@ -396,6 +493,8 @@ func (m *Mind) stopMeasuring(now time.Time, won *zone) {
 		z := &m.zones.list[i]
 		for _, c := range z.ctrls {
 			switch {
+			case c.rtt < 0 && z.udpRTT() >= 0:
+				c.try.end(m, now, Lost, fmt.Sprintf("not waited for after %d ms: UDP had answered", now.Sub(m.zones.startAt).Milliseconds()))
 			case c.rtt < 0:
 				c.try.end(m, now, Lost, fmt.Sprintf("no answer within %d ms", now.Sub(m.zones.startAt).Milliseconds()))
 			case z == won:
@@ -434,7 +533,7 @@ func (m *Mind) order(now time.Time) []target {
 		z := &m.zones.list[i]
 		for _, c := range z.ctrls {
 			r := ranked{target: target{zone: z.ID, controller: c.url, rtt: c.rtt}, class: 2, rtt: c.rtt}
-			if z.rtt() >= 0 {
+			if z.least() >= 0 {
 				r.class, r.score = 1, m.score(now, z)
 			}
 			if z.ID == m.zones.chosen {
@@ -464,10 +563,7 @@ func (m *Mind) rtt() time.Duration {
 	best := -1.0
 	for i := range m.zones.list {
 		z := &m.zones.list[i]
-		r := z.rtt()
-		if u := z.udpRTT(); u >= 0 && (r < 0 || u < r) {
-			r = u
-		}
+		r := z.least()
 		if r < 0 {
 			continue
 		}
@@ -477,7 +573,7 @@ func (m *Mind) rtt() time.Duration {
 		best = max(best, r)
 	}
 	if best < 0 {
-		return defaultRTT
+		return max(defaultRTT, m.lookupRTT)
 	}
 	return millis(best)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
@@ -24,6 +23,14 @@ type WSDial struct {
 
 	Subprotocols []string
 	MaxMessage   int // bytes of one message read; 0: proto.MaxMessageLen
+
+	// Ahead is a connection to this server opened before; nil, or one that failed: a new one.
+	Ahead *Ahead
+	// First gives text messages that leave right behind the upgrade request, without waiting for its answer: a
+	// round trip less. RFC 6455 §4.1 has a client wait, for the sake of boxes in between that read HTTP and might
+	// take a message for a request; inside TLS that ends at the server nothing reads it. It is called when the
+	// connection stands. Who uses it needs another way for servers that do not take it.
+	First func() [][]byte
 }
 
 // WSAccept says which pages may open a WebSocket here.
@@ -43,37 +50,27 @@ type WebSocket struct {
 	raw  net.Conn // under it; nil where unknown
 }
 
-// tlsDialer is a Host with ways of its own to shake hands: it knows what the network cannot bear.
-type tlsDialer interface {
-	DialTLS(ctx context.Context, network, addr string, conf *tls.Config) (*tls.Conn, error)
-}
-
-// DialWebSocket opens a WebSocket: TCP, TLS (HTTP/1.1 alone) and the upgrade, three round trips.
+// DialWebSocket opens a WebSocket: TCP, TLS (HTTP/1.1 alone) and the upgrade, three round trips; one with a
+// connection opened ahead.
 func DialWebSocket(ctx context.Context, d WSDial) (*WebSocket, error) {
-	host := d.Host
-	if host == nil {
-		host = Real()
-	}
 	var raw net.Conn // written before Dial returns, by the one dial there is
-	tr := &http.Transport{
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			c, err := host.Dial(ctx, network, addr)
-			raw = c
-			return c, err
-		},
-		TLSClientConfig:     overHTTP1(d.TLS),
-		TLSHandshakeTimeout: 10 * time.Second,
-	}
-	if h, ok := host.(tlsDialer); ok {
-		tr.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			c, err := h.DialTLS(ctx, network, addr, tr.TLSClientConfig)
-			if err != nil {
-				return nil, err
+	open := func(overTLS bool) func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return func(ctx context.Context, _, addr string) (net.Conn, error) {
+			s, ok := d.Ahead.take(ctx)
+			if !ok {
+				var err error
+				if s, err = d.connect(ctx, addr, overTLS); err != nil {
+					return nil, err
+				}
 			}
-			raw = c.NetConn()
-			return c, nil
+			raw = s.raw
+			if d.First == nil {
+				return s.conn, nil
+			}
+			return &firstFlight{Conn: s.conn, first: d.First}, nil
 		}
 	}
+	tr := &http.Transport{DialContext: open(false), DialTLSContext: open(true)}
 	conn, resp, err := websocket.Dial(ctx, d.URL, &websocket.DialOptions{
 		HTTPClient:   &http.Client{Transport: tr},
 		HTTPHeader:   d.Header,

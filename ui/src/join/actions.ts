@@ -17,8 +17,17 @@ export type JoinAction =
 	| { do: "probe"; zone: string; addr: string; seq: number; padded?: boolean | undefined }
 	/** Try a tunnel: tunnel_up or tunnel_failed. */
 	| { do: "dial_tunnel"; url: string }
-	/** End what is under way. No event is expected; late ones do no harm. */
-	| { do: "cancel"; what: "lookup" | "measure" | "tunnels" }
+	/**
+	 * Open, ahead of the choice of a zone, what costs round trips to the router of a grant: the connection its control
+	 * channel will use, on which nothing is said yet, and the audio transport over UDP. What opens them later takes
+	 * what is there. No event is expected; a client may do less.
+	 */
+	| { do: "prepare"; grant: Grant }
+	/**
+	 * End what is under way; "prepare" is what was prepared and has not been taken. No event is expected; late ones do
+	 * no harm.
+	 */
+	| { do: "cancel"; what: "lookup" | "measure" | "tunnels" | "prepare" }
 	/** Ask a controller for a grant: route_done or route_failed. */
 	| { do: "route"; zone: string; controller: string; lost?: string | undefined; via?: string | undefined }
 	/**

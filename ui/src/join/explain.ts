@@ -3,7 +3,7 @@ import { groupName, groups } from "../proto/ids.ts";
 import { Rung } from "../proto/messages.gen.ts";
 import { rounded } from "./clock.ts";
 import type { Attempt, Mind, State } from "./mind.ts";
-import { nAnswered, nameOf, type Zone, zoneRTT } from "./zones.ts";
+import { leastRTT, nAnswered, nameOf, type Zone } from "./zones.ts";
 
 /** Explains a join. */
 export interface Report {
@@ -44,7 +44,7 @@ export function facts(m: Mind): Fact[] {
 	const { chosen, list, open, via } = m.zones;
 	const best = findZone(m, chosen);
 	if (best !== undefined) {
-		out.push({ key: "best_zone", values: { zone: nameOf(best), ms: zoneRTT(best) } });
+		out.push({ key: "best_zone", values: { zone: nameOf(best), ms: leastRTT(best) } });
 	} else if (m.lookup.answeredAt !== undefined && !open && nAnswered(m) === 0 && list.length > 0) {
 		out.push({ key: "no_controller", values: {} });
 	}

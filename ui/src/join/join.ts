@@ -15,9 +15,10 @@
 //	                     │ leave, final refusal, 30 s without a router  │  │ welcomed    ▼        │
 //	                     └──────────────────────────────────────────────┴──┴──────────▶ in ───────┘
 //
-// Measuring also runs in the background while a home's grant is already being used: it then decides nothing, but
-// says where to route when the router is lost. Media transports run beside the control channel from the moment
-// there is a grant; see media.ts.
+// Measuring also runs in the background while a grant is already being used, that of the home or of the zone that
+// UDP has chosen: it then decides nothing, but says where to route when the router is lost, and that tunnels are
+// needed. Media transports run beside the control channel from the moment there is a grant; see media.ts. What they
+// need is opened ahead for every grant among which the choice is still to be made.
 import { type Grant, Rung } from "../proto/messages.gen.ts";
 import type { JoinAction } from "./actions.ts";
 import { millisecond, type Nanos, second } from "./clock.ts";

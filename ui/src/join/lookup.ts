@@ -5,7 +5,7 @@ import { due, millis, millisecond, type Nanos, second, wholeMillis } from "./clo
 import type { EventOf } from "./events.ts";
 import { act, amend, begin, end, type LookupState, type Mind, note, progress } from "./mind.ts";
 import { fail, takeGrant } from "./reach.ts";
-import { openZones } from "./zones.ts";
+import { grantFor, openZones, prepare, takeSites } from "./zones.ts";
 
 /** A grant about to lapse is not used. */
 const grantMarginMs = 1000;
@@ -92,9 +92,18 @@ export function handleLookupDone(m: Mind, now: Nanos, e: EventOf<"lookup_done">)
 		return;
 	}
 	m.state = "measuring";
-	if (m.zones.list.length === 0) {
+	const [only, ...others] = m.zones.list;
+	if (only === undefined) {
 		m.zones.open = false;
 		fail(m, now, Code.NoRouter, "The site knows no meeting zone that could host this meeting.", true);
+	} else if (others.length > 0) {
+		prepare(m, now);
+	} else {
+		const g = grantFor(m, now, only);
+		if (g !== undefined) {
+			m.zones.background = true; // nothing to choose
+			takeSites(m, now, g);
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ import {
 } from "./mind.ts";
 import { nextWay } from "./tunnel.ts";
 import type { Waker } from "./waker.ts";
-import { openZones, order, stopMeasuring } from "./zones.ts";
+import { openZones, order, prepare, stopMeasuring, unprepare } from "./zones.ts";
 
 const controlTimeout = 5 * second; // TCP, TLS, upgrade; and again for the answer to hello
 /** In the meeting this long: the next loss starts a new count. */
@@ -108,6 +108,7 @@ export function backoff(n: number): Nanos {
 
 /** Begins a round over all controllers. */
 export function startRouting(m: Mind, now: Nanos, lost: string): void {
+	unprepare(m);
 	m.state = "routing";
 	m.reach.since ??= now;
 	m.reach.queue = order(m, now);
@@ -273,6 +274,7 @@ export function takeGrant(m: Mind, now: Nanos, g: Grant): void {
 	m.grant = same && m.grant !== undefined ? { ...g, groups: m.grant.groups } : g;
 	openControl(m, now);
 	startLanes(m, now, g.groups);
+	unprepare(m);
 }
 
 export function openControl(m: Mind, now: Nanos): void {
@@ -419,6 +421,7 @@ export function handleNetworkChanged(m: Mind, now: Nanos): void {
 	} else if (m.state === "measuring") {
 		stopMeasuring(m, now, undefined);
 		openZones(m, now);
+		prepare(m, now);
 	} else if (seeking(m)) {
 		end(m, m.reach.try, now, "lost", "the network changed");
 		// Old paths may look alive for seconds. A new control channel and fresh transports take four round trips
@@ -489,6 +492,7 @@ function drop(m: Mind, now: Nanos): void {
 	if (m.zones.open) {
 		stopMeasuring(m, now, undefined);
 	}
+	unprepare(m);
 	closeControl(m);
 	closeLanes(m, now, "over");
 	end(m, m.lookup.attempt, now, "lost", "over");

@@ -1,6 +1,8 @@
 // Phase two (S9): every controller of every zone is pinged at once, every probe address probed, and the choice
-// is made as early as it can be made rightly.
-import type { Zone as ZoneOffer } from "../proto/messages.gen.ts";
+// is made as early as it can be made rightly. A UDP probe is answered in one round trip, a ping in three (TCP, TLS,
+// the request): where a grant is at hand, which needs no controller, the probes alone decide, and the pings go on in
+// the background.
+import type { Grant, Zone as ZoneOffer } from "../proto/messages.gen.ts";
 import { some } from "./actions.ts";
 import { due, millis, millisecond, type Nanos, rounded, wholeMillis } from "./clock.ts";
 import type { EventOf } from "./events.ts";
@@ -30,13 +32,17 @@ export interface Zones {
 	startAt: Nanos;
 	/** First controller answered. */
 	firstAt: Nanos | undefined;
-	/** Third zone answered. */
+	/** First zone stands. */
+	standsAt: Nanos | undefined;
+	/** Third zone stands. */
 	thirdAt: Nanos | undefined;
 	/** Without any answer. */
 	limit: Nanos | undefined;
 	/** Desperate measures: tunnels, or a grant taken unmeasured. */
 	desAt: Nanos | undefined;
 	chosen: string;
+	/** What a grant needs was opened ahead of the choice. */
+	opened: boolean;
 
 	/** Through a tunnel: when to look for the way without one. */
 	directAt: Nanos | undefined;
@@ -95,10 +101,12 @@ export function newZones(): Zones {
 		via: "",
 		startAt: 0,
 		firstAt: undefined,
+		standsAt: undefined,
 		thirdAt: undefined,
 		limit: undefined,
 		desAt: undefined,
 		chosen: "",
+		opened: false,
 		directAt: undefined,
 		leave: false,
 		tunnels: [],
@@ -109,6 +117,7 @@ export function newZones(): Zones {
 }
 
 export function openZones(m: Mind, now: Nanos): void {
+	unprepare(m);
 	m.zones = {
 		...newZones(),
 		open: true,
@@ -192,6 +201,35 @@ function udpRTT(z: Zone): number {
 	return least(z.probes);
 }
 
+/** The least round trip measured to the zone, negative where there is none. */
+export function leastRTT(z: Zone): number {
+	return least([...z.ctrls, ...z.probes]);
+}
+
+/**
+ * Whether there is a way into the zone: a controller has answered, or UDP has where a grant is at hand, which needs
+ * no controller.
+ */
+function stands(m: Mind, now: Nanos, z: Zone): boolean {
+	return zoneRTT(z) >= 0 || (udpRTT(z) >= 0 && grantFor(m, now, z) !== undefined);
+}
+
+/** The lookup's grant for a zone, if it is still good. */
+export function grantFor(m: Mind, now: Nanos, z: Zone): Grant | undefined {
+	return m.lookup.grants.find(g => g.zone === z.offer.id && good(m, now, g));
+}
+
+/** Takes note of what has just been measured. */
+function answered(m: Mind, now: Nanos): void {
+	const n = m.zones.list.filter(z => stands(m, now, z)).length;
+	if (n > 0) {
+		m.zones.standsAt ??= now;
+	}
+	if (n >= 3) {
+		m.zones.thirdAt ??= now;
+	}
+}
+
 /** Whether every controller is known to be out of reach. */
 export function allFailed(z: Zone): boolean {
 	return z.ctrls.every(c => c.failed);
@@ -211,9 +249,12 @@ function udp(z: Zone, now: Nanos, startAt: Nanos): "open" | "silent" | undefined
  * everywhere: then it says nothing about the zone.
  */
 function score(m: Mind, now: Nanos, z: Zone): number {
-	const s = zoneRTT(z) + z.offer.bias;
-	const openSomewhere = m.zones.list.some(o => udpRTT(o) >= 0);
-	return udp(z, now, m.zones.startAt) === "silent" && openSomewhere ? s + udpPenalty : s;
+	const s = leastRTT(z) + z.offer.bias;
+	return udp(z, now, m.zones.startAt) === "silent" && udpOpenSomewhere(m) ? s + udpPenalty : s;
+}
+
+function udpOpenSomewhere(m: Mind): boolean {
+	return m.zones.list.some(z => udpRTT(z) >= 0);
 }
 
 function findCtrl(m: Mind, url: string): [Zone, Ctrl] | undefined {
@@ -252,9 +293,7 @@ export function handlePingDone(m: Mind, now: Nanos, e: EventOf<"ping_done">): vo
 			stopTunnels(m, now, ""); // what was measured without one must not be thrown away
 		}
 	}
-	if (m.zones.thirdAt === undefined && nAnswered(m) >= 3) {
-		m.zones.thirdAt = now;
-	}
+	answered(m, now);
 	if (e.seq === c.seq && c.seq + 1 < nPings) {
 		c.nextAt = Math.max(now, c.sentAt + pingEvery);
 	}
@@ -297,6 +336,7 @@ export function handleProbeDone(m: Mind, now: Nanos, e: EventOf<"probe_done">): 
 	p.padded ||= e.padded ?? false;
 	p.nextAt = undefined;
 	end(m, p.try, now, "won", `UDP is open, ${rounded(p.rtt)} ms`);
+	answered(m, now);
 }
 
 export function handleProbeFailed(m: Mind, now: Nanos, e: EventOf<"probe_failed">): void {
@@ -314,41 +354,52 @@ export function nAnswered(m: Mind): number {
 }
 
 /**
- * When the choice is made with what is known now; undefined before the first answer.
+ * When the choice is made with what is known now; undefined before the first zone stands, and in the background
+ * before the first controller has answered.
  * - nobody is missing: now
- * - no missing zone can win any more: geography (floor), its UDP answer, or the time it has been silent (TCP, TLS
- *   and the request take three round trips) says so
- * - three zones answered, and as long again as the slowest of them took
- * - 400 ms after the first answer: what a silent nearest zone may cost
+ * - no missing zone can win any more: geography (floor), its UDP answer, or the time it has been silent says so: a
+ *   round trip where UDP is open, three (TCP, TLS and the request) where it is not known
+ * - three zones stand, and as long again as the slowest of them took
+ * - 400 ms after the first: what a silent nearest zone may cost
  */
 function decideAt(m: Mind, now: Nanos): Nanos | undefined {
-	const { firstAt, thirdAt, startAt, list } = m.zones;
-	if (firstAt === undefined) {
+	const { thirdAt, list } = m.zones;
+	const from = m.zones.background ? m.zones.firstAt : m.zones.standsAt;
+	const standing = list.filter(z => stands(m, now, z));
+	if (from === undefined || standing.length === 0) {
+		return undefined; // none yet, or the grants have lapsed meanwhile
+	}
+	const best = Math.min(...standing.map(z => score(m, now, z)));
+	const slowest = Math.max(0, ...standing.map(leastRTT));
+	let unbeaten = from;
+	for (const z of list) {
+		if (!stands(m, now, z) && !allFailed(z)) {
+			unbeaten = Math.max(unbeaten, beatenAt(m, z, best) ?? from);
+		}
+	}
+	const at = Math.min(unbeaten, from + decideAfter);
+	return thirdAt === undefined ? at : Math.min(at, Math.max(from, thirdAt + millis(slowest)));
+}
+
+/** When the silence of a zone says that it is no better than the best; undefined where that is known. */
+function beatenAt(m: Mind, z: Zone, best: number): Nanos | undefined {
+	// A score from which on z does not matter any more.
+	const beaten = z.offer.id === m.cfg.last_zone ? Math.max(best + keepBy, (best * 3) / 2) : best;
+	const known = Math.max(z.offer.floor ?? 0, udpRTT(z)) + z.offer.bias;
+	if (known >= beaten) {
 		return undefined;
 	}
-	const answered = list.filter(z => zoneRTT(z) >= 0);
-	const best = Math.min(...answered.map(z => score(m, now, z)));
-	const slowest = Math.max(0, ...answered.map(zoneRTT));
-	let unbeaten = firstAt;
-	for (const z of list) {
-		if (zoneRTT(z) >= 0 || allFailed(z)) {
-			continue;
-		}
-		// A score from which on z does not matter any more.
-		const beaten = z.offer.id === m.cfg.last_zone ? Math.max(best + keepBy, (best * 3) / 2) : best;
-		const known = Math.max(z.offer.floor ?? 0, udpRTT(z)) + z.offer.bias;
-		if (known < beaten) {
-			unbeaten = Math.max(unbeaten, startAt + millis(3 * (beaten - z.offer.bias)));
-		}
-	}
-	const at = Math.min(unbeaten, firstAt + decideAfter);
-	return thirdAt === undefined ? at : Math.min(at, thirdAt + millis(slowest));
+	// It would have answered within a round trip, or its UDP is dead and another's is not.
+	const trips = udpOpenSomewhere(m) && z.probes.length > 0 && udpRTT(z) < 0 ? 1 : 3;
+	return m.zones.startAt + millis(trips * (beaten - z.offer.bias));
 }
 
 export function advanceZones(m: Mind, now: Nanos): void {
-	if (due(now, decideAt(m, now))) {
+	while (due(now, decideAt(m, now))) {
 		decide(m, now);
-		return;
+		if (!m.zones.open) {
+			return;
+		}
 	}
 	for (const z of m.zones.list) {
 		for (const c of z.ctrls) {
@@ -381,8 +432,8 @@ export function wakeZones(m: Mind, w: Waker): void {
 			w.add(p.nextAt, "probe");
 		}
 	}
+	w.add(decideAt(m, m.seenAt), "decide");
 	if (m.zones.firstAt !== undefined) {
-		w.add(decideAt(m, m.seenAt), "decide");
 		return;
 	}
 	w.add(m.zones.limit, "give-up");
@@ -393,14 +444,14 @@ export function wakeZones(m: Mind, w: Waker): void {
 }
 
 /**
- * The best zone that answered, with hysteresis towards the last one: a client that is told apart by a few
+ * The best zone that stands, with hysteresis towards the last one: a client that is told apart by a few
  * milliseconds would otherwise wander.
  */
 function choose(m: Mind, now: Nanos): Zone | undefined {
 	let best: Zone | undefined;
 	let last: Zone | undefined;
 	for (const z of m.zones.list) {
-		if (zoneRTT(z) < 0) {
+		if (!stands(m, now, z)) {
 			continue;
 		}
 		if (best === undefined || score(m, now, z) < score(m, now, best)) {
@@ -421,25 +472,57 @@ function choose(m: Mind, now: Nanos): Zone | undefined {
 }
 
 function decide(m: Mind, now: Nanos): void {
-	const z = choose(m, now);
+	const before = m.zones.list.find(z => z.offer.id === m.zones.chosen); // by the probes
+	const z = before ?? choose(m, now);
 	if (z === undefined) {
-		throw new Error("join: decides although no zone has answered");
+		throw new Error("join: decides although no zone stands");
 	}
 	m.zones.chosen = z.offer.id;
-	stopMeasuring(m, now, z);
-	progress(m, now, "zone", `${nameOf(z)}, ${rounded(zoneRTT(z))} ms`);
+	const early = !m.zones.background && zoneRTT(z) < 0;
+	if (!early) {
+		stopMeasuring(m, now, z);
+	}
+	if (before === undefined) {
+		progress(m, now, "zone", `${nameOf(z)}, ${rounded(leastRTT(z))} ms`);
+	}
+	const g = grantFor(m, now, z);
 	if (m.zones.background) {
 		takeTunnel(m, now);
-		return;
-	}
-	const g = m.lookup.grants.find(x => x.zone === z.offer.id && good(m, now, x));
-	if (g === undefined) {
+	} else if (g !== undefined) {
+		// Chosen early, it is not known yet that HTTPS passes here too, nor whom to ask after a loss: pings go on.
+		m.zones.background = early;
+		takeSites(m, now, g);
+	} else {
 		startRouting(m, now, "");
-		return;
 	}
+}
+
+/** Uses the site's grant for the zone chosen. */
+export function takeSites(m: Mind, now: Nanos, g: Grant): void {
 	const why = "the site's grant for this zone is still good; no need to ask a controller";
 	note(m, now, "route", g.router, "won", why);
 	takeGrant(m, now, g);
+}
+
+/**
+ * Opens what the site's grants need while the choice among their zones is still to be made: then it costs nothing
+ * to have chosen.
+ */
+export function prepare(m: Mind, now: Nanos): void {
+	for (const grant of m.lookup.grants) {
+		if (good(m, now, grant)) {
+			m.zones.opened = true;
+			act(m, { do: "prepare", grant });
+		}
+	}
+}
+
+/** Drops what was prepared and is not in use. */
+export function unprepare(m: Mind): void {
+	if (m.zones.opened) {
+		m.zones.opened = false;
+		act(m, { do: "cancel", what: "prepare" });
+	}
 }
 
 /** Ends phase two and writes into the record why each zone won or lost. */
@@ -452,7 +535,9 @@ export function stopMeasuring(m: Mind, now: Nanos, won: Zone | undefined): void 
 	const took = wholeMillis(now - m.zones.startAt);
 	for (const z of m.zones.list) {
 		for (const c of z.ctrls) {
-			if (c.rtt < 0) {
+			if (c.rtt < 0 && udpRTT(z) >= 0) {
+				end(m, c.try, now, "lost", `not waited for after ${took} ms: UDP had answered`);
+			} else if (c.rtt < 0) {
 				end(m, c.try, now, "lost", `no answer within ${took} ms`);
 			} else if (z === won) {
 				end(m, c.try, now, "won", `${rounded(c.rtt)} ms`);
@@ -488,11 +573,11 @@ function whyLost(m: Mind, now: Nanos, z: Zone, won: Zone): string {
 export function order(m: Mind, now: Nanos): Target[] {
 	const ranked = m.zones.list.flatMap(z =>
 		z.ctrls.map(c => {
-			const answered = zoneRTT(z) >= 0;
-			const place = z.offer.id === m.zones.chosen ? 0 : answered ? 1 : 2;
+			const known = leastRTT(z) >= 0;
+			const place = z.offer.id === m.zones.chosen ? 0 : known ? 1 : 2;
 			return {
 				target: { zone: z.offer.id, controller: c.url, rtt: c.rtt },
-				key: [c.failed ? place + 3 : place, answered ? score(m, now, z) : 0, c.rtt < 0 ? Infinity : c.rtt],
+				key: [c.failed ? place + 3 : place, known ? score(m, now, z) : 0, c.rtt < 0 ? Infinity : c.rtt],
 			};
 		}),
 	);
@@ -509,18 +594,14 @@ function compare(a: readonly number[], b: readonly number[]): number {
 	return 0;
 }
 
-/** Until something was measured. */
+/** Until something was measured, or more if the lookup took more. */
 const defaultRTT = 100 * millisecond;
 
 /** The round trip to assume towards a router: that of its zone, else of any. */
 export function assumedRTT(m: Mind): Nanos {
 	let best = -1;
 	for (const z of m.zones.list) {
-		const u = udpRTT(z);
-		let r = zoneRTT(z);
-		if (u >= 0 && (r < 0 || u < r)) {
-			r = u;
-		}
+		const r = leastRTT(z);
 		if (r < 0) {
 			continue;
 		}
@@ -529,5 +610,5 @@ export function assumedRTT(m: Mind): Nanos {
 		}
 		best = Math.max(best, r);
 	}
-	return best < 0 ? defaultRTT : millis(best);
+	return best < 0 ? Math.max(defaultRTT, m.lookup.rtt) : millis(best);
 }

@@ -23,6 +23,7 @@ const whys: readonly Rule[] = [
 	[/^no answer within (?<ms>\d+) ms$/, "room.why.silent"],
 	[/^no answer within (?<s>\d+)s$/, "room.why.silentSeconds"],
 	[/^no answer within (?<ms>\d+) ms, which says little$/, "room.why.probeUnknown"],
+	[/^not waited for after (?<ms>\d+) ms: UDP had answered$/, "room.why.notWaited"],
 	[/^no answer over UDP$/, "room.why.probeSilent"],
 	[/^no answer without a tunnel$/, "room.why.needsTunnel"],
 	[/^(no answer from the server|the server fell silent)$/, "room.why.serverSilent"],

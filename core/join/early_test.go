@@ -1,0 +1,165 @@
+package join
+
+import (
+	"testing"
+
+	"parley/wire/proto"
+)
+
+// granted makes a world whose site sends a grant for each zone named.
+func granted(t *testing.T, cfg Config, zones []proto.Zone, of ...string) *world {
+	w := newWorld(t, cfg, zones...)
+	var grants []proto.Grant
+	for _, id := range of {
+		grants = append(grants, grantOf(id, id+"-1", false))
+	}
+	w.lookup = func(int) (Event, float64) { return w.answer(zones, grants...), 60 }
+	return w
+}
+
+// silence takes a zone off the network.
+func (w *world) silence(ids ...string) {
+	for _, id := range ids {
+		delete(w.rtt, "https://"+id+"/a")
+		delete(w.udp, id+":8801")
+	}
+}
+
+func wantControl(t *testing.T, w *world, router string, at float64) {
+	t.Helper()
+	if o, when := first[OpenControl](w); o.Grant.Router != router || when != at {
+		t.Errorf("control to %s at %v ms, want %s at %v\n%s", o.Grant.Router, when, router, at, w.lines())
+	}
+}
+
+func TestUDPChoosesTheZoneInOneRoundTrip(t *testing.T) {
+	zones := []proto.Zone{zoneOf("paris", 0, 0), zoneOf("oslo", 0, 0), zoneOf("tokyo", 0, 0)}
+	w := granted(t, Config{}, zones, "paris", "oslo", "tokyo")
+	w.rtt["https://oslo/a"], w.udp["oslo:8801"] = 10, 10
+	w.rtt["https://tokyo/a"], w.udp["tokyo:8801"] = 220, 220
+	w.run(5000)
+	w.wantState(In)
+	wantControl(t, w, "oslo-1", 70) // lookup 60, the probe 10
+	if p, at := find[Prepare](w); len(p) != 3 || at[2] != 60 {
+		t.Errorf("%d routers prepared at %v, want those of the three grants with the lookup's answer", len(p), at)
+	}
+	var dropped float64
+	for _, x := range w.log {
+		if c, ok := x.a.(Cancel); ok && c.What == "prepare" {
+			dropped = x.ms
+		}
+	}
+	if dropped != 70 {
+		t.Errorf("what was prepared for other zones is dropped at %v ms, want 70", dropped)
+	}
+	if r, _ := find[Route](w); len(r) != 0 {
+		t.Errorf("%d routes asked for, with a grant at hand", len(r))
+	}
+	if c, _ := find[Candidate](w); len(c) == 0 {
+		t.Error("controllers were not measured beside it")
+	}
+	w.wantWhy("The best meeting zone is OSLO, 10 ms away.")
+	w.wantWhy("zone OSLO, https://oslo/a", "UDP had answered")
+	w.record("udp-chooses")
+}
+
+func TestFiveDeadZonesAddNothingToUDP(t *testing.T) {
+	zones := []proto.Zone{zoneOf("paris", 0, 0)}
+	dead := []string{"d1", "d2", "d3", "d4", "d5"}
+	for _, id := range dead {
+		zones = append(zones, zoneOf(id, 0, 0))
+	}
+	w := granted(t, Config{}, zones, "d1", "d2", "paris")
+	w.silence(dead...)
+	w.run(3000)
+	w.wantState(In)
+	wantControl(t, w, "paris-1", 80)
+	w.record("udp-five-dead")
+}
+
+func TestOneZoneIsNoChoice(t *testing.T) {
+	w := granted(t, Config{}, []proto.Zone{zoneOf("paris", 0, 0)}, "paris")
+	w.run(3000)
+	w.wantState(In)
+	wantControl(t, w, "paris-1", 60)
+	w.wantWhy("The best meeting zone is PARIS, 20 ms away.")
+}
+
+func TestUDPAloneDoesNotChoose(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		last   string
+		grants []string
+		change func(w *world)
+		router string
+		at     float64
+	}{
+		{"a zone without a grant, since its controllers may be dead", "", []string{"b"}, func(w *world) {
+			w.udp["a:8801"], w.udp["b:8801"] = 20, 60
+			w.rtt["https://b/a"] = 60
+		}, "a-1", 60 + 60 + 20}, // its controller's answer, and the route asked for
+		{"for longer than a better zone's controller may take", "", []string{"b"}, func(w *world) {
+			w.udp["b:8801"], w.rtt["https://b/a"] = 60, 60
+			delete(w.rtt, "https://a/a")
+		}, "b-1", 60 + 180},
+		{"against the zone used last, for little", "b", []string{"a", "b"}, func(w *world) {
+			w.udp["b:8801"], w.rtt["https://b/a"] = 26, 26
+		}, "b-1", 60 + 26},
+		{"where it is dead everywhere", "", []string{"a", "b"}, func(w *world) {
+			clear(w.udp)
+			w.rtt["https://b/a"] = 30
+		}, "a-1", 60 + 60},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := granted(t, Config{LastZone: tt.last}, []proto.Zone{zoneOf("a", 0, 0), zoneOf("b", 0, 0)}, tt.grants...)
+			tt.change(w)
+			w.run(3000)
+			w.wantState(In)
+			wantControl(t, w, tt.router, tt.at)
+		})
+	}
+}
+
+// Where UDP passes and TLS does not, having chosen by UDP must not keep the tunnels waiting (S14).
+func TestTunnelsRaceThoughUDPHasChosen(t *testing.T) {
+	zones := []proto.Zone{zoneOf("a", 0, 0), zoneOf("b", 0, 0)}
+	w := granted(t, Config{}, zones, "a", "b")
+	clear(w.rtt)
+	answer := w.lookup
+	w.lookup = func(try int) (Event, float64) {
+		e, ms := answer(try)
+		done := e.(LookupDone)
+		done.Answer.Tunnels = []string{"https://t1"}
+		return done, ms
+	}
+	w.tunnels["https://t1"] = 50
+	direct := w.control
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		if o.Via == "" {
+			return nil, nil // TLS does not pass
+		}
+		return direct(o)
+	}
+	w.run(4000)
+	w.wantState(In)
+	wantControl(t, w, "a-1", 80)
+	if o, at := last[OpenControl](w); o.Via != "https://t1" || at != 710 {
+		t.Errorf("control via %q at %v ms, want through the tunnel at 710", o.Via, at)
+	}
+	w.record("udp-chooses-tunnel")
+}
+
+// Grants that lapse while the choice waits are no grants.
+func TestLapsedGrantsDoNotChoose(t *testing.T) {
+	zones := []proto.Zone{zoneOf("a", 50, 0), zoneOf("b", 0, 0)}
+	w := newWorld(t, Config{}, zones...)
+	g := grantOf("a", "a-1", false)
+	g.Expires = 1_001_040 // server time is 1,000,000 at the answer; a second of margin
+	w.lookup = func(int) (Event, float64) { return w.answer(zones, g), 60 }
+	w.silence("b")
+	w.run(3000)
+	w.wantState(In)
+	if r, _ := find[Route](w); len(r) != 1 {
+		t.Errorf("%d routes asked for, want one", len(r))
+	}
+}
