@@ -16,12 +16,6 @@ const (
 	// orphanFor is how long a transport may stand without its control channel: a page makes them in the lobby,
 	// a minute before the click that opens it at most.
 	orphanFor = 75 * time.Second
-	// maxStreams bounds what one participant can make us remember: three camera layers, microphone,
-	// screen and its sound, each with its retransmissions, and room for a change of SSRCs.
-	maxStreams = 16
-	// streamsFor is in how long a participant may have maxStreams new ones twice over: each is a new table
-	// for the meeting and a key frame asked for.
-	streamsFor = time.Second
 )
 
 // peer is one seat as its shard sees it. Owned by the shard. It comes to be with the first transport or
@@ -41,7 +35,8 @@ type peer struct {
 
 	recv     uint32 // index in shard.byRecv, valid while admitted
 	slots    []slotLeg
-	oneGroup bool // all media on the audio group's transport
+	spent    map[uint32]rtp.Seq // next numbers of SSRCs that no leg has now, see shard.spend
+	oneGroup bool               // all media on the audio group's transport
 	twcc     [proto.NGroups]bool
 
 	conns  []*conn                       // peer connections, newest last; two while one replaces another
@@ -74,29 +69,10 @@ type conn struct {
 	heard      bool // there may be something to give feedback on
 }
 
-// slotLeg is one receive slot of a peer.
-type slotLeg struct {
-	ssrc   uint32 // of what we send in it
-	rtx    uint32 // of retransmissions
-	kind   proto.Kind
-	leg    forward.LegID  // 0 until the slot is first wired
-	source proto.SourceID // what it is wired to, 0 nothing
-}
-
 // source is one thing the peer sends.
 type source struct {
 	open    bool // the gate: packets may pass
 	streams [3]forward.StreamID
-}
-
-// binding says which stream an SSRC carries.
-type binding struct {
-	ssrc     uint32
-	kind     proto.Kind
-	layer    int8
-	repairs  uint32 // for retransmissions: the SSRC repaired; 0 for media
-	stream   forward.StreamID
-	lastSeen time.Time
 }
 
 // group is the transport a kind travels on for this peer.
@@ -145,9 +121,18 @@ func (s *shard) transportUp(now time.Time, t *rtc.Transport, fingerprint string)
 func (s *shard) activate(now time.Time, p *peer, g proto.Group, t *rtc.Transport) {
 	old := p.active[g]
 	t.Release()
+	if old != nil && old != t {
+		s.sendBox(now, p, g)
+	}
+	s.clearBox(p, g) // what has a number is sealed with the keys before or never
 	p.active[g] = t
 	if old != nil && old != t {
 		s.detach(now, old)
+	}
+	for i := range p.slots {
+		if sl := &p.slots[i]; p.group(sl.kind) == g {
+			s.fwd.Rekeyed(sl.leg)
+		}
 	}
 	p.reportAt, p.sentAt[g] = now, time.Time{} // the other side learns from a report that this transport lives
 	s.soon(now, p)
@@ -288,59 +273,6 @@ func (s *shard) admitPeer(now time.Time, key peerKey, slots []proto.Slot, oneGro
 	}
 }
 
-// setSlots gives a seat its slots. A slot gets its leg when it is first wired: most of a table is never
-// used, and a leg is the larger part of what a seat costs.
-func (p *peer) setSlots(slots []proto.Slot) {
-	p.slots = make([]slotLeg, len(slots))
-	for i, sl := range slots {
-		p.slots[i] = slotLeg{ssrc: sl.SSRC, rtx: sl.RTX, kind: sl.Kind}
-	}
-}
-
-// needLeg makes the leg of a slot that has none yet. The first numbers are random, of the lower half: SRTP
-// does not say how often a number has wrapped, and a receiver that lost the packets before the first wrap
-// could decrypt nothing after it (RFC 3711 §3.3.1).
-func (s *shard) needLeg(p *peer, slot int) {
-	sl := &p.slots[slot]
-	if sl.leg != 0 {
-		return
-	}
-	seed := randomSeed()
-	sl.leg = s.fwd.AddLeg(forward.LegConfig{
-		Receiver: p.recv, Slot: uint16(slot), Kind: sl.kind, SSRC: sl.ssrc, RTX: sl.rtx,
-		FirstSeq: rtp.Seq(seed & 0x7fff), FirstRTXSeq: rtp.Seq(seed >> 16 & 0x7fff), FirstTime: rtp.Time(randomSeed()),
-		TWCC: p.twcc[sl.kind.Group()],
-	})
-}
-
-// reset prepares a seat for the control channel that took it over: gates shut and slots empty until the
-// meeting says otherwise. The same slots keep their legs, so their sequences go on; other ones are new.
-func (s *shard) reset(now time.Time, p *peer, slots []proto.Slot) {
-	for k := range p.sources {
-		p.sources[k].open = false
-	}
-	topo := s.topos[p.room]
-	for i := range p.slots {
-		if topo != nil {
-			topo.wire(p, i, 0, 0)
-		}
-	}
-	same := len(slots) == len(p.slots)
-	for i := 0; same && i < len(slots); i++ {
-		have := &p.slots[i]
-		same = slots[i].SSRC == have.ssrc && slots[i].RTX == have.rtx && slots[i].Kind == have.kind
-	}
-	if !same {
-		for _, sl := range p.slots {
-			s.fwd.RemoveLeg(sl.leg)
-		}
-		p.setSlots(slots)
-	}
-	if topo != nil {
-		s.markDirty(topo, now)
-	}
-}
-
 func (s *shard) takeReceiver(p *peer) uint32 {
 	if n := len(s.free); n > 0 {
 		i := s.free[n-1]
@@ -402,212 +334,9 @@ func (s *shard) ban(now, until time.Time, key peerKey) {
 	}
 }
 
-// media takes one decrypted RTP packet of a participant to where forward can see it, or drops it with a
-// reason. What a client says of itself counts for nothing here but its SSRC on its own transport.
-func (s *shard) media(now time.Time, c *conn, t *rtc.Transport, data []byte, out []forward.Packet) []forward.Packet {
-	p := c.peer
-	var h rtp.Header
-	if err := rtp.Parse(data, &h); err != nil {
-		s.drops[DropMalformed]++
-		return out
-	}
-	p.gotPackets++
-	p.gotBytes += uint64(len(data))
-	if e := h.Ext(data, proto.ExtTransportSeq); len(e) == 2 {
-		c.recorder.Arrive(now, uint16(e[0])<<8|uint16(e[1]))
-		if !c.heard {
-			c.heard = true
-			s.timers.sooner(p.recv, now, now.Add(feedbackEvery))
-		}
-	}
-	b := s.bindingOf(now, p, &h, data)
-	if b == nil {
-		s.drops[DropUnknownStream]++
-		return out
-	}
-	if p.group(b.kind) != t.Tag.(*association).group {
-		s.drops[DropWrongGroup]++
-		return out
-	}
-	if !p.sources[b.kind].open {
-		s.drops[DropGateClosed]++
-		return out
-	}
-	if !proto.PayloadFits(h.PT, b.kind) {
-		s.drops[DropWrongPayload]++
-		return out
-	}
-	b.lastSeen = now
-	if b.kind.IsAudio() && s.holding {
-		s.soundUntil = now.Add(soundFor)
-	}
-	if b.repairs == 0 {
-		if proto.OriginalOf(h.PT) != 0 {
-			s.drops[DropWrongPayload]++
-			return out
-		}
-		return append(out, forward.Packet{Stream: b.stream, Data: data})
-	}
-	if h.PayloadLen <= 2 {
-		return out // padding, sent to probe bandwidth
-	}
-	fixed, ok := forward.UnwrapRTX(s.rtxBuffer(), data, &h, b.repairs, proto.OriginalOf(h.PT))
-	if !ok {
-		s.drops[DropMalformed]++
-		return out
-	}
-	return append(out, forward.Packet{Stream: b.stream, Data: fixed, Repaired: true})
-}
-
-// rtxBuffer is a piece of scratch that lasts until the next batch: repaired packets of one batch must
-// not overwrite each other.
-func (s *shard) rtxBuffer() []byte {
-	if cap(s.unwrap)-len(s.unwrap) < maxDatagram {
-		s.unwrap = make([]byte, 0, batchLen*maxDatagram)
-	}
-	n := len(s.unwrap)
-	s.unwrap = s.unwrap[:n+maxDatagram]
-	return s.unwrap[n : n : n+maxDatagram]
-}
-
-// bindingOf finds whose stream an SSRC is: announced over the control channel, or learnt from MID and
-// RID in the packet itself, as browsers do it.
-func (s *shard) bindingOf(now time.Time, p *peer, h *rtp.Header, data []byte) *binding {
-	for i := range p.bindings {
-		if p.bindings[i].ssrc == h.SSRC {
-			return &p.bindings[i]
-		}
-	}
-	mid := h.Ext(data, proto.ExtMID)
-	if len(mid) == 0 {
-		return nil
-	}
-	k, ok := proto.KindOfMID(string(mid))
-	if !ok {
-		return nil
-	}
-	layer, repair := int8(0), false
-	if rid := h.Ext(data, proto.ExtRID); len(rid) > 0 {
-		layer = layerOf(string(rid))
-	} else if rrid := h.Ext(data, proto.ExtRepairedRID); len(rrid) > 0 {
-		layer, repair = layerOf(string(rrid)), true
-	}
-	if layer < 0 {
-		return nil
-	}
-	repair = repair || proto.OriginalOf(h.PT) != 0
-	if !repair {
-		return s.bind(now, p, k, layer, h.SSRC)
-	}
-	for i := range p.bindings {
-		if m := &p.bindings[i]; m.kind == k && m.layer == layer && m.repairs == 0 {
-			return s.bindRTX(p, m, h.SSRC)
-		}
-	}
-	return nil
-}
-
 // tell posts an event to a room; the shard never waits for one.
 func (s *shard) tell(r *room, ev any) {
 	if !r.post(ev) {
 		s.drops[DropEvents]++
-	}
-}
-
-// layerOf is the layer number of a rid, −1 for one we did not offer.
-func layerOf(rid string) int8 {
-	if rid == "" {
-		return 0
-	}
-	for i, r := range proto.RIDs {
-		if r == rid {
-			return int8(i)
-		}
-	}
-	return -1
-}
-
-// bind makes a stream for an SSRC. A new SSRC for a layer replaces the old one.
-func (s *shard) bind(now time.Time, p *peer, k proto.Kind, layer int8, ssrc uint32) *binding {
-	for i := range p.bindings {
-		if b := &p.bindings[i]; b.ssrc == ssrc {
-			return b
-		}
-	}
-	if now.Sub(p.newSince) >= streamsFor {
-		p.newSince, p.newCount = now, 0
-	}
-	if p.newCount++; p.newCount > 2*maxStreams {
-		return nil
-	}
-	for i := 0; i < len(p.bindings); i++ {
-		b := &p.bindings[i]
-		if b.kind == k && b.layer == layer {
-			if b.repairs == 0 {
-				s.dropStream(b.stream)
-			}
-			p.bindings = append(p.bindings[:i], p.bindings[i+1:]...)
-			i--
-		}
-	}
-	if len(p.bindings) >= maxStreams {
-		return nil
-	}
-	clock := uint32(proto.ClockVideo)
-	if k.IsAudio() {
-		clock = proto.ClockAudio
-	}
-	id := s.fwd.AddStream(forward.StreamConfig{
-		Source: uint32(proto.Source(p.key.id, k)), Layer: layer, Kind: k, SSRC: ssrc, Clock: clock,
-	})
-	s.owners[id] = p
-	p.bindings = append(p.bindings, binding{ssrc: ssrc, kind: k, layer: layer, stream: id})
-	p.sources[k].streams[layer] = id
-	if topo := s.topos[p.room]; topo != nil {
-		topo.streams(proto.Source(p.key.id, k), p.sources[k].streams)
-		s.publishNow(topo, now)
-	}
-	return &p.bindings[len(p.bindings)-1]
-}
-
-func (s *shard) dropStream(id forward.StreamID) {
-	s.fwd.RemoveStream(id)
-	delete(s.owners, id)
-	if s.exchange != nil {
-		s.exchange.ended(id)
-	}
-}
-
-func (s *shard) bindRTX(p *peer, media *binding, ssrc uint32) *binding {
-	if len(p.bindings) >= maxStreams {
-		return nil
-	}
-	p.bindings = append(p.bindings, binding{
-		ssrc: ssrc, kind: media.kind, layer: media.layer, repairs: media.ssrc, stream: media.stream,
-	})
-	return &p.bindings[len(p.bindings)-1]
-}
-
-// announce takes the SSRCs a client stated over the control channel.
-func (s *shard) announce(now time.Time, key peerKey, streams []proto.Stream) {
-	p := s.peers[key]
-	if p == nil || !p.admitted {
-		return
-	}
-	for _, st := range streams[:min(len(streams), maxStreams)] {
-		layer := layerOf(st.RID)
-		if st.Kind >= proto.NKinds || st.SSRC == 0 || layer < 0 {
-			continue
-		}
-		b := s.bind(now, p, st.Kind, layer, st.SSRC)
-		if b != nil && st.RTX != 0 && st.RTX != st.SSRC {
-			known := false
-			for _, have := range p.bindings {
-				known = known || have.ssrc == st.RTX
-			}
-			if !known {
-				s.bindRTX(p, b, st.RTX)
-			}
-		}
 	}
 }

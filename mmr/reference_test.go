@@ -141,6 +141,21 @@ func (r *reference) wire(leg, source uint32, layer int) {
 	l.source, l.want = source, layer
 }
 
+// rekey is a leg under fresh keys: a number of the upper half would wrap soon, and goes on behind the wrap.
+// What was sent before is not sent again.
+func (r *reference) rekey(leg uint32) {
+	l := r.legs[leg]
+	next := (l.top + 1) & 0xffff
+	if next < 0x8000 {
+		return
+	}
+	l.top, l.off = l.top+0x10000-next, l.off+0x10000-next
+	l.serial, l.recent = l.serial+refRemembers, nil
+	if l.cur != 0 {
+		l.stretch(l.cur, l.high)
+	}
+}
+
 // leave takes a source with its streams away.
 func (r *reference) leave(source uint32) {
 	for ssrc, st := range r.streams {

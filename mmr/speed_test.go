@@ -3,6 +3,7 @@ package mmr
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func performWith(t *testing.T, seed uint64, steps int, cfg PlaneConfig) *stage {
 			st.show(a)
 		}
 		event := st.rnd.IntN(60)
-		if step > steps-5 && event < 3 {
+		if step > steps-5 && event < 5 {
 			event = -1 // everybody is to be sent to where they are in the end
 		}
 		switch event {
@@ -94,6 +95,14 @@ func performWith(t *testing.T, seed uint64, steps int, cfg PlaneConfig) *stage {
 				enter()
 				st.wire()
 			}
+		case 4:
+			a := st.actors[st.rnd.IntN(len(st.actors))]
+			if slices.ContainsFunc(append(a.cam, a.mic), func(c *actorStream) bool { return c.seq > 0xfc00 }) {
+				break // its own first packets must not be lost around a wrap either
+			}
+			st.deliver(st.queue)
+			st.queue, had = nil, 0
+			st.reconnect(a)
 		}
 		st.network(len(st.queue) - had)
 		for range st.rnd.IntN(3) {

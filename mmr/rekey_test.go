@@ -1,0 +1,149 @@
+package mmr
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"parley/core/meeting"
+	"parley/wire/proto"
+	"parley/wire/rtp"
+)
+
+// play is some frames and sounds of everybody's, one after the other.
+func (st *stage) play(frames int) {
+	for range frames {
+		for _, a := range st.actors {
+			st.speak(a)
+			st.show(a)
+		}
+		st.deliver(st.queue)
+		st.queue = nil
+		st.wait(20 * time.Millisecond)
+	}
+}
+
+// watch has an actor see and hear another in given slots.
+func (st *stage) watch(a, b *actor, slots ...int) {
+	var wires []meeting.Wire
+	for _, i := range slots {
+		wires = append(wires, meeting.Wire{ID: a.id, Slot: i, Source: proto.Source(b.id, a.slots[i].Kind)})
+	}
+	st.plane.wire(st.room, wires)
+	st.turn()
+	st.wait(tableEvery + time.Millisecond)
+	for _, w := range wires {
+		st.ref.wire(a.slots[w.Slot].SSRC, uint32(w.Source), 0)
+	}
+}
+
+// A receiver that comes with another peer connection has other keys, with which a slot goes on: near a wrap it
+// could decrypt nothing more once the packets before it were lost.
+func TestFreshKeysSurviveTheLossOfTheirFirstPackets(t *testing.T) {
+	for _, one := range []bool{false, true} {
+		t.Run(fmt.Sprintf("one group %v", one), func(t *testing.T) {
+			st := newStage(t, 7, PlaneConfig{HoldFrom: -1})
+			low, nearWrap := func() rtp.Seq { return 1000 }, func() rtp.Seq { return 65_500 }
+			a, b := st.join(1, one, low, nearWrap), st.join(2, false, low, low)
+			st.watch(a, b, 0, 2)
+			st.play(5)
+			before := st.media
+			for _, sl := range a.slots[:3] {
+				if st.ref.legs[sl.SSRC].top > 65_530 {
+					t.Fatalf("at %d: the wrap has passed", st.ref.legs[sl.SSRC].top)
+				}
+			}
+			st.reconnect(a)
+			for _, tr := range a.all {
+				tr.deaf = true
+			}
+			st.play(30)
+			for _, tr := range a.all {
+				tr.deaf = false
+			}
+			st.play(10)
+			if got := st.media - before; !st.failed && got < 20 {
+				t.Errorf("%d packets came after the loss", got)
+			}
+		})
+	}
+}
+
+// What waits for a receiver when its peer connection is replaced leaves under the keys it had.
+func TestWhatWaitsLeavesUnderItsOwnKeys(t *testing.T) {
+	st := newStage(t, 8, PlaneConfig{HoldFrom: -1})
+	low := func() rtp.Seq { return 1000 }
+	a, b := st.join(1, false, low, low), st.join(2, false, low, low)
+	st.watch(a, b, 0, 2)
+	st.play(5)
+	st.speak(b)
+	st.deliver(st.queue)
+	st.queue = nil
+	if len(st.due[a.slots[0].SSRC]) == 0 {
+		t.Fatal("no sound waits")
+	}
+	st.reconnect(a)
+	if n := len(st.due[a.slots[0].SSRC]); n > 0 {
+		t.Errorf("%d sounds did not come", n)
+	}
+	st.play(5)
+}
+
+// The same seed with another number of slots gives some SSRCs again, in other places. Under the same keys their
+// numbers go on: one that was sealed before is never sealed again, and is not what a slot begins with.
+func TestSSRCsInAnotherTableGoOn(t *testing.T) {
+	const seed = 77
+	st := newStage(t, 9, PlaneConfig{HoldFrom: -1})
+	st.lax = true
+	low := func() rtp.Seq { return 1000 }
+	a, b := st.join(1, false, low, low), st.join(2, false, low, low)
+	s := st.of(a.key)
+	sent := map[uint32]rtp.Seq{} // next number of an SSRC
+	for _, n := range []int{1, 4, 1, 3, 2} {
+		for _, sl := range a.slots { // as its meeting has it: everything is taken out of the slots first
+			delete(st.ref.legs, sl.SSRC)
+		}
+		a.slots = meeting.SlotTable(seed, n, 2, 1)
+		s.admitPeer(st.now, a.key, a.slots, false, 1)
+		s.gate(st.now, a.key, proto.Audio, true)
+		s.gate(st.now, a.key, proto.Video, true)
+		st.turn()
+		var wires []meeting.Wire
+		for i, sl := range a.slots {
+			if sl.Kind == proto.Audio || sl.Kind == proto.Video {
+				wires = append(wires, meeting.Wire{ID: a.id, Slot: i, Source: proto.Source(b.id, sl.Kind)})
+			}
+		}
+		st.plane.wire(st.room, wires)
+		st.turn()
+		st.wait(tableEvery + time.Millisecond)
+		p := s.peers[a.key]
+		for _, w := range wires {
+			sl := a.slots[w.Slot]
+			cfg, _ := s.fwd.Leg(p.slots[w.Slot].leg)
+			next, _, ok := s.fwd.Numbers(p.slots[w.Slot].leg)
+			if !ok {
+				next = cfg.FirstSeq
+			}
+			if was, ok := sent[sl.SSRC]; ok && next != was {
+				t.Errorf("%d slots: SSRC %x goes on with %d, want %d", n, sl.SSRC, next, was)
+			}
+		}
+		before := s.sent.packets
+		st.play(8)
+		if s.sent.packets == before || s.drops[DropSeal] > 0 {
+			t.Fatalf("%d slots: %d packets sent, %d not sealed", n, s.sent.packets-before, s.drops[DropSeal])
+		}
+		for i, sl := range a.slots {
+			if next, rtx, ok := s.fwd.Numbers(p.slots[i].leg); ok {
+				sent[sl.SSRC] = next
+				if sl.RTX != 0 {
+					sent[sl.RTX] = rtx
+				}
+			}
+		}
+	}
+	if len(sent) < 8 {
+		t.Errorf("%d SSRCs were used: too few to show anything", len(sent))
+	}
+}
