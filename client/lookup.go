@@ -58,6 +58,10 @@ func (c *Client) lookup(a join.Lookup) {
 			code, text := blame(err)
 			failed := join.LookupFailed{Code: code, Text: text, Final: proxy.Final(err)}
 			if code == "" && !failed.Final && c.portal(c.ctx) {
+				if c.signedIn() {
+					c.post(func(now time.Time) { c.lookupAgain(now, a) })
+					return
+				}
 				failed.Text, failed.Final = errPortal.Error(), true
 			}
 			c.tell(failed)

@@ -6,13 +6,43 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"parley/core/join"
 )
 
 // errPortal is what a person can do about a network that answers everything with its own page.
-var errPortal = errors.New("this network wants you to sign in first: open any page in a browser, sign in there, and join again")
+var errPortal = errors.New("this network wants you to sign in first: open any page in a browser and sign in there; joining goes on by itself then")
 
-// portalFor bounds the look for a sign-in page: it only words an error.
-const portalFor = time.Second
+const (
+	portalFor   = time.Second     // bounds the look for a sign-in page: it only words an error
+	signInFor   = 4 * time.Minute // a person's time to sign in; less than the mind grants
+	signInEvery = 2 * time.Second
+)
+
+// signedIn tells the user what the network wants, and waits until it does not want it any more. false: it still does.
+func (c *Client) signedIn() bool {
+	c.post(func(now time.Time) {
+		c.emit(Trouble{Text: errPortal.Error()})
+		c.mind.Handle(now, join.Asking{For: "you to sign in to this network"})
+	})
+	for range int(signInFor / signInEvery) {
+		if !pause(c.ctx, signInEvery) {
+			return false
+		}
+		if !c.portal(c.ctx) {
+			return true
+		}
+	}
+	return false
+}
+
+// lookupAgain goes on where the network let nothing through.
+func (c *Client) lookupAgain(now time.Time, a join.Lookup) {
+	if c.mind.State() == join.LookingUp {
+		c.mind.Handle(now, join.Asked{})
+		c.lookup(a)
+	}
+}
 
 // portal reports whether somebody else answers plain HTTP in the site's place, as networks with a sign-in page
 // do: with a page, or with a way to one on another host. A site that sends plain requests to its own HTTPS
