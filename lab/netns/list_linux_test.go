@@ -65,7 +65,7 @@ func ladder(any []proto.Rung) []scenario {
 			says:    []string{"UDP 8801.*blocked", "Audio runs over TCP 8801"},
 		},
 		{
-			number: "6b", name: "the same, and then UDP opens", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack, friend: true,
+			number: "6b", browsers: []string{"chromium"}, name: "the same, and then UDP opens", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack, friend: true,
 			prepare: func(r *run) { r.forward(blockUDP) },
 			after: func(r *run) {
 				r.pause(7 * time.Second)
@@ -79,7 +79,7 @@ func ladder(any []proto.Rung) []scenario {
 			says:    []string{"UDP 8801.*blocked", "Audio runs over TLS 443"},
 		},
 		{
-			number: "7b", name: "the same, and then all opens", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack, friend: true,
+			number: "7b", browsers: []string{"chromium"}, name: "the same, and then all opens", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack, friend: true,
 			prepare: func(r *run) { r.forward(blockUDP, onlyTCP443) },
 			after: func(r *run) {
 				r.pause(7 * time.Second)

@@ -26,11 +26,12 @@ export type SessionOptions = {
 	build?: string;
 };
 
-const measureEvery = 2000;
+const measureEvery = 1000;
 const reportEvery = 5000;
-const listenEvery = 250;
-/** Silence of all media before the control channel is asked, and how long it may take to answer. */
-const askAfter = 1500;
+const listenEvery = 200;
+/** Silence of all media before the control channel is asked, before it means a lost router, and how long an answer may take. */
+const askAfter = 1000;
+const lostAfter = 1500;
 const answerWithin = 700;
 /** Cameras at once where the page does not say. */
 const defaultSlots = 25;
@@ -338,7 +339,11 @@ export class Session {
 		if (this.askedAt === 0) {
 			this.askedAt = now;
 			this.control.ask();
-		} else if (now - this.askedAt > answerWithin && this.control.silence > now - this.askedAt) {
+		} else if (
+			this.plane.silence > lostAfter &&
+			now - this.askedAt > answerWithin &&
+			this.control.silence > now - this.askedAt
+		) {
 			this.askedAt = 0;
 			this.control.end("the server fell silent");
 		}

@@ -18,9 +18,14 @@ export type PeerEvents = {
 
 const contentBps = 3_000_000;
 
-/** A transport that receives nothing for this long carries nothing: the router reports every 500 ms. */
-const silentFor = 2500;
-const lookEvery = 700;
+/**
+ * A transport that receives nothing for this long carries nothing: the router reports every 500 ms. Less than a native
+ * client waits, for a fresh connection takes a page longer.
+ */
+const silentFor = 2000;
+/** How often a transport is looked at, and one that has received nothing since the last look. */
+const lookEvery = 600;
+const lookAgain = 150;
 
 /** What was last received on a transport, and since when. */
 type Heard = { bytes: number; at: number; first: number; silent: boolean };
@@ -46,7 +51,7 @@ export class Peer {
 	/** The browser says when a transport takes another way. */
 	private tells = false;
 	private closed = false;
-	private timer: ReturnType<typeof setInterval> | undefined;
+	private timer: ReturnType<typeof setTimeout> | undefined;
 
 	constructor(
 		table: OfferTable,
@@ -84,7 +89,7 @@ export class Peer {
 		this.answered = true;
 		this.watch();
 		for (const w of this.waiting.splice(0)) this.add(w.group, w.line);
-		this.timer = setInterval(() => void this.listen(), lookEvery);
+		this.timer = setTimeout(() => void this.listen(), lookEvery);
 		return acceptedTWCC(answer.sdp ?? "");
 	}
 
@@ -146,38 +151,48 @@ export class Peer {
 
 	/** Counts what arrives on each transport that is up; silence is a loss long before the browser says so. */
 	private async listen(): Promise<void> {
+		let quiet = false;
 		for (const group of [...this.up]) {
-			const sender = this.transceivers.get(groupMids[group])?.sender;
-			if (!sender) continue;
-			const report = await sender.getStats();
-			if (this.closed || !this.up.has(group)) continue;
+			const report = await this.transceivers.get(groupMids[group])?.sender.getStats();
+			if (this.closed) return;
+			if (!report || !this.up.has(group)) continue;
 			let bytes = -1;
+			let ago = lookEvery;
 			for (const s of report.values()) {
 				if (s.type === "transport") bytes = Math.max(bytes, s.bytesReceived ?? -1);
-				else if (s.type === "candidate-pair" && s.selected === true) bytes = Math.max(bytes, s.bytesReceived ?? -1);
+				if (s.type !== "candidate-pair" || s.selected === false) continue;
+				if (s.selected) bytes = Math.max(bytes, s.bytesReceived ?? -1);
+				if (s.lastPacketReceivedTimestamp > 0) ago = Math.min(ago, s.timestamp - s.lastPacketReceivedTimestamp);
 			}
 			if (bytes < 0) continue; // this browser does not say
-			this.note(group, bytes);
+			quiet = !this.note(group, bytes, ago < lookEvery ? Math.max(0, ago) : 0) || quiet;
 			if (!this.tells) this.events.moved(group);
 		}
+		this.timer = setTimeout(() => void this.listen(), quiet ? lookAgain : lookEvery);
 	}
 
-	private note(group: Group, bytes: number): void {
+	/** Notes what has been received by now, the last of it so long ago. False: nothing since the last look. */
+	private note(group: Group, bytes: number, ago: number): boolean {
 		const h = this.heard.get(group);
-		if (!h) return;
+		if (!h) return true;
 		const now = performance.now();
 		if (bytes !== h.bytes) {
 			if (h.first < 0) h.first = bytes;
 			h.bytes = bytes;
-			h.at = now;
+			h.at = now - ago;
 			if (h.silent) this.events.silent(group, false);
 			h.silent = false;
-		} else if (!this.live && h.bytes === h.first) {
+			return true;
+		}
+		if (!this.live && h.bytes === h.first) {
 			h.at = now; // before the router has let this person in it sends nothing
-		} else if (!h.silent && now - h.at > silentFor) {
+			return true;
+		}
+		if (!h.silent && now - h.at > silentFor) {
 			h.silent = true;
 			this.events.silent(group, true);
 		}
+		return h.silent;
 	}
 
 	/** Whether anything at all has been answered, on any group's transport. */
@@ -294,7 +309,7 @@ export class Peer {
 	close(): void {
 		if (this.closed) return;
 		this.closed = true;
-		clearInterval(this.timer);
+		clearTimeout(this.timer);
 		this.up.clear();
 		this.pc.close();
 	}
