@@ -169,12 +169,36 @@ func (s *shard) release(now time.Time) {
 			}
 		}
 	}
-	for _, r := range s.ripe {
+	for i, r := range s.ripe {
+		s.fetchAhead(i)
 		s.sendBox(now, r.peer, r.group)
 	}
 	clear(s.ripe)
 	s.ripe = s.ripe[:0]
 	s.flush()
+}
+
+// fetchAhead has what the next receivers' packets are sealed with brought near while this one's are: what is
+// known of a hundred of them is in no processor's cache when the next frame comes.
+func (s *shard) fetchAhead(i int) {
+	const steps = 4
+	for step := range steps {
+		at := i + steps - step
+		if i == 0 { // all that would have been done before
+			for k := 1; k < at && k < len(s.ripe); k++ {
+				s.fetch(k, step)
+			}
+		}
+		if at < len(s.ripe) {
+			s.fetch(at, step)
+		}
+	}
+}
+
+func (s *shard) fetch(i, step int) {
+	if r := s.ripe[i]; r.peer.active[r.group] != nil {
+		r.peer.active[r.group].Fetch(step)
+	}
 }
 
 // heldUntil is when the next hold ends, zero if nothing is held.

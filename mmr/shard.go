@@ -164,10 +164,16 @@ func (s *shard) receive(now time.Time, via link.PacketConn, ms []link.Message) {
 	s.take(now, via, ms)
 }
 
+// expect is how many datagrams are looked at ahead.
+const expect = 16
+
 // take is receive for what is this shard's.
 func (s *shard) take(now time.Time, via link.PacketConn, ms []link.Message) {
 	s.inbound, s.unwrap = s.inbound[:0], s.unwrap[:0]
 	for i := range ms {
+		if i%expect == 0 {
+			s.mux.Expect(ms[i:min(i+expect, len(ms))])
+		}
 		if s.plane.cfg.ReceiveLoss != nil && s.plane.cfg.ReceiveLoss() {
 			continue
 		}

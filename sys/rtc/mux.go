@@ -74,7 +74,7 @@ type Mux struct {
 	transports map[string]*Transport // by local ufrag
 	paths      map[pathKey]*path
 	hosts      map[hostKey][]*Transport // by where they send from, see rebound
-	last       *path                    // of the previous datagram: bursts come from one address
+	recent     [nRecent]*path           // where datagrams came from lately, by recentOf: seldom looked for in paths
 	held       map[pathKey]*heldHello
 	probes     *limiter
 	counters   Counters
@@ -171,12 +171,13 @@ func (m *Mux) receive(now time.Time, key pathKey, local netip.Addr, b []byte, in
 
 // path finds the path a datagram came on, nil for an unknown one.
 func (m *Mux) path(key pathKey) *path {
-	if m.last != nil && m.last.key == key {
-		return m.last
+	recent := &m.recent[recentOf(key.addr)]
+	if p := *recent; p != nil && p.key == key {
+		return p
 	}
 	p := m.paths[key]
 	if p != nil {
-		m.last = p
+		*recent = p
 	}
 	return p
 }

@@ -93,8 +93,8 @@ func (m *Mux) unbind(now time.Time, p *path) {
 	if m.cfg.Path != nil {
 		m.cfg.Path(p.key.via, p.key.addr, false)
 	}
-	if m.last == p {
-		m.last = nil
+	if recent := &m.recent[recentOf(p.key.addr)]; *recent == p {
+		*recent = nil
 	}
 	if i := slices.Index(t.paths, p); i >= 0 {
 		t.paths = slices.Delete(t.paths, i, i+1)

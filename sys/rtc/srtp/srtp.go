@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"hash"
 	"slices"
+	"unsafe"
 )
 
 // Profile is a DTLS-SRTP protection profile by its number (RFC 5764 §4.1.2, RFC 7714 §14.2).
@@ -107,11 +108,12 @@ type stream struct {
 
 // suite is the session keys of RTP or of RTCP.
 type suite struct {
-	aead  cipher.AEAD  // GCM
-	block cipher.Block // counter mode
-	mac   hash.Hash    // counter mode
-	salt  [14]byte     // 12 bytes with GCM
-	roc   bool         // the MAC covers the roll-over counter: RTP
+	aead  cipher.AEAD    // GCM
+	gcm   unsafe.Pointer // what aead points at, for Fetch
+	block cipher.Block   // counter mode
+	mac   hash.Hash      // counter mode
+	salt  [14]byte       // 12 bytes with GCM
+	roc   bool           // the MAC covers the roll-over counter: RTP
 	sum   [sha1.Size]byte
 	aad   [12]byte
 }
@@ -174,6 +176,7 @@ func (c *Context) derive(base byte) *suite {
 	if s.aead, err = cipher.NewGCM(block); err != nil {
 		panic("srtp: AES has the block size GCM asks for: " + err.Error())
 	}
+	s.gcm = (*[2]unsafe.Pointer)(unsafe.Pointer(&s.aead))[1] // an interface is a type and a pointer
 	return s
 }
 
