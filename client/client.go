@@ -51,6 +51,8 @@ type Config struct {
 	OneGroup bool         // all media on one transport
 	Slots    int          // video slots wanted; 0: the router's default
 
+	Wait Wait // what is made ready before Enter is called; "": nobody waits, Run joins at once
+
 	Publish Source // microphone and camera; nil: nothing is sent
 	Share   Source // shared screen and its sound; nil: nothing
 	// Level gives the audio level of a packet in −dBov (RFC 6464); nil: 30, which is speech.
@@ -90,6 +92,7 @@ type Client struct {
 	wg      sync.WaitGroup
 	started bool
 
+	lobby    lobby
 	hands    hands
 	control  control
 	room     room
@@ -176,6 +179,11 @@ func New(cfg Config) (*Client, error) {
 	if len(cfg.Rungs) == 0 {
 		cfg.Rungs = []proto.Rung{proto.UDP8801, proto.TCP8801, proto.TLS443}
 	}
+	switch cfg.Wait {
+	case "", WaitSite, WaitLobby:
+	default:
+		return nil, fmt.Errorf("waiting for Enter: %q is neither %q nor %q", cfg.Wait, WaitSite, WaitLobby)
+	}
 	if cfg.Events == nil {
 		cfg.Events = func(Event) {}
 	}
@@ -202,13 +210,18 @@ func New(cfg Config) (*Client, error) {
 	c.inbox = make(chan func(time.Time), 256)
 	c.packets = make(chan received, 2048)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.mind = join.New(join.Config{
-		Rungs: cfg.Rungs, OneGroup: cfg.OneGroup, LastZone: cfg.LastZone, LastRung: cfg.LastRung,
-		WebURL: site.JoinPath("j", cfg.Number).String(),
-	})
+	c.mind = c.newMind()
+	c.lobby.entered = make(chan struct{})
 	c.hands.init()
 	c.room.init()
 	return c, c.initMedia()
+}
+
+func (c *Client) newMind() *join.Mind {
+	return join.New(join.Config{
+		Rungs: c.cfg.Rungs, OneGroup: c.cfg.OneGroup, LastZone: c.cfg.LastZone, LastRung: c.cfg.LastRung,
+		WebURL: c.site.JoinPath("j", c.cfg.Number).String(),
+	})
 }
 
 // Run joins, stays, and returns when it is over: *Left, *Refused or *ConnectError. When ctx ends the
@@ -229,7 +242,7 @@ func (c *Client) Run(ctx context.Context) error {
 		c.cancel()
 		return err
 	}
-	c.mind.Handle(now, join.Start{})
+	c.await(now)
 	for c.over == nil {
 		c.act(now)
 		if c.over != nil {
@@ -250,6 +263,7 @@ func (c *Client) Run(ctx context.Context) error {
 		}
 		c.tickMedia(now)
 		c.tickControl(now)
+		c.tickLobby(now)
 	}
 	c.shutdown(time.Now())
 	return c.over
@@ -270,7 +284,7 @@ func (c *Client) receiveMore(now time.Time) {
 // arm sets the timer to the earliest time something is due.
 func (c *Client) arm(now time.Time) {
 	at, _ := c.mind.Wake()
-	for _, t := range [...]time.Time{c.wakeMedia(), c.wakeControl()} {
+	for _, t := range [...]time.Time{c.wakeMedia(), c.wakeControl(), c.lobby.until} {
 		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
 			at = t
 		}
@@ -338,16 +352,25 @@ func (c *Client) act(now time.Time) {
 		case join.CloseTransport:
 			c.closeTransport(a.Attempt)
 		case join.Progress:
+			a.MS = c.sinceClick(a.MS)
 			c.emit(Phase(a))
 		case join.Candidate:
 			c.emit(Candidate(a))
 		case join.Waiting:
 			c.emit(Waiting{Topic: a.Topic})
 		case join.Joined:
-			c.emit(Joined{Participant: c.room.self, Router: a.Router, Zone: a.Zone, Resumed: a.Resumed, MS: a.MS})
+			c.emit(Joined{Participant: c.room.self, Router: a.Router, Zone: a.Zone, Resumed: a.Resumed, MS: c.sinceClick(a.MS)})
 		case join.Failed:
+			if c.lobby.waits && !(a.Refused && a.Code != proto.CodeNotStarted) {
+				c.startOver() // Enter tries anew, and tells
+				return
+			}
 			c.fail(a)
 		case join.Left:
+			if c.lobby.released {
+				c.startOver()
+				return
+			}
 			if c.over == nil {
 				c.over = &Left{Code: proto.CodeLeft, Text: "as you asked"}
 			}

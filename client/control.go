@@ -16,7 +16,7 @@ import (
 const (
 	pingEvery    = 2 * time.Second
 	silenceLimit = 4500 * time.Millisecond
-	helloLimit   = 2500 * time.Millisecond // for the first word to a hello sent with the upgrade request
+	helloLimit   = 1500 * time.Millisecond // for the first word to a hello sent with the upgrade; less than pingEvery
 	writeTimeout = 5 * time.Second
 	byeTimeout   = 500 * time.Millisecond
 	queueLen     = 256 // messages waiting to be written
@@ -39,6 +39,7 @@ type channel struct {
 	out     chan []byte
 	cancel  context.CancelFunc
 	said    chan struct{} // closed when the writer has ended: the goodbye is out
+	stands  bool          // the hello waits for Enter
 	up      bool          // it stands, hello sent
 	in      bool          // welcomed
 	heard   bool          // the router has said something
@@ -54,11 +55,11 @@ func (c *Client) openControl(a join.OpenControl, now time.Time) {
 	ch := &channel{attempt: a.Attempt, out: make(chan []byte, queueLen), said: make(chan struct{}), cancel: cancel}
 	c.control = control{ch: ch, pingedAt: map[int64]time.Time{}, heardAt: now, rtt: c.control.rtt}
 	c.media.greeted = false
-	ch.eager = !c.patient && !c.hands.inspected
+	ch.eager = !c.patient && !c.hands.inspected && !c.lobby.waits
 	for _, m := range c.announcement() {
 		ch.opening = append(ch.opening, proto.Encode(m))
 	}
-	opening, eager, hello := ch.opening, ch.eager, c.newHello(a.Grant.Router, now)
+	opening, eager, waits, hello := ch.opening, ch.eager, c.lobby.waits, c.newHello(a.Grant.Router, now)
 	dial := link.WSDial{
 		Host: c.hostTo(a.Via, server{a.Grant.Zone, a.Grant.Router}), URL: a.Grant.URL + "/control",
 		TLS: c.cfg.TLS, MaxMessage: proto.MaxServerMessageLen,
@@ -90,6 +91,13 @@ func (c *Client) openControl(a join.OpenControl, now time.Time) {
 			return
 		}
 		defer ws.CloseNow()
+		c.wg.Go(func() {
+			defer cancel()
+			c.read(ctx, ws, ch)
+		})
+		if waits && !c.waitForEnter(ctx, ch) {
+			return
+		}
 		if !said.Load() {
 			for _, b := range append([][]byte{hello()}, opening...) {
 				if err = ws.Write(ctx, b); err != nil {
@@ -106,9 +114,22 @@ func (c *Client) openControl(a join.OpenControl, now time.Time) {
 			}
 			c.mind.Handle(now, join.ControlUp{Attempt: a.Attempt})
 		})
-		c.wg.Go(func() { write(ctx, ws, ch) })
-		c.read(ctx, ws, ch)
+		write(ctx, ws, ch)
 	})
+}
+
+// waitForEnter holds a hello back; false: ctx has ended first.
+func (c *Client) waitForEnter(ctx context.Context, ch *channel) bool {
+	c.post(func(now time.Time) {
+		ch.stands = true
+		c.mind.Handle(now, join.ControlStands{Attempt: ch.attempt})
+	})
+	select {
+	case <-c.lobby.entered:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // newHello makes hellos for one router, each with the time it is signed at.

@@ -12,6 +12,8 @@ func Describe(e Event) string {
 		return fmt.Sprintf("%6d ms  %-8s %s", e.MS, e.Phase, strings.TrimPrefix(e.Detail, ", "))
 	case Candidate:
 		return "           " + describeCandidate(e)
+	case Ready:
+		return "Everything is ready."
 	case Waiting:
 		return "You are in the waiting room; a host will let you in."
 	case Joined:

@@ -19,6 +19,9 @@ type Phase join.Progress
 // Candidate tells what is known of one controller.
 type Candidate join.Candidate
 
+// Ready says that all is made ready for Enter that can be.
+type Ready struct{}
+
 // Waiting says that a host has to admit this participant first.
 type Waiting struct {
 	Topic string `json:"topic,omitempty"`
@@ -122,6 +125,7 @@ type Ended struct {
 // The names in JSON.
 func (Phase) Event() string        { return "phase" }
 func (Candidate) Event() string    { return "candidate" }
+func (Ready) Event() string        { return "ready" }
 func (Waiting) Event() string      { return "waiting" }
 func (Joined) Event() string       { return "joined" }
 func (Media) Event() string        { return "media" }

@@ -44,6 +44,7 @@ func (c *Client) lookup(a join.Lookup) {
 	patience := time.AfterFunc(requestTimeout, func() { cancel(context.DeadlineExceeded) })
 	c.hands.patience = patience
 	req := c.lookupRequest(proto.Network{LastZone: a.LastZone, LastRung: a.LastRung})
+	req.Lobby = c.lobby.waits
 	c.wg.Go(func() {
 		defer cancel(nil)
 		defer patience.Stop()

@@ -15,7 +15,7 @@ import (
 )
 
 // TestJoinTimes counts round trips of 50 ms: lookup 3 (TCP, TLS, request), ping 1 on the same
-// connection, route 1; then media 2 beside the control channel's 4.
+// connection, route 1; then media 2 beside the control channel's 3, whose hello leaves with the upgrade.
 func TestJoinTimes(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		a := w.join("ann", publish)

@@ -40,7 +40,9 @@ type world struct {
 	site    *trust.Site
 	srv     *lab.Host
 	router  *mmr.Server
-	refusal *proto.Error // the lookup's answer; nil: the meeting
+	refusal *proto.Error                                  // the lookup's answer; nil: the meeting
+	door    func(http.ResponseWriter) http.ResponseWriter // between clients and the router; nil: nothing
+	lookups []proto.LookupRequest                         // guarded by mu
 
 	mu      sync.Mutex
 	joined  int
@@ -97,7 +99,13 @@ func (w *world) start() {
 	}))(t)
 	mux := http.NewServeMux()
 	mux.Handle("/zone/z1/c1/", http.StripPrefix("/zone/z1/c1", z.Handler()))
-	mux.Handle("/mmr/m1/", http.StripPrefix("/mmr/m1", m.Handler()))
+	router := http.StripPrefix("/mmr/m1", m.Handler())
+	mux.HandleFunc("/mmr/m1/", func(rw http.ResponseWriter, r *http.Request) {
+		if w.door != nil {
+			rw = w.door(rw)
+		}
+		router.ServeHTTP(rw, r)
+	})
 	mux.HandleFunc("POST /lookup", w.lookup)
 	cert := must(w.site.CA().Issue([]string{"meet.test"}, nil, now))(t)
 	https := must(lab.Serve(w.srv, netip.AddrPortFrom(w.srv.Addr(), 443), mux, cert))(t)
@@ -127,7 +135,10 @@ func (w *world) lookup(rw http.ResponseWriter, r *http.Request) {
 	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
 		w.t.Error(err)
 	}
-	if w.refusal != nil {
+	w.mu.Lock()
+	w.lookups = append(w.lookups, req)
+	w.mu.Unlock()
+	if w.refusal != nil && (w.refusal.Code != proto.CodeNotStarted || req.Lobby) {
 		rw.WriteHeader(w.refusal.Code.HTTPStatus())
 		json.NewEncoder(rw).Encode(w.refusal)
 		return

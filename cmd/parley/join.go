@@ -24,6 +24,7 @@ type joinCmd struct {
 	Publish  string        `help:"Send this file: WebM, Matroska, IVF and Ogg as they are, others through ffmpeg." placeholder:"FILE"`
 	Loop     bool          `help:"Send the file again and again."`
 	Record   string        `help:"Record everyone into this directory, one file each." placeholder:"DIR"`
+	Enter    string        `help:"Join when Enter is pressed. Until then a connection to the site is kept open (site), or the meeting looked up and everything connected, and nothing sent (lobby)." enum:",site,lobby" default:"" placeholder:"site|lobby"`
 	For      time.Duration `help:"Leave this long after getting in." placeholder:"DUR"`
 	Explain  bool          `help:"Say at the end how the connection came to be, attempt by attempt."`
 	JSON     bool          `name:"json" help:"One event per line, in JSON."`
@@ -58,6 +59,15 @@ func (c *joinCmd) Run(e *env) error {
 	// A signal or the end of --for leaves in order; a client that does not get out in time is cut off.
 	// --for begins when the meeting does: how long connecting may take is the client's to say, and a
 	// connection that never came about must not look like a normal end.
+	if cfg.Wait != "" && e.stdin != nil {
+		go func() { // may read until the process ends
+			if _, err := readLine(ctx, e.stdin); err == nil {
+				cl.Enter()
+			} else {
+				cl.Leave() // nobody is there to press it
+			}
+		}()
+	}
 	var leaving sync.WaitGroup
 	leaving.Go(func() {
 		if !c.stay(e.ctx, ctx, in) {
@@ -151,6 +161,7 @@ func (c *joinCmd) config(e *env) (client.Config, error) {
 		return cfg, err
 	}
 	cfg.State = stateDir()
+	cfg.Wait = client.Wait(c.Enter)
 	if c.Record != "" {
 		if err := os.MkdirAll(c.Record, 0o755); err != nil {
 			return cfg, &exitError{exitUsage, fmt.Errorf("--record: %w", err)}

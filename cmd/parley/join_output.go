@@ -44,6 +44,8 @@ func (o *joinOutput) event(ev client.Event) {
 		if ev.Error != "" {
 			o.line("           zone %s: %s", ev.Zone, ev.Error)
 		}
+	case client.Ready:
+		o.line("Everything is ready. Enter joins.")
 	case client.Waiting:
 		o.line("Waiting for a host to let you in …")
 	case client.Joined:

@@ -36,8 +36,14 @@ type result struct {
 // parley runs the program in this process.
 func parley(t *testing.T, args ...string) result {
 	t.Helper()
+	return parleyTyping(t, "", args...)
+}
+
+// parleyTyping does it with something on standard input.
+func parleyTyping(t *testing.T, typed string, args ...string) result {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run(args, &env{ctx: t.Context(), stdout: &stdout, stderr: &stderr})
+	code := run(args, &env{ctx: t.Context(), stdout: &stdout, stderr: &stderr, stdin: strings.NewReader(typed)})
 	return result{code, stdout.String(), stderr.String()}
 }
 
@@ -273,6 +279,17 @@ func TestJoin(t *testing.T) {
 		for _, words := range []string{"lookup", "zone", "control", "In the meeting", "Left the meeting", "How the connection came to be"} {
 			if !strings.Contains(r.stdout, words) {
 				t.Errorf("%q not in\n%s", words, r.stdout)
+			}
+		}
+	})
+	t.Run("when Enter is pressed", func(t *testing.T) {
+		for _, ready := range []string{"site", "lobby"} {
+			args := append([]string{"join", m.JoinURL, "--enter", ready, "--for", "10ms", "--json"}, s.flags...)
+			if ev := events(t, parleyTyping(t, "\n", args...).want(t, 0)); len(ev["joined"]) != 1 {
+				t.Errorf("%s: joined %d times, want once", ready, len(ev["joined"]))
+			}
+			if ev := events(t, parleyTyping(t, "", args...).want(t, 0)); len(ev["joined"]) != 0 {
+				t.Errorf("%s: joined though nobody pressed Enter", ready)
 			}
 		}
 	})

@@ -85,6 +85,15 @@ func event(l Line) (e Event, ok bool) {
 	return e, !l.Stderr && strings.HasPrefix(l.Text, "{") && json.Unmarshal([]byte(l.Text), &e) == nil
 }
 
+// WaitReady waits until a client that waits for Enter has made everything ready.
+func (n *Person) WaitReady(timeout time.Duration) error {
+	_, err := n.WaitLine(timeout, func(l Line) bool {
+		e, ok := event(l)
+		return ok && e.Event == "ready"
+	})
+	return err
+}
+
 // WaitJoined waits until the client is in the meeting.
 func (n *Person) WaitJoined(timeout time.Duration) (Event, error) {
 	l, err := n.WaitLine(timeout, func(l Line) bool {

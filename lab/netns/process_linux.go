@@ -103,6 +103,12 @@ func (p *Process) Output(stderr bool) string {
 // CloseInput ends the process's standard input.
 func (p *Process) CloseInput() { p.in.Close() }
 
+// Type writes to the process's standard input.
+func (p *Process) Type(text string) error {
+	_, err := io.WriteString(p.in, text)
+	return err
+}
+
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 

@@ -83,3 +83,68 @@ func TestFiveDeadZonesCostNoRoundTrip(t *testing.T) {
 		wantTrips(t, "with five dead zones", w.heardAfter(p, m, click), 5.5)
 	})
 }
+
+// Warm: a connection to the site stands. Lookup 1, and the rest of a cold join.
+func TestWarmRoundTrips(t *testing.T) {
+	inWorld(t, alike("oslo", "paris"), func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		p := w.Join("anna", m, distant, performs, waits(client.WaitSite))
+		w.pass(2 * time.Minute)
+		if count[client.Ready](p) != 1 || count[client.Phase](p) > 0 {
+			t.Errorf("ready %d times, and %d phases before Enter, want one and none", count[client.Ready](p), count[client.Phase](p))
+		}
+		click := time.Now()
+		p.Enter()
+		wantTrips(t, "warm", w.heardAfter(p, m, click), 3.5)
+	})
+}
+
+// From the lobby: the hello, and sound right behind it.
+func TestLobbyRoundTrips(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		wait time.Duration
+		most float64
+	}{
+		{"soon", 5 * time.Second, 0.5},
+		{"within a minute", 55 * time.Second, 0.5},
+		{"later, when all is released", 10 * time.Minute, 5.5},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, alike("oslo", "paris"), func(t *testing.T, w *world) {
+				m := w.Meeting(nil)
+				helen := w.Join("helen", m, distant, hosts, performs)
+				helen.WaitMedia()
+				p := w.Join("anna", m, distant, performs, waits(client.WaitLobby))
+				var sound int
+				w.net.Tap(func(k lab.Packet) {
+					if k.Event == lab.Sent && k.From == p.host.Name() && isMedia(k) {
+						sound++
+					}
+				})
+				w.pass(tt.wait)
+				if n := len(helen.Roster()); n != 1 || sound > 0 {
+					t.Errorf("before Enter the host sees %d people, want herself alone, and %d packets of sound were sent", n, sound)
+				}
+				if count[client.Ready](p) != 1 {
+					t.Errorf("ready %d times, want once", count[client.Ready](p))
+				}
+				click := time.Now()
+				p.Enter()
+				wantTrips(t, "from the lobby", w.heardAfter(p, m, click), tt.most)
+				if j := p.WaitJoined(); float64(j.MS) > (tt.most+1.5)*100 {
+					t.Errorf("joined after %d ms by its own account", j.MS)
+				}
+				w.pass(2 * time.Second)
+				if helen.Hears("anna") < 90 || helen.Sees("anna") < 15 {
+					t.Errorf("the host got %d sounds and %d pictures in 2 s", helen.Hears("anna"), helen.Sees("anna"))
+				}
+			})
+		})
+	}
+}
+
+// waits makes a person wait for Enter.
+func waits(how client.Wait) option {
+	return func(_ *person, c *client.Config) { c.Wait = how }
+}
