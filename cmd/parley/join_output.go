@@ -171,6 +171,10 @@ func (o *joinOutput) explain(r join.Report) {
 	for _, s := range r.Summary {
 		o.line("  %s", s)
 	}
+	for _, s := range r.Steps {
+		o.line("%s", s)
+	}
+	o.line("")
 	for _, a := range r.Attempts {
 		o.line("%s", plainWords(a.String()))
 	}

@@ -1,6 +1,8 @@
 package join
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"parley/wire/proto"
@@ -13,7 +15,11 @@ func granted(t *testing.T, cfg Config, zones []proto.Zone, of ...string) *world 
 	for _, id := range of {
 		grants = append(grants, grantOf(id, id+"-1", false))
 	}
-	w.lookup = func(int) (Event, float64) { return w.answer(zones, grants...), 60 }
+	w.lookup = func(int) (Event, float64) {
+		e := w.answer(zones, grants...)
+		e.RTT = 20
+		return e, 60
+	}
 	return w
 }
 
@@ -59,6 +65,17 @@ func TestUDPChoosesTheZoneInOneRoundTrip(t *testing.T) {
 		t.Error("controllers were not measured beside it")
 	}
 	w.wantWhy("The best meeting zone is OSLO, 10 ms away.")
+	var steps []string
+	for _, s := range w.m.Explain().Steps {
+		steps = append(steps, s.String())
+	}
+	want := []string{
+		"    60 ms  lookup  took 60 ms, about 3.0 round trips", "    70 ms  zone    took 10 ms, about 1.0 round trips",
+		"   130 ms  media   took 60 ms, about 6.0 round trips", "   150 ms  control took 80 ms, about 8.0 round trips",
+	}
+	if !slices.Equal(steps, want) {
+		t.Errorf("steps\n%s\nwant\n%s", strings.Join(steps, "\n"), strings.Join(want, "\n"))
+	}
 	w.wantWhy("zone OSLO, https://oslo/a", "UDP had answered")
 	w.record("udp-chooses")
 }

@@ -2,6 +2,7 @@ package join
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -50,7 +51,53 @@ func (a Attempt) String() string {
 type Report struct {
 	State    string    `json:"state"`
 	Summary  []string  `json:"summary"` // sentences a person can act on
+	Steps    []Step    `json:"steps"`   // where the time of the first join went
 	Attempts []Attempt `json:"attempts"`
+}
+
+// Step is one part of the first join. Control and media run beside each other.
+type Step struct {
+	Phase  string  `json:"phase"`  // lookup, zone, route, control, media
+	EndMS  int     `json:"end_ms"` // since Start
+	TookMS int     `json:"took_ms"`
+	Trips  float64 `json:"trips,omitempty"` // about so many round trips of its path, where that is known
+	rtt    float64 // of its path in milliseconds; 0: that to the router
+}
+
+// String is the line for people.
+func (s Step) String() string {
+	line := fmt.Sprintf("%6d ms  %-7s took %d ms", s.EndMS, s.Phase, s.TookMS)
+	if s.Trips > 0 {
+		line += fmt.Sprintf(", about %.1f round trips", s.Trips)
+	}
+	return line
+}
+
+// step notes that a part of the first join is done.
+func (m *Mind) step(now time.Time, phase string, since time.Time, rtt float64) {
+	if m.control.everIn || slices.ContainsFunc(m.steps, func(s Step) bool { return s.Phase == phase }) {
+		return
+	}
+	m.steps = append(m.steps, Step{Phase: phase, EndMS: m.ms(now), TookMS: m.ms(now) - m.ms(since), rtt: rtt})
+}
+
+// measuredSteps are the steps, with what is known of round trips by now.
+func (m *Mind) measuredSteps() []Step {
+	router := 0.0
+	if z := m.zoneByID(m.grant.Zone); z != nil {
+		router = z.least()
+	}
+	out := append([]Step{}, m.steps...)
+	for i := range out {
+		s := &out[i]
+		if s.rtt <= 0 {
+			s.rtt = router
+		}
+		if s.rtt > 0 {
+			s.Trips = math.Round(float64(s.TookMS)/s.rtt*10) / 10
+		}
+	}
+	return out
 }
 
 // maxRecord bounds the record of a long meeting in a bad network; the oldest half of what is over it
@@ -91,7 +138,7 @@ func (m *Mind) note(now time.Time, phase, what string, o Outcome, why string) {
 
 // Explain is the record so far.
 func (m *Mind) Explain() Report {
-	r := Report{State: m.state.String(), Summary: m.summary(), Attempts: make([]Attempt, len(m.record))}
+	r := Report{State: m.state.String(), Summary: m.summary(), Steps: m.measuredSteps(), Attempts: make([]Attempt, len(m.record))}
 	for i, a := range m.record {
 		r.Attempts[i] = *a
 	}

@@ -142,6 +142,7 @@ type Mind struct {
 	seenAt  time.Time // of the last event
 	actions []Action
 	record  []*Attempt
+	steps   []Step
 	nextID  int
 
 	// Lookup.
@@ -162,6 +163,7 @@ type Mind struct {
 	control control             // reach.go
 	lanes   [proto.NGroups]lane // media.go
 	grant   proto.Grant         // in use; Router empty before there is one
+	grantAt time.Time           // its router was chosen
 	media   mediaClock
 	failure Failed
 }

@@ -49,6 +49,7 @@ func (m *Mind) handleLookupDone(now time.Time, e LookupDone) {
 	if e.Answer.WebURL != "" {
 		m.cfg.WebURL = e.Answer.WebURL
 	}
+	m.step(now, "lookup", m.startAt, e.RTT)
 	m.progress(now, "lookup", fmt.Sprintf("%s, %d zones", e.Answer.Meeting.Topic, len(e.Answer.Zones)))
 	m.openZones(now)
 	if e.Via != "" {

@@ -200,6 +200,9 @@ func (m *Mind) handleTransportUp(now time.Time, e TransportUp) {
 	l := &m.lanes[g]
 	t.upAt, t.deadline = now, time.Time{}
 	m.media.everUp, m.media.limit = true, time.Time{}
+	if g == proto.GroupAudio {
+		m.step(now, "media", m.grantAt, 0)
+	}
 	t.try.end(m, now, Won, "")
 	l.inUse, l.spent = t, true
 	if rank(t.rung) < l.floor {

@@ -111,6 +111,7 @@ func (m *Mind) handleRouteDone(now time.Time, e RouteDone) {
 	}
 	m.reach.try.end(m, now, Lost, "another controller answered first")
 	m.reach.asked, m.reach.timeoutAt, m.reach.retryAt = target{}, time.Time{}, time.Time{}
+	m.step(now, "route", m.reach.since, 0)
 	m.progress(now, "route", "server "+e.Grant.Router+" in zone "+e.Grant.Zone)
 	m.useGrant(now, e.Grant)
 }
@@ -191,6 +192,8 @@ func (m *Mind) refreshToken(now time.Time) {
 // useGrant goes to a router: control channel and media at once.
 func (m *Mind) useGrant(now time.Time, g proto.Grant) {
 	if g.Router != m.grant.Router {
+		m.grantAt = now
+		m.steps = slices.DeleteFunc(m.steps, func(s Step) bool { return s.Phase == "media" })
 		m.closeLanes(now, "the meeting is on another server")
 	}
 	fresh := g.Groups
@@ -258,6 +261,7 @@ func (m *Mind) handleWelcomed(now time.Time, e Welcomed) {
 	m.arrived(now)
 	m.control.try.end(m, now, Won, "joined")
 	m.control.welcomedAt = now
+	m.step(now, "control", m.grantAt, 0)
 	m.do(Joined{Router: m.grant.Router, Zone: m.grant.Zone, Resumed: m.control.everIn, MS: m.ms(now)})
 	m.welcomeLanes(now, m.control.everIn && !e.Resumed, e.Groups)
 	m.control.everIn = true

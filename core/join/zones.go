@@ -439,6 +439,9 @@ func (m *Mind) decide(now time.Time) {
 	if !early {
 		m.stopMeasuring(now, z)
 	}
+	if first && !m.zones.background {
+		m.step(now, "zone", m.answeredAt, z.least())
+	}
 	if first {
 		m.progress(now, "zone", fmt.Sprintf("%s, %.0f ms", orText(z.Name, z.ID), z.least()))
 	}

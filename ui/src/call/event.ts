@@ -66,7 +66,7 @@ export type ProcessEvent =
 	| { is: "greeted" }
 	/** What was made ready in the lobby cannot be: joining would fail like this. */
 	| { is: "lobby_failed"; code: string; text: string }
-	| { is: "report"; attempts: AttemptView[]; summary: SummaryLine[] };
+	| { is: "report"; attempts: AttemptView[]; summary: SummaryLine[]; trips: Connection["trips"] };
 
 /** What media and devices tell. */
 export type MediaEvent =

@@ -5,7 +5,7 @@ import { type ActionOf, Join, type JoinAction, type JoinEvent } from "../join/jo
 import type { Relay } from "../media/addresses.ts";
 import { type Credentials, type Grant, type LookupAnswer, Rung, type TunnelRequest } from "../proto/messages.gen.ts";
 import { lastRung, networkOf, rememberRung } from "./networks.ts";
-import type { AttemptView, SummaryLine, Target } from "./state.ts";
+import type { AttemptView, Connection, SummaryLine, Target } from "./state.ts";
 
 export type { ActionOf, JoinAction, JoinEvent };
 
@@ -31,7 +31,7 @@ export type JoiningEvents = {
 	/** Credentials that came together with a grant. */
 	credentials(set: readonly Credentials[], of: Grant): void;
 	/** The record of the process, some time after it changed. */
-	report(r: { attempts: AttemptView[]; summary: SummaryLine[] }): void;
+	report(r: { attempts: AttemptView[]; summary: SummaryLine[]; trips: Connection["trips"] }): void;
 };
 
 /** The record is for reading: it is told at most this often. */
@@ -172,7 +172,9 @@ export class Joining {
 		clearTimeout(this.reporting);
 		this.reporting = undefined;
 		if (this.done) return;
-		this.on.report({ attempts: this.mind.explain().attempts, summary: this.mind.facts() });
+		const { attempts, steps } = this.mind.explain();
+		const trips = Object.fromEntries(steps.map(s => [s.phase, s.trips ?? 0]));
+		this.on.report({ attempts, summary: this.mind.facts(), trips });
 	}
 
 	end(): void {

@@ -40,8 +40,8 @@ export function onProcess(s: CallState, e: ProcessEvent, now: number): Step {
 		case "control_lost":
 			return s.stage === "in" ? [{ ...s, stage: "reconnecting" }, []] : [s, []];
 		case "report": {
-			const { attempts, summary } = e;
-			return [{ ...s, connection: { ...s.connection, attempts, summary } }, []];
+			const { attempts, summary, trips } = e;
+			return [{ ...s, connection: { ...s.connection, attempts, summary, trips } }, []];
 		}
 		default: {
 			const never: never = e;

@@ -163,6 +163,8 @@ export type Connection = {
 	rates: { kind: Kind; up: boolean; bps: number; loss: number }[];
 	attempts: AttemptView[];
 	summary: SummaryLine[];
+	/** About how many round trips the parts of joining took, where that is known. */
+	trips: { [phase: string]: number };
 };
 
 /** What to join: a number, and the passcode or what a link carries instead. */
@@ -242,7 +244,7 @@ export function initialState(): CallState {
 		view: { mode: "gallery", page: 0, panel: "none" },
 		asks: [],
 		notices: [],
-		connection: { path: {}, media: [], rates: [], attempts: [], summary: [] },
+		connection: { path: {}, media: [], rates: [], attempts: [], summary: [], trips: {} },
 		announced: [],
 		rosterVersion: 0,
 		layoutVersion: 0,

@@ -2,18 +2,41 @@
 import { groupName, groups } from "../proto/ids.ts";
 import { Rung } from "../proto/messages.gen.ts";
 import { rounded } from "./clock.ts";
-import type { Attempt, Mind, State } from "./mind.ts";
+import type { Attempt, Mind, State, StepName } from "./mind.ts";
 import { leastRTT, nAnswered, nameOf, type Zone } from "./zones.ts";
 
 /** Explains a join. */
 export interface Report {
 	state: State;
 	summary: string[];
+	/** Where the time of the first join went. */
+	steps: Step[];
 	attempts: Attempt[];
 }
 
+/** One part of the first join. Control and media run beside each other. */
+export interface Step {
+	phase: StepName;
+	/** Since start. */
+	end_ms: number;
+	took_ms: number;
+	/** About so many round trips of its path, where that is known. */
+	trips?: number;
+}
+
 export function report(m: Mind): Report {
-	return { state: m.state, summary: summary(m), attempts: m.record.map(a => ({ ...a })) };
+	return { state: m.state, summary: summary(m), steps: steps(m), attempts: m.record.map(a => ({ ...a })) };
+}
+
+/** The parts of the first join, with what is known of round trips by now. */
+export function steps(m: Mind): Step[] {
+	const zone = m.grant && findZone(m, m.grant.zone);
+	const router = zone ? leastRTT(zone) : 0;
+	return m.steps.map(({ phase, end_ms, took_ms, rtt }) => {
+		const path = rtt > 0 ? rtt : router;
+		const trips = path > 0 ? Math.round((took_ms / path) * 10) / 10 : 0;
+		return { phase, end_ms, took_ms, ...(trips > 0 && { trips }) };
+	});
 }
 
 /** One sentence of the summary: the key chooses the words, the values go into them. */

@@ -44,7 +44,7 @@ import * as zones from "./zones.ts";
 
 export type { ActionOf, JoinAction, Phase } from "./actions.ts";
 export { type EventOf, type JoinEvent, notHere } from "./events.ts";
-export type { Fact, Report } from "./explain.ts";
+export type { Fact, Report, Step } from "./explain.ts";
 export type { Attempt, Config, Outcome, Reason, State } from "./mind.ts";
 
 /**
@@ -64,6 +64,7 @@ export class Join {
 			seenAt: 0,
 			actions: [],
 			record: [],
+			steps: [],
 			nextID: 0,
 			lookup: newLookup(),
 			zones: zones.newZones(),
@@ -71,6 +72,7 @@ export class Join {
 			control: reach.newControl(),
 			lanes: [media.newLane(), media.newLane(), media.newLane()],
 			grant: undefined,
+			grantAt: 0,
 			media: media.newMediaClock(),
 			failure: undefined,
 		};

@@ -3,7 +3,7 @@ import { Code, type Grant } from "../proto/messages.gen.ts";
 import { some } from "./actions.ts";
 import { due, millis, millisecond, type Nanos, second, wholeMillis } from "./clock.ts";
 import type { EventOf } from "./events.ts";
-import { act, amend, begin, end, type LookupState, type Mind, note, progress } from "./mind.ts";
+import { act, amend, begin, end, type LookupState, type Mind, note, progress, step } from "./mind.ts";
 import { fail, takeGrant } from "./reach.ts";
 import { grantFor, openZones, prepare, takeSites } from "./zones.ts";
 
@@ -75,6 +75,7 @@ export function handleLookupDone(m: Mind, now: Nanos, e: EventOf<"lookup_done">)
 	if (e.answer.web_url !== "") {
 		m.cfg.web_url = e.answer.web_url;
 	}
+	step(m, now, "lookup", m.startAt, rtt);
 	progress(m, now, "lookup", `${e.answer.meeting.topic}, ${e.answer.zones.length} zones`);
 	openZones(m, now);
 	if (e.via) {

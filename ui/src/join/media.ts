@@ -19,7 +19,7 @@ import { some } from "./actions.ts";
 import { due, millisecond, type Nanos, second } from "./clock.ts";
 import { advanceDescent, type Descent, newDescent } from "./demote.ts";
 import type { EventOf } from "./events.ts";
-import { type Attempt, act, begin, end, type Mind, nextID, note, progress, routerOf, stateOf } from "./mind.ts";
+import { type Attempt, act, begin, end, type Mind, nextID, note, progress, routerOf, stateOf, step } from "./mind.ts";
 import { again, backoff, closeControl, fail, steadyAfter } from "./reach.ts";
 import type { Waker } from "./waker.ts";
 import { assumedRTT } from "./zones.ts";
@@ -264,6 +264,9 @@ export function handleTransportUp(m: Mind, now: Nanos, e: EventOf<"transport_up"
 	t.deadline = undefined;
 	m.media.everUp = true;
 	m.media.limit = undefined;
+	if (g === Group.Audio) {
+		step(m, now, "media", m.grantAt, 0);
+	}
 	end(m, t.try, now, "won", "");
 	l.inUse = t;
 	l.spent = true;

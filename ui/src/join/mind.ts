@@ -67,6 +67,16 @@ export interface Attempt {
 	why?: string;
 }
 
+export type StepName = "lookup" | "zone" | "route" | "control" | "media";
+
+/** A part of the first join, when it is done; rtt is of its path in milliseconds, 0: that to the router. */
+export interface StepDone {
+	phase: StepName;
+	end_ms: number;
+	took_ms: number;
+	rtt: number;
+}
+
 /** One client's way into one meeting. */
 export interface Mind {
 	cfg: FullConfig;
@@ -76,6 +86,7 @@ export interface Mind {
 	seenAt: Nanos;
 	actions: JoinAction[];
 	record: Attempt[];
+	steps: StepDone[];
 	nextID: number;
 	lookup: LookupState;
 	zones: Zones;
@@ -85,6 +96,8 @@ export interface Mind {
 	lanes: readonly [Lane, Lane, Lane];
 	/** In use. */
 	grant: Grant | undefined;
+	/** Its router was chosen. */
+	grantAt: Nanos;
 	media: MediaClock;
 	failure: ActionOf<"failed"> | undefined;
 }
@@ -138,6 +151,14 @@ export function progress(m: Mind, now: Nanos, phase: Phase, detail: string): voi
 /** The router in use; "" before there is one. */
 export function routerOf(m: Mind): string {
 	return m.grant?.router ?? "";
+}
+
+/** Notes that a part of the first join is done. */
+export function step(m: Mind, now: Nanos, phase: StepName, since: Nanos, rtt: number): void {
+	if (!m.control.everIn && !m.steps.some(s => s.phase === phase)) {
+		const end_ms = sinceStart(m, now);
+		m.steps.push({ phase, end_ms, took_ms: end_ms - sinceStart(m, since), rtt });
+	}
 }
 
 // The record of a long meeting in a bad network is bounded; the oldest of what is over the bound goes,

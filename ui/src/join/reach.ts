@@ -19,6 +19,7 @@ import {
 	routerOf,
 	seeking,
 	sinceStart,
+	step,
 } from "./mind.ts";
 import { nextWay } from "./tunnel.ts";
 import type { Waker } from "./waker.ts";
@@ -180,6 +181,7 @@ export function handleRouteDone(m: Mind, now: Nanos, e: EventOf<"route_done">): 
 	r.asked = undefined;
 	r.timeoutAt = undefined;
 	r.retryAt = undefined;
+	step(m, now, "route", r.since ?? now, 0);
 	progress(m, now, "route", `server ${e.grant.router} in zone ${e.grant.zone}`);
 	takeGrant(m, now, e.grant);
 }
@@ -268,6 +270,8 @@ function refreshToken(m: Mind, now: Nanos): void {
 export function takeGrant(m: Mind, now: Nanos, g: Grant): void {
 	const same = m.grant !== undefined && g.router === m.grant.router;
 	if (!same) {
+		m.grantAt = now;
+		m.steps = m.steps.filter(s => s.phase !== "media");
 		closeLanes(m, now, "the meeting is on another server");
 	}
 	// The credentials in use are those of the transports that stand.
@@ -337,6 +341,7 @@ export function handleWelcomed(m: Mind, now: Nanos, e: EventOf<"welcomed">): voi
 	m.state = "in";
 	arrived(m, now);
 	end(m, m.control.try, now, "won", "joined");
+	step(m, now, "control", m.grantAt, 0);
 	const resumed = m.control.everIn;
 	act(m, {
 		do: "joined",

@@ -7,7 +7,7 @@ import { some } from "./actions.ts";
 import { due, millis, millisecond, type Nanos, rounded, wholeMillis } from "./clock.ts";
 import type { EventOf } from "./events.ts";
 import { good } from "./lookup.ts";
-import { type Attempt, act, amend, begin, end, type Mind, note, progress } from "./mind.ts";
+import { type Attempt, act, amend, begin, end, type Mind, note, progress, step } from "./mind.ts";
 import { startRouting, type Target, takeGrant } from "./reach.ts";
 import { advanceSilence, handleDirect, mayDial, stopTunnels, takeTunnel } from "./tunnel.ts";
 import type { Waker } from "./waker.ts";
@@ -481,6 +481,9 @@ function decide(m: Mind, now: Nanos): void {
 	const early = !m.zones.background && zoneRTT(z) < 0;
 	if (!early) {
 		stopMeasuring(m, now, z);
+	}
+	if (before === undefined && !m.zones.background) {
+		step(m, now, "zone", m.lookup.answeredAt ?? now, leastRTT(z));
 	}
 	if (before === undefined) {
 		progress(m, now, "zone", `${nameOf(z)}, ${rounded(leastRTT(z))} ms`);

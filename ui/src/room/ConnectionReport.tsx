@@ -35,7 +35,7 @@ export function ConnectionReport() {
 			<div className="grid gap-6 sm:grid-cols-2">
 				<section>
 					<h3 className={heading}>{t("room.connection.phases")}</h3>
-					<PhaseList phases={phases} />
+					<PhaseList phases={phases} trips={c.trips} />
 				</section>
 				<section>
 					<h3 className={heading}>{t("room.connection.now")}</h3>

@@ -43,6 +43,7 @@ export const connection: CallState["connection"] = {
 		{ phase: "media", what: "video over udp-8801", start_ms: 121, took_ms: 250, outcome: "lost", why: "no answer" },
 		{ phase: "media", what: "video over tcp-8801", start_ms: 371, took_ms: 62, outcome: "won" },
 	],
+	trips: { lookup: 3, zone: 1, control: 4, media: 2.1 },
 	summary: [
 		{ key: "best_zone", values: { zone: "Paris", ms: 18 } },
 		{ key: "path", values: { group: "audio", rung: "udp-8801" } },
