@@ -213,6 +213,8 @@ func (x *exchange) give() {
 	for _, l := range x.out {
 		if l != nil {
 			l.flush()
+			x.s.drops[DropLane] += l.lost
+			l.lost = 0
 		}
 	}
 }

@@ -19,7 +19,8 @@ type lane struct {
 	returns   ring[forward.SlabRef] // loans of the other shard's that are no longer needed
 
 	// Owned by the sending shard.
-	backlog []event // what must not be lost, while events is full
+	backlog []event // what should not be lost, while events is full
+	lost    uint64  // events for which there was no room there either; taken over by exchange.give
 	lent    int     // loans the other side has not given back
 	urgent  bool    // what was put since the last flush should not wait
 }
@@ -29,6 +30,9 @@ const (
 	// 512 datagrams in one are half a million a second.
 	laneDatagrams = 512
 	laneEvents    = 4096
+	// maxLaneBacklog bounds what waits for a shard that does not look at its lanes: paths of ten thousand people who come
+	// and go. One that far behind serves nobody any more.
+	maxLaneBacklog = 1 << 16
 	// maxLent is how many packets one may have of the other: more than half a second of 100,000 a
 	// second. Returns have room for all, so none is ever lost.
 	maxLent = 1 << 16
@@ -87,13 +91,18 @@ func newLane(to *shard, shards int) *lane {
 	}
 }
 
-// tell puts an event that must not be lost.
+// tell puts an event that should not be lost. While the other shard is too far behind, wishes for key frames,
+// which are repeated, and senders' reports, of which the next is as good, are not kept for it.
 func (l *lane) tell(e event) {
 	if len(l.backlog) == 0 {
 		if at := l.events.put(); at != nil {
 			*at, l.urgent = e, true
 			return
 		}
+	}
+	if e.kind == eventWant || e.kind == eventReport || len(l.backlog) >= maxLaneBacklog {
+		l.lost++
+		return
 	}
 	l.backlog = append(l.backlog, e)
 }
@@ -121,6 +130,9 @@ func (l *lane) flush() {
 			break
 		}
 		*e, l.backlog, l.urgent = l.backlog[0], l.backlog[1:], true
+		if len(l.backlog) == 0 {
+			l.backlog = nil // and the room of all there were
+		}
 	}
 	any := l.datagrams.flush()
 	any = l.events.flush() || any

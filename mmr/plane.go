@@ -201,6 +201,9 @@ func (p *Plane) Run(ctx context.Context) error {
 	defer cancel()
 	pollers, err := p.pollers()
 	if err != nil {
+		for _, c := range p.sockets() {
+			c.Close()
+		}
 		return fmt.Errorf("media plane: %w", err)
 	}
 	ended := make(chan error, len(p.shards))
@@ -261,18 +264,14 @@ func (p *Plane) makeShards(n int) error {
 }
 
 // pollers are the shards', nil where their sockets are not this kernel's.
-func (p *Plane) pollers() ([]*link.Poller, error) {
-	var all []*link.Poller
+func (p *Plane) pollers() (all []*link.Poller, err error) {
 	for _, s := range p.shards {
 		one, err := link.NewPoller(p.readBy(s), patient[:]...)
-		if err != nil {
+		if one == nil || err != nil {
 			for _, have := range all {
 				have.Close()
 			}
 			return nil, err
-		}
-		if one == nil {
-			return nil, nil
 		}
 		all = append(all, one)
 	}

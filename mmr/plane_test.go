@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +32,46 @@ func TestAPlaneWhoseSocketIsGoneSaysSo(t *testing.T) {
 	p.shards[0].do(func(time.Time) { p.conns[0].Close() })
 	if err := <-ended; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("ended with %v, want the socket's error", err)
+	}
+}
+
+// Of several shards' sockets some may be another host's: then no shard waits in the kernel, and nothing is kept of
+// those that could have.
+func TestPollersOfSomeShardsAreGivenBack(t *testing.T) {
+	events := func() (n int) {
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		for _, fd := range fds {
+			if to, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.Contains(to, "eventfd") {
+				n++
+			}
+		}
+		return n
+	}
+	cert, err := rtc.NewCertificate(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := events()
+	p, err := NewPlane(PlaneConfig{
+		Host: link.Real(), Certificate: cert, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Shards: 2, NoTCP: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := p.shards[1].conns
+	p.shards[1].conns = []link.PacketConn{&deafConn{}}
+	if all, err := p.pollers(); all != nil || err != nil {
+		t.Errorf("%d pollers, %v; want none", len(all), err)
+	}
+	p.shards[1].conns = own
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if after := events(); after != before {
+		t.Errorf("%d descriptors of wake-ups are open, want %d", after, before)
 	}
 }
 

@@ -112,7 +112,7 @@ func TestToldEventsAreNeverLost(t *testing.T) {
 	connectShards([]*shard{a, b})
 	l := a.exchange.out[1]
 	for i := range laneEvents + 10 {
-		l.tell(event{kind: eventReport, ext: int64(i)})
+		l.tell(event{kind: eventPath, ext: int64(i)})
 	}
 	if l.lend(&forward.Loan{}) {
 		t.Error("a packet overtook events")
@@ -133,6 +133,43 @@ func TestToldEventsAreNeverLost(t *testing.T) {
 	}
 	if !l.lend(&forward.Loan{}) || l.lent != 1 {
 		t.Error("a packet was not lent though there is room")
+	}
+}
+
+// A shard that does not look at its lanes costs another a bounded memory, and what is lost is counted.
+func TestAShardThatIsStuckCostsTheOthersLittle(t *testing.T) {
+	a, b := &shard{fwd: forward.New(forward.Config{})}, &shard{index: 1}
+	b.cmds.wake = make(chan struct{}, 1)
+	connectShards([]*shard{a, b})
+	l := a.exchange.out[1]
+	const told = laneEvents + maxLaneBacklog + 1000
+	for range told {
+		l.tell(event{kind: eventPath})
+	}
+	for _, k := range []eventKind{eventWant, eventReport} {
+		l.tell(event{kind: k})
+	}
+	a.exchange.give()
+	if n := len(l.backlog); n != maxLaneBacklog {
+		t.Errorf("%d events wait, want %d", n, maxLaneBacklog)
+	}
+	if n := a.drops[DropLane]; n != 1002 {
+		t.Errorf("%d are counted as lost, want 1002", n)
+	}
+	got := 0
+	for range 2 + maxLaneBacklog/laneEvents {
+		for e := l.events.get(); e != nil; e = l.events.get() {
+			got++
+		}
+		l.events.release()
+		a.exchange.give()
+	}
+	if want := laneEvents + maxLaneBacklog; got != want || l.backlog != nil || a.drops[DropLane] != 1002 {
+		t.Errorf("%d events came, want %d; %d wait, %d lost", got, want, len(l.backlog), a.drops[DropLane])
+	}
+	l.tell(event{kind: eventWant})
+	if l.events.flush(); !l.waiting() {
+		t.Error("a wish is not told though there is room")
 	}
 }
 

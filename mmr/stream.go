@@ -165,7 +165,7 @@ func (p *Plane) ServeStream(st *link.Stream) {
 	why = r.run()
 	st.Close()
 	if r.proven {
-		r.s.do(func(now time.Time) { r.s.mux.Unlink(now, st) })
+		r.s.do(func(now time.Time) { r.s.mux.Unlink(now, st, st.RemoteAddr()) })
 	}
 	p.streams.refused.Add(st.Refused())
 	p.streams.leave(st, addr, !r.proven, why)

@@ -318,13 +318,11 @@ func (m *Mux) send(key pathKey, local netip.Addr, b []byte) {
 	m.cfg.Send(key.via, link.Message{Buf: b, N: len(b), Addr: key.addr, Local: local})
 }
 
-// Unlink forgets every path over a link, which its owner has closed. Transports stay until their consent
-// ends, so that their clients can come back another way.
-func (m *Mux) Unlink(now time.Time, via link.PacketConn) {
-	for key, p := range m.paths {
-		if key.via == via {
-			m.unbind(now, p)
-		}
+// Unlink forgets the way over a link to an address, whose owner has closed it. The transport stays until its
+// consent ends, so that its client can come back another way.
+func (m *Mux) Unlink(now time.Time, via link.PacketConn, addr netip.AddrPort) {
+	if p := m.paths[pathKey{via, addr}]; p != nil {
+		m.unbind(now, p)
 	}
 }
 

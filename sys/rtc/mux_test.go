@@ -137,9 +137,16 @@ func TestPathsAreBounded(t *testing.T) {
 	if len(b.paths) != maxPaths || len(b.Transport("user1").paths) != maxPaths {
 		t.Errorf("%d paths", len(b.paths))
 	}
-	b.Unlink(b.now, b.via)
-	if len(b.paths) != 0 || len(b.transports) != 1 {
-		t.Errorf("%d paths, %d transports after the link went", len(b.paths), len(b.transports))
+	for key := range b.paths {
+		left := len(b.paths) - 1
+		b.Unlink(b.now, b.via, key.addr)
+		if b.Linked(b.via, key.addr) || len(b.paths) != left || len(b.transports) != 1 {
+			t.Errorf("%d paths, %d transports after one of %d ways went", len(b.paths), len(b.transports), left+1)
+		}
+		b.Unlink(b.now, b.via, key.addr) // twice is as good as once
+	}
+	if len(b.Transport("user1").paths) != 0 {
+		t.Errorf("%d paths are kept", len(b.Transport("user1").paths))
 	}
 }
 
