@@ -174,8 +174,15 @@ func (m *Mind) advanceDescent(now time.Time, g proto.Group) {
 		l.probeAt = now.Add(min(probeMin<<min(max(l.fell-1, 0), 4), probeMost))
 	case due(now, l.probeAt):
 		l.probeAt = time.Time{}
+		set := m.media.set
+		if m.cfg.FreshWays { // what a browser has given up it does not try again with the same credentials
+			if m.state != In || len(m.media.spare) == 0 {
+				return
+			}
+			set++
+		}
 		for _, t := range better {
-			t.startAt = now
+			t.startAt, t.set = now, set
 		}
 		l.tries = append(l.tries, better...)
 		m.startDue(now, g)

@@ -188,6 +188,44 @@ func TestAPageLeavesASilentPathByFreshCredentials(t *testing.T) {
 	w.record("path-silent-page")
 }
 
+// TestAPageProbesBetterRungsWithSpareCredentials: its browser does not try again what it has given up. What is in use
+// stays until the successor is up, and a probe that comes to nothing spends nothing.
+func TestAPageProbesBetterRungsWithSpareCredentials(t *testing.T) {
+	w := newWorld(t, Config{Rungs: allRungs, FreshWays: true}, zoneOf("a", 0, 0))
+	udp := false
+	w.media = func(s StartTransport) (Event, float64) {
+		if s.Rung == proto.UDP8801 && (!udp || s.Credentials.Ufrag[0] != 'w') {
+			return nil, 0
+		}
+		return TransportUp{s.Attempt}, 60
+	}
+	welcomes(w)
+	w.run(80_000)
+	w.wantUsed(proto.GroupAudio, proto.TCP8801)
+	starts, _ := find[StartTransport](w)
+	if last := starts[len(starts)-1]; last.Rung != proto.UDP8801 || last.Credentials.Ufrag[0] != 'w' {
+		t.Errorf("the last attempt is over %s with credentials %q, want a probe of UDP with the welcome's\n%s", last.Rung, last.Credentials.Ufrag, w.lines())
+	}
+	udp = true
+	w.run(160_000)
+	for g := range proto.NGroups {
+		at := w.wantUsed(proto.Group(g), proto.TCP8801, proto.UDP8801)
+		if at[1] > 140_000 {
+			t.Errorf("%v is back on UDP at %v ms, want within a minute and a look of 80 s", proto.Group(g), at[1])
+		}
+	}
+	closed, times := find[CloseTransport](w)
+	ups, upAt := find[UseTransport](w)
+	for _, u := range ups[len(ups)-3:] {
+		for i, c := range closed {
+			if c.Group == u.Group && c.Rung == proto.TCP8801 && times[i] > 80_000 && times[i] < upAt[len(upAt)-3] {
+				t.Errorf("%v over TCP was closed before its successor was up", c.Group)
+			}
+		}
+	}
+	w.record("page-probes")
+}
+
 // TestMediaThatMovesByItselfIsFollowed: a page's browser does so, and the record says where media is.
 func TestMediaThatMovesByItselfIsFollowed(t *testing.T) {
 	w := ladderWorld(t, Config{FreshWays: true})

@@ -152,8 +152,13 @@ func (m *Mind) candidates(t *rungTry) []proto.Candidate {
 	return out
 }
 
-func (m *Mind) credentials(g proto.Group) proto.Credentials {
-	for _, c := range m.grant.Groups {
+// credentials are those of an attempt's set: a probe may try the spare one.
+func (m *Mind) credentials(t *rungTry, g proto.Group) proto.Credentials {
+	set := m.grant.Groups
+	if t.set > m.media.set {
+		set = m.media.spare
+	}
+	for _, c := range set {
 		if c.Group == g {
 			return c
 		}
@@ -169,7 +174,7 @@ func (m *Mind) startDue(now time.Time, g proto.Group) {
 		t.id, t.deadline = m.id(), now.Add(transportFor)
 		t.try = m.begin(now, "media", t.what(g))
 		m.do(StartTransport{Attempt: t.id, Group: g, Rung: t.rung, Router: m.grant.Router,
-			Candidates: m.candidates(t), Credentials: m.credentials(g), Fingerprint: m.grant.Fingerprint, Via: t.via})
+			Candidates: m.candidates(t), Credentials: m.credentials(t, g), Fingerprint: m.grant.Fingerprint, Via: t.via})
 	}
 }
 
@@ -198,6 +203,9 @@ func (m *Mind) handleTransportUp(now time.Time, e TransportUp) {
 		return
 	}
 	l := &m.lanes[g]
+	if t.set > m.media.set {
+		m.adopt(now, t.set)
+	}
 	t.upAt, t.deadline = now, time.Time{}
 	m.media.everUp, m.media.limit = true, time.Time{}
 	if g == proto.GroupAudio {
@@ -214,6 +222,19 @@ func (m *Mind) handleTransportUp(now time.Time, e TransportUp) {
 	// What is worse than this one has lost; what is better may still come and take over.
 	m.dropTries(now, g, func(o *rungTry) bool { return o.set != t.set || rank(o.rung) > rank(t.rung) }, "a better path is up")
 	m.dropTries(now, g, func(o *rungTry) bool { return rank(o.rung) < l.floor }, "media has left it")
+}
+
+// adopt makes the spare credentials, with which a probe has come up, those in use: all lanes move to them.
+func (m *Mind) adopt(now time.Time, set int) {
+	m.grant.Groups, m.media.spare, m.media.set = m.media.spare, nil, set
+	for g := range m.lanes {
+		l := &m.lanes[g]
+		l.spent = false
+		if l.wanted && !slices.ContainsFunc(l.tries, func(t *rungTry) bool { return !t.done && t.set == set }) {
+			m.dropTries(now, proto.Group(g), func(t *rungTry) bool { return t != l.inUse }, "media moves to fresh transports")
+			m.climb(now, proto.Group(g))
+		}
+	}
 }
 
 // dropTries closes the attempts of a lane that match; nil matches all.

@@ -61,7 +61,7 @@ let ended = false;
 const estimate = () =>
 	page.evaluate(async () => {
 		let most = 0;
-		for (const pc of window.connections) {
+		for (const pc of window.connections.filter(pc => pc.connectionState !== "closed")) {
 			for (const s of (await pc.getStats()).values()) most = Math.max(most, s.availableOutgoingBitrate ?? 0);
 		}
 		return most;
@@ -72,7 +72,6 @@ async function end(code) {
 	ended = true;
 	try {
 		if (code === 0) {
-			say({ event: "estimate", bits: Math.round(await estimate()) });
 			await page.keyboard.press("i");
 			await there(page, () => document.querySelector("[role=dialog]"), 6000);
 			await page.evaluate(() => { for (const d of document.querySelectorAll("details")) d.open = true; });
@@ -122,6 +121,7 @@ try {
 	say({ event: "phase", phase: "click", ts: clicked, ms: 0 });
 	await there(page, () => [...document.querySelectorAll("button")].some(b => b.ariaLabel === "Leave" || b.innerText.trim() === "Leave"), wish.patience ?? 25000);
 	say({ event: "joined", ms: Date.now() - clicked });
+	setInterval(() => estimate().then(bits => say({ event: "estimate", bits: Math.round(bits) })).catch(() => {}), 1000);
 } catch (err) {
 	say({ event: "trouble", text: String(err) });
 	await end(4);

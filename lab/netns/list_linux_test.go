@@ -136,6 +136,14 @@ func ladder(any []proto.Rung) []scenario {
 			},
 		},
 		{
+			number: "18b", browsers: []string{"chromium"}, name: "UDP loses 40 %", bigVideo: true, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			after: func(r *run) {
+				lossy := wire.Link{Delay: rtt / 2, Loss: 0.4}
+				r.wires(wire.Class{Proto: wire.UDP, Up: lossy, Down: lossy}, wire.Both(wire.Link{Delay: rtt / 2}))
+				r.wait(12*time.Second+slack, "pictures on TCP", func(s Seat) bool { return s.Rungs[1] == tcpRung })
+			},
+		},
+		{
 			number: "20", browsers: []string{"chromium"}, name: "MTU 1280, no ICMP", audio: only(udpRung), video: only(udpRung), bigVideo: true, within: 6*rtt + slack, friend: true,
 			link:    wire.Link{Delay: rtt / 2, MTU: 1280, Silent: true},
 			prepare: clampMSS,
@@ -330,13 +338,22 @@ func changing(any []proto.Rung) []scenario {
 			},
 		},
 		{
-			number: "x8", browsers: []string{"chromium"}, name: "UDP carries sound alone, all else is 40 ms slower", audio: only(udpRung), within: 6*rtt + slack, friend: true, bigVideo: true,
+			number: "x8", browsers: []string{"chromium"}, name: "sound on UDP, pictures on TLS, which is 40 ms slower", audio: only(udpRung), within: 6*rtt + slack, friend: true, bigVideo: true,
 			prepare: func(r *run) {
 				r.wires(wire.Class{Proto: wire.TCP, Up: wire.Link{Delay: rtt/2 + 20*ms}, Down: wire.Link{Delay: rtt/2 + 20*ms}}, wire.Both(wire.Link{Delay: rtt / 2}))
 			},
 			after: func(r *run) {
-				r.forward("meta l4proto udp meta length > 500 drop")
-				r.wait(14*time.Second, "audio on UDP and video elsewhere", func(s Seat) bool { return s.Rungs[0] == udpRung && (s.Rungs[1] == tcpRung || s.Rungs[1] == tlsRung) })
+				before := r.estimate(8 * time.Second)
+				r.forward("meta l4proto udp @th,64,8 > 127 meta length > 500 drop", "tcp dport 8801 drop") // what carries pictures
+				r.wait(14*time.Second, "audio on UDP and video on TLS", func(s Seat) bool { return s.Rungs[0] == udpRung && s.Rungs[1] == tlsRung })
+				after := r.estimate(8 * time.Second)
+				if r.browser == "" {
+					return
+				}
+				r.note("the browser's outgoing estimate: %d kbit/s on UDP, %d so", before/1000, after/1000)
+				if after == 0 || float64(after) < 0.8*float64(before) {
+					r.Errorf("the browser believes in %d bit/s, with all on UDP in %d", after, before)
+				}
 			},
 		},
 		{
@@ -483,6 +500,9 @@ func (r *run) demoted(to []proto.Rung, within time.Duration) {
 // again joins a second time from the same machine, which remembers.
 func (r *run) again(what string, audio []proto.Rung, within time.Duration) {
 	r.Helper()
+	if r.browser != "" {
+		return // each starts with a profile of its own
+	}
 	r.client.Leave()
 	<-r.client.Done()
 	c, err := r.in.JoinNative(r.machine.Namespace, r.meeting, NativeConfig{Name: "Ann Client", Args: r.args, Env: r.env})
@@ -507,6 +527,24 @@ func (r *run) again(what string, audio []proto.Rung, within time.Duration) {
 			return
 		}
 	}
+}
+
+// estimate lets a call go on, and says what a browser then believes it can send a second, the median of its last
+// four looks; 0 for the native client.
+func (r *run) estimate(after time.Duration) int {
+	r.Helper()
+	r.pause(after)
+	var bits []int
+	for _, e := range r.client.Events() {
+		if e.Event == "estimate" {
+			bits = append(bits, e.Bits)
+		}
+	}
+	if len(bits) < 4 {
+		return 0
+	}
+	last := slices.Sorted(slices.Values(bits[len(bits)-4:]))
+	return (last[1] + last[2]) / 2
 }
 
 // visit joins and leaves: what is learnt then is remembered.

@@ -188,7 +188,12 @@ export function advanceDescent(m: Mind, now: Nanos, g: Group): void {
 		l.probeAt = now + Math.min(probeMin * 2 ** Math.min(Math.max(l.fell - 1, 0), 4), probeMost);
 	} else if (due(now, l.probeAt)) {
 		l.probeAt = undefined;
-		l.tries.push(...better);
+		// What a browser has given up it does not try again with the same credentials.
+		const fresh = m.cfg.fresh_ways;
+		if (fresh && (m.state !== "in" || m.media.spare.length === 0)) {
+			return;
+		}
+		l.tries.push(...better.map(t => ({ ...t, set: fresh ? m.media.set + 1 : m.media.set })));
 		startDue(m, now, g);
 	}
 }

@@ -208,8 +208,10 @@ export function candidates(m: Mind, rung: Rung, via: string): Candidate[] {
 	return (m.grant?.candidates ?? []).filter(c => c.rung === of);
 }
 
-function credentials(m: Mind, group: Group): Credentials {
-	return m.grant?.groups.find(c => c.group === group) ?? { group, ufrag: "", pwd: "" };
+/** Those of an attempt's set: a probe may try the spare one. */
+function credentials(m: Mind, t: RungTry, group: Group): Credentials {
+	const set = t.set > m.media.set ? m.media.spare : m.grant?.groups;
+	return set?.find(c => c.group === group) ?? { group, ufrag: "", pwd: "" };
 }
 
 export function startDue(m: Mind, now: Nanos, g: Group): void {
@@ -227,7 +229,7 @@ export function startDue(m: Mind, now: Nanos, g: Group): void {
 			rung: t.rung,
 			router: routerOf(m),
 			candidates: candidates(m, t.rung, t.via),
-			credentials: credentials(m, g),
+			credentials: credentials(m, t, g),
 			fingerprint: m.grant?.fingerprint ?? "",
 			via: some(t.via),
 		});
@@ -260,6 +262,9 @@ export function handleTransportUp(m: Mind, now: Nanos, e: EventOf<"transport_up"
 	}
 	const [g, t] = found;
 	const l = m.lanes[g];
+	if (t.set > m.media.set) {
+		adopt(m, now, t.set);
+	}
 	t.upAt = now;
 	t.deadline = undefined;
 	m.media.everUp = true;
@@ -280,6 +285,23 @@ export function handleTransportUp(m: Mind, now: Nanos, e: EventOf<"transport_up"
 	// What is worse than this one has lost; what is better may still come and take over.
 	dropTries(m, now, g, o => o.set !== t.set || rank(o.rung) > rank(t.rung), "a better path is up");
 	dropTries(m, now, g, o => rank(o.rung) < l.floor, "media has left it");
+}
+
+/** The spare credentials, with which a probe has come up, are those in use from now on: all lanes move to them. */
+function adopt(m: Mind, now: Nanos, set: number): void {
+	if (m.grant !== undefined) {
+		m.grant = { ...m.grant, groups: m.media.spare };
+	}
+	m.media.spare = [];
+	m.media.set = set;
+	for (const g of groups) {
+		const l = m.lanes[g];
+		l.spent = false;
+		if (l.wanted && !l.tries.some(t => !t.done && t.set === set)) {
+			dropTries(m, now, g, t => t !== l.inUse, "media moves to fresh transports");
+			climb(m, now, g);
+		}
+	}
 }
 
 /** Closes the attempts of a lane that match. */

@@ -188,8 +188,10 @@ export class Lanes {
 
 	private open(groups: readonly Credentials[], fingerprint: string, relay?: Relay): Peer {
 		const table = { slots: this.slots, groups, fingerprint, oneGroup: this.oneGroup };
-		const now = [...this.attempts.values()].some(a => a.rung === Rung.TLS443 && !a.peer);
-		if (this.inUse.size > 0) this.doubt = true; // it is made because what is in use fails
+		const fresh = [...this.attempts.values()].filter(a => !a.peer);
+		const now = fresh.some(a => a.rung === Rung.TLS443);
+		const worse = (a: Attempt) => rank(a.rung) >= rank(this.inUse.get(a.group)?.rung ?? Rung.UDP8801);
+		if (this.inUse.size > 0 && fresh.some(worse)) this.doubt = true; // it is made because what is in use fails
 		const direct = now || this.doubt ? iceServers(this.addresses, groups) : [];
 		const peer: Peer = new Peer(table, this.certificate, relay ? [relayServer(relay)] : direct, relay?.tunnel, {
 			up: group => void this.settle(peer, group),
