@@ -180,3 +180,15 @@ func TestLapsedGrantsDoNotChoose(t *testing.T) {
 		t.Errorf("%d routes asked for, want one", len(r))
 	}
 }
+
+// What was opened ahead over the old network may have used up the credentials of the grants.
+func TestANetworkThatChangesWhileZonesAreMeasuredNeedsAFreshGrant(t *testing.T) {
+	w := granted(t, Config{}, []proto.Zone{zoneOf("a", 0, 0), zoneOf("b", 0, 0)}, "a", "b")
+	w.at(70, NetworkChanged{})
+	w.run(3000)
+	w.wantState(In)
+	if r, at := first[Route](w); r.Zone != "a" || at != 120 {
+		t.Errorf("asked zone %s for a route at %v ms, want a when its controller has answered at 120", r.Zone, at)
+	}
+	w.record("udp-network-changed")
+}

@@ -334,8 +334,10 @@ func (m *Mind) handleNetworkChanged(now time.Time) {
 		m.sendLookup(now)
 	case m.state == Measuring:
 		m.stopMeasuring(now, nil)
+		if m.zones.opened {
+			m.grants = nil // a router keys a transport once, and may have done so over the old path
+		}
 		m.openZones(now)
-		m.prepare(now)
 	case m.state >= Routing:
 		m.reach.try.end(m, now, Lost, "the network changed")
 		// Old paths may look alive for seconds. A new control channel and fresh transports take four

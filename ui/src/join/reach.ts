@@ -23,7 +23,7 @@ import {
 } from "./mind.ts";
 import { nextWay } from "./tunnel.ts";
 import type { Waker } from "./waker.ts";
-import { openZones, order, prepare, stopMeasuring, unprepare } from "./zones.ts";
+import { openZones, order, stopMeasuring, unprepare } from "./zones.ts";
 
 const controlTimeout = 5 * second; // TCP, TLS, upgrade; and again for the answer to hello
 /** In the meeting this long: the next loss starts a new count. */
@@ -425,8 +425,10 @@ export function handleNetworkChanged(m: Mind, now: Nanos): void {
 		sendLookup(m, now);
 	} else if (m.state === "measuring") {
 		stopMeasuring(m, now, undefined);
+		if (m.zones.opened) {
+			m.lookup.grants = []; // a router keys a transport once, and may have done so over the old path
+		}
 		openZones(m, now);
-		prepare(m, now);
 	} else if (seeking(m)) {
 		end(m, m.reach.try, now, "lost", "the network changed");
 		// Old paths may look alive for seconds. A new control channel and fresh transports take four round trips
