@@ -196,7 +196,9 @@ const maxShards = 64
 // them itself, on a thread of its own; elsewhere each socket has a reader.
 func (p *Plane) Run(ctx context.Context) error {
 	defer p.startStreams(ctx)()
-	p.warnOfBuffers()
+	if s, ok := p.Sockets(); ok {
+		s.warn(p.cfg.Log)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	pollers, err := p.pollers()

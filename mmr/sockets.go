@@ -1,6 +1,10 @@
 package mmr
 
-import "parley/sys/link"
+import (
+	"log/slog"
+
+	"parley/sys/link"
+)
 
 // Sockets is what the system grants the plane's UDP sockets: of several the least, and what all of them lost.
 type Sockets struct {
@@ -31,10 +35,10 @@ func (p *Plane) Sockets() (all Sockets, ok bool) {
 	return all, ok
 }
 
-// warnOfBuffers tells the operator, once, where the system gives less room for bursts than was asked for.
-func (p *Plane) warnOfBuffers() {
-	if s, ok := p.Sockets(); ok && s.Receive > 0 && s.Receive < link.SocketBuffer {
-		p.cfg.Log.Warn("the media socket's receive buffer is smaller than asked for: bursts may be lost; raise the limit",
+// warn tells the operator, once, where the system gives less room for bursts than was asked for.
+func (s Sockets) warn(log *slog.Logger) {
+	if s.Receive > 0 && s.Receive < link.SocketBuffer {
+		log.Warn("the media socket's receive buffer is smaller than asked for: bursts may be lost; raise the limit",
 			"bytes", s.Receive, "asked", link.SocketBuffer, "limit", link.ReceiveLimit)
 	}
 }

@@ -28,7 +28,7 @@ func (c *udpConn) setAside(main *pollSocket, what []Sieve) bool {
 		unix.SetsockoptInt(main.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 0)
 		return false
 	}
-	if steer(a.sock.fd, sieveProgram(what, 1, 0)) != nil {
+	if steer(main.fd, sieveProgram(what, 1, 0)) != nil {
 		a.sock.Close()
 		unix.SetsockoptInt(main.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 0)
 		return false

@@ -73,7 +73,7 @@ func Steer(all []PacketConn, use []int, patient ...Sieve) {
 // choose has the kernel choose among n sockets and their seconds.
 func (c *udpConn) choose(n int, use []int, patient []Sieve) error {
 	var err error
-	if ctl := c.aside.Load().sock.Control(func(fd uintptr) { err = steer(int(fd), sieveProgram(patient, n, use...)) }); ctl != nil {
+	if ctl := c.sock.Control(func(fd uintptr) { err = steer(int(fd), sieveProgram(patient, n, use...)) }); ctl != nil {
 		return ctl
 	}
 	return err
