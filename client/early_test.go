@@ -168,3 +168,23 @@ func TestLeavingTheLobby(t *testing.T) {
 		}
 	})
 }
+
+// The site is told that there is a proxy, and no more than that (S7).
+func TestTheSiteIsToldOfAProxyWithoutItsName(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.join("ann", func(c *client.Config) {
+			c.Proxy.Env = func(key string) string {
+				return map[string]string{"HTTPS_PROXY": "http://ann:secret@gone.test:3128"}[key]
+			}
+		})
+		w.join("ben", nil)
+		time.Sleep(3 * time.Second)
+		told := map[string]string{}
+		for _, l := range w.lookups {
+			told[l.Name] = l.Network.Proxy
+		}
+		if told["ann"] != "env" || told["ben"] != "" {
+			t.Errorf("told of Ann's proxy %q and of Ben's %q, want \"env\" and nothing", told["ann"], told["ben"])
+		}
+	})
+}

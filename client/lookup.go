@@ -43,7 +43,7 @@ func (c *Client) lookup(a join.Lookup) {
 	c.hands.lookup = func() { cancel(nil) }
 	patience := time.AfterFunc(requestTimeout, func() { cancel(context.DeadlineExceeded) })
 	c.hands.patience = patience
-	req := c.lookupRequest(proto.Network{LastZone: a.LastZone, LastRung: a.LastRung})
+	req := c.lookupRequest(proto.Network{Proxy: c.host.Kind(), LastZone: a.LastZone, LastRung: a.LastRung})
 	req.Lobby = c.lobby.waits
 	c.wg.Go(func() {
 		defer cancel(nil)

@@ -87,7 +87,8 @@ type Host struct {
 	way func(ctx context.Context, addr string) ([]way, error) // the configured ways to a server, best first
 	// only: what is configured is meant to be the only way.
 	only bool
-	none bool // nothing is configured
+	none bool   // nothing is configured
+	kind string // where what is configured comes from, see Kind
 
 	ctx    context.Context // of everything dialled; ends with Close
 	cancel context.CancelFunc
@@ -130,18 +131,34 @@ func New(cfg Config) (*Host, error) {
 			return nil, err
 		}
 		h.way, h.only = func(context.Context, string) ([]way, error) { return []way{{u}}, nil }, true
+		h.kind = "flag"
 	case cfg.PAC != "":
-		h.way = newScript(cfg).ways
+		h.way, h.kind = newScript(cfg).ways, "pac"
 	default:
 		choose, err := fromEnv(cfg.Env)
 		if err != nil {
 			return nil, err
 		}
+		h.kind = "env"
 		if h.way = choose; choose == nil {
-			h.way, h.none = direct, true
+			h.way, h.none, h.kind = direct, true, ""
 		}
 	}
 	return h, nil
+}
+
+// Kind says without naming anybody how a proxy is known of: "flag", "pac" or "env", and behind that, once it has
+// turned out, ", used" or ", not used". "" where there is none.
+func (h *Host) Kind() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.none || !h.only && !h.settled:
+		return h.kind
+	case h.direct:
+		return h.kind + ", not used"
+	}
+	return h.kind + ", used"
 }
 
 // fromEnv chooses by the environment; nil where it names no proxy.

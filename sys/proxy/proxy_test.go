@@ -287,13 +287,14 @@ func TestTheEnvironmentsProxy(t *testing.T) {
 		closed bool // only the proxy may be reached
 		via    string
 		within time.Duration
+		kind   string // as the site is told
 	}{
-		{"is used", []string{"HTTPS_PROXY", "http://proxy:3128"}, false, true, "proxy:3128", 150 * time.Millisecond},
-		{"in lower case", []string{"https_proxy", "proxy:3128"}, false, true, "proxy:3128", 150 * time.Millisecond},
-		{"is excepted", []string{"HTTPS_PROXY", "http://proxy:3128", "NO_PROXY", ".example,meet.test"}, false, false, "", 100 * time.Millisecond},
-		{"is dead", []string{"HTTPS_PROXY", "http://proxy:3128"}, true, false, "", 300*time.Millisecond + 100*time.Millisecond},
-		{"does not exist", []string{"HTTPS_PROXY", "http://nowhere:3128"}, false, false, "", 100 * time.Millisecond},
-		{"is not there", nil, false, false, "", 100 * time.Millisecond},
+		{"is used", []string{"HTTPS_PROXY", "http://proxy:3128"}, false, true, "proxy:3128", 150 * time.Millisecond, "env, used"},
+		{"in lower case", []string{"https_proxy", "proxy:3128"}, false, true, "proxy:3128", 150 * time.Millisecond, "env, used"},
+		{"is excepted", []string{"HTTPS_PROXY", "http://proxy:3128", "NO_PROXY", ".example,meet.test"}, false, false, "", 100 * time.Millisecond, "env"},
+		{"is dead", []string{"HTTPS_PROXY", "http://proxy:3128"}, true, false, "", 300*time.Millisecond + 100*time.Millisecond, "env, not used"},
+		{"does not exist", []string{"HTTPS_PROXY", "http://nowhere:3128"}, false, false, "", 100 * time.Millisecond, "env, not used"},
+		{"is not there", nil, false, false, "", 100 * time.Millisecond, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
@@ -313,6 +314,9 @@ func TestTheEnvironmentsProxy(t *testing.T) {
 				}
 				if _, via, err := w.get(h, time.Second); err != nil || via != tt.via {
 					t.Errorf("then via %q, %v", via, err)
+				}
+				if got := h.Kind(); got != tt.kind {
+					t.Errorf("the kind is %q, want %q", got, tt.kind)
 				}
 			})
 		})

@@ -40,7 +40,9 @@ func CleanName(name string) (string, bool) {
 
 // Network is what a client knows of its own network (S7).
 type Network struct {
-	Proxy    string `json:"proxy,omitempty"` // scheme of the proxy in use, never its address
+	// Proxy says how a proxy is known of, "flag", "pac" or "env", and behind that ", used" or ", not used" where that
+	// is known already. Never its address.
+	Proxy    string `json:"proxy,omitempty"`
 	LastZone string `json:"last_zone,omitempty"`
 	LastRung Rung   `json:"last_rung,omitempty"`
 }

@@ -71,7 +71,7 @@ var messages = map[string]Message{
 // bodies is one example of every body that travels by HTTP or over the bus.
 var bodies = map[string]any{
 	"lookup-request": &LookupRequest{V: 1, Build: "1.0.0", Number: "83012345678", Passcode: "123456", Name: "Ada", Key: "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-		Fingerprint: "sha-256 AB:CD", Client: "native", Network: Network{Proxy: "http", LastZone: "eu", LastRung: UDP8801}, Lobby: true},
+		Fingerprint: "sha-256 AB:CD", Client: "native", Network: Network{Proxy: "env, used", LastZone: "eu", LastRung: UDP8801}, Lobby: true},
 	"lookup-answer": &LookupAnswer{V: 1, Build: "1.0.0", Meeting: MeetingInfo{ID: "AAECAwQFBgcICQoLDA0ODw", Number: "83012345678", Topic: "Weekly", Hosting: "cloud"},
 		Token: "eyJ.payload.sig", Participant: 7, Role: RoleHost, ServerTime: 1767323045123,
 		Zones:   []Zone{{ID: "eu", Name: "Europe", Controllers: []string{"https://c1.eu.example", "/zone/eu/c2"}, ControllerIDs: []string{"c1", "c2"}, Probes: []string{"192.0.2.1:8801"}, Bias: 15, Floor: 3}},

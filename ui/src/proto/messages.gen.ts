@@ -175,7 +175,10 @@ export const MaxNameLen = 64;
 
 /** Network is what a client knows of its own network (S7). */
 export interface Network {
-	/** scheme of the proxy in use, never its address */
+	/**
+	 * Proxy says how a proxy is known of, "flag", "pac" or "env", and behind that ", used" or ", not used" where that
+	 * is known already. Never its address.
+	 */
 	proxy?: string | undefined;
 	last_zone?: string | undefined;
 	last_rung?: Rung | undefined;
