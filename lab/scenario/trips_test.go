@@ -105,10 +105,13 @@ func TestLobbyRoundTrips(t *testing.T) {
 		name string
 		wait time.Duration
 		most float64
+		then func(w *world, p *person) // half-way
 	}{
-		{"soon", 5 * time.Second, 0.5},
-		{"within a minute", 55 * time.Second, 0.5},
-		{"later, when all is released", 10 * time.Minute, 5.5},
+		{"soon", 5 * time.Second, 0.5, nil},
+		{"within a minute", 55 * time.Second, 0.5, nil},
+		{"later, when all is released", 10 * time.Minute, 5.5, nil},
+		// The site's grants have lapsed by then: fresh ones are asked for.
+		{"after the network has changed", 50 * time.Second, 0.5, func(_ *world, p *person) { p.NetworkChanged() }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, alike("oslo", "paris"), func(t *testing.T, w *world) {
@@ -122,7 +125,11 @@ func TestLobbyRoundTrips(t *testing.T) {
 						sound++
 					}
 				})
-				w.pass(tt.wait)
+				w.pass(tt.wait / 2)
+				if tt.then != nil {
+					tt.then(w, p)
+				}
+				w.pass(tt.wait / 2)
 				if n := len(helen.Roster()); n != 1 || sound > 0 {
 					t.Errorf("before Enter the host sees %d people, want herself alone, and %d packets of sound were sent", n, sound)
 				}
