@@ -30,9 +30,12 @@ export class Control {
 	/** Of the last ping, ms; undefined before the first answer. */
 	rtt: number | undefined;
 
-	/** waits: the hello is not sent before go(). first goes before it: what a tunnel is shown. */
+	/**
+	 * ws may be open already, with nothing said on it. waits: the hello is not sent before go(). first goes before it:
+	 * what a tunnel is shown.
+	 */
 	constructor(
-		url: string,
+		ws: WebSocket,
 		hello: () => Promise<FromClient>,
 		on: ControlEvents,
 		waits = false,
@@ -41,12 +44,15 @@ export class Control {
 		this.on = on;
 		this.hello = hello;
 		this.waits = waits;
-		this.ws = new WebSocket(url);
-		this.ws.onopen = () => {
+		this.ws = ws;
+		const opened = () => {
+			if (this.done) return;
 			if (first) this.ws.send(JSON.stringify(first));
 			if (this.waits) this.on.stands();
 			else void this.greet();
 		};
+		if (ws.readyState === WebSocket.OPEN) queueMicrotask(opened);
+		else ws.onopen = opened;
 		this.ws.onmessage = e => this.receive(e.data);
 		this.ws.onclose = () => this.end("the connection broke");
 		this.ws.onerror = () => this.end("no connection");

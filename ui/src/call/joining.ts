@@ -160,8 +160,11 @@ export class Joining {
 			case "route":
 			case "probe":
 			case "dial_tunnel":
-			case "cancel":
 				this.hands.act(a);
+				return;
+			case "cancel":
+				if (a.what === "prepare") this.on.act(a);
+				else this.hands.act(a);
 				return;
 			default:
 				this.on.act(a);

@@ -56,6 +56,8 @@ export class Session {
 	private done = false;
 	private timers: ReturnType<typeof setInterval>[] = [];
 	private askedAt = 0;
+	/** Control channels on which nothing has been said yet, by address. */
+	private readonly ready = new Map<string, WebSocket>();
 	/** Attempts through a tunnel that wait for its answer. */
 	private readonly asking = new Set<number>();
 	/** The person has not decided yet: everything is made ready, nothing is said. */
@@ -181,6 +183,12 @@ export class Session {
 	private act(a: JoinAction): void {
 		if (this.done) return;
 		switch (a.do) {
+			case "prepare":
+				this.prepare(a.grant);
+				return;
+			case "cancel":
+				this.unprepare();
+				return;
 			case "open_control":
 				this.openControl(a.attempt, a.grant, a.via);
 				return;
@@ -229,6 +237,19 @@ export class Session {
 		}
 	}
 
+	/** Opens ahead of the choice of a zone what takes round trips: control channels, and the best router's transports. */
+	private prepare(grant: Grant): void {
+		const url = controlURL(grant.url, this.options.site ?? location.href);
+		if (!this.ready.has(url)) this.ready.set(url, new WebSocket(url));
+		this.plane?.prepare(grant.groups, grant.fingerprint);
+	}
+
+	private unprepare(): void {
+		for (const ws of this.ready.values()) ws.close(1000);
+		this.ready.clear();
+		this.plane?.unprepare();
+	}
+
 	/** A transport through a tunnel waits for what opens the relay there. */
 	private async startTunnelled(a: ActionOf<"start_transport"> & { via: string }): Promise<void> {
 		this.asking.add(a.attempt);
@@ -245,8 +266,11 @@ export class Session {
 		this.admitted = false;
 		this.plane?.hold();
 		const through = via === undefined ? undefined : this.joining?.tunnelled(via, grant.router);
+		const url = controlURL(through?.url ?? grant.url, this.options.site ?? location.href);
+		const ready = this.ready.get(url);
+		this.ready.delete(url);
 		const control = new Control(
-			controlURL(through?.url ?? grant.url, this.options.site ?? location.href),
+			ready && ready.readyState <= WebSocket.OPEN ? ready : new WebSocket(url),
 			() => this.hello(grant.router),
 			{
 				stands: () => this.tell({ is: "control_stands", attempt }),
@@ -377,6 +401,7 @@ export class Session {
 		if (leaving) this.control?.leave();
 		else this.control?.close();
 		this.control = undefined;
+		this.unprepare();
 		this.joining?.end();
 		this.plane?.end();
 	}

@@ -6,7 +6,7 @@
 // without, and has had no answer at all by then, is made again with the same credentials: nothing is lost.
 
 import { rank } from "../join/media.ts";
-import { type Candidate, type Credentials, type Group, Rung, type Slot } from "../proto/messages.gen.ts";
+import { type Candidate, type Credentials, Group, Rung, type Slot } from "../proto/messages.gen.ts";
 import { candidateLines, iceServers, type Relay, relayServer } from "./addresses.ts";
 import { Peer } from "./peer.ts";
 import { sameTable } from "./table.ts";
@@ -56,11 +56,13 @@ export class Lanes {
 	/** Something that answered, or was up, came to nothing: answers are not trusted any more. */
 	private doubt = false;
 	private flushing = false;
-	private sets: (readonly Credentials[])[] = [];
-	private addresses: readonly Candidate[] = [];
+	/** Credentials that came together, with the addresses of the router they are for; the newest last. */
+	private sets: { groups: readonly Credentials[]; addresses: readonly Candidate[] }[] = [];
 	private readonly attempts = new Map<number, Attempt>();
 	private readonly peers = new Set<Peer>();
 	private readonly inUse = new Map<Group, InUse>();
+	/** Made ahead of any attempt. */
+	private prepared: Peer | undefined;
 	/** Feedback of the newest peer, once it is known. */
 	twcc: Group[] | undefined;
 
@@ -74,8 +76,14 @@ export class Lanes {
 
 	/** Credentials that came together, from a grant or a welcome, and the router's addresses. */
 	know(set: readonly Credentials[], addresses: readonly Candidate[]): void {
-		if (set.length > 0) this.sets = [...this.sets.slice(-7), set];
-		if (addresses.length > 0) this.addresses = addresses;
+		if (set.length === 0) return;
+		const same = this.sets.at(-1)?.addresses ?? [];
+		this.sets = [...this.sets.slice(-7), { groups: set, addresses: addresses.length > 0 ? addresses : same }];
+	}
+
+	/** All addresses of the router that a set is for. */
+	private addresses(groups: readonly Credentials[]): readonly Candidate[] {
+		return this.sets.find(s => s.groups === groups)?.addresses ?? [];
 	}
 
 	/** Another control channel is opened. */
@@ -128,6 +136,21 @@ export class Lanes {
 		);
 	}
 
+	/** Tries UDP with the first set of credentials that may be wanted: a peer connection for each would cost too much. */
+	prepare(set: readonly Credentials[], fingerprint: string): void {
+		if (this.peers.size > 0) return;
+		const peer = this.open(set, fingerprint);
+		this.prepared = peer;
+		const udp = this.addresses(set).filter(c => c.rung === Rung.UDP8801);
+		for (const group of [Group.Audio, Group.Video]) peer.addCandidates(group, candidateLines(udp, []));
+	}
+
+	/** What was prepared is nobody's any more, but for those who start just now. */
+	unprepare(): void {
+		this.prepared = undefined;
+		queueMicrotask(() => this.sweep());
+	}
+
 	start(a: StartTransport): void {
 		this.attempts.set(a.attempt, { ...a, isUp: false });
 		// All that start together are looked at together.
@@ -146,7 +169,7 @@ export class Lanes {
 	private place(a: Attempt): void {
 		const { ufrag } = a.credentials;
 		const fits = (set: readonly Credentials[]) => set.some(c => c.ufrag === ufrag && c.group === a.group);
-		const set = this.sets.findLast(fits) ?? [a.credentials];
+		const set = this.sets.findLast(s => fits(s.groups))?.groups ?? [a.credentials];
 		const near = [...this.peers].filter(p => fits(p.table.groups));
 		// A tunnel is another way for the same keys: whatever is not up by then gives way to it, and does not come back.
 		let peer = near.find(p => p.tunnel === a.relay?.tunnel) ?? near[0];
@@ -182,7 +205,8 @@ export class Lanes {
 	private join(a: Attempt, peer: Peer): void {
 		a.peer = peer;
 		if (a.relay) peer.addCandidates(a.group, candidateLines([{ rung: Rung.UDP8801, addr: a.relay.peer }], []));
-		else if (peer.tunnel === undefined) peer.addCandidates(a.group, candidateLines(a.candidates, this.addresses));
+		else if (peer.tunnel === undefined)
+			peer.addCandidates(a.group, candidateLines(a.candidates, this.addresses(peer.table.groups)));
 		if (peer.up.has(a.group)) void this.settle(peer, a.group); // it may be there already
 	}
 
@@ -192,7 +216,7 @@ export class Lanes {
 		const now = fresh.some(a => a.rung === Rung.TLS443);
 		const worse = (a: Attempt) => rank(a.rung) >= rank(this.inUse.get(a.group)?.rung ?? Rung.UDP8801);
 		if (this.inUse.size > 0 && fresh.some(worse)) this.doubt = true; // it is made because what is in use fails
-		const direct = now || this.doubt ? iceServers(this.addresses, groups) : [];
+		const direct = now || this.doubt ? iceServers(this.addresses(groups), groups) : [];
 		const peer: Peer = new Peer(table, this.certificate, relay ? [relayServer(relay)] : direct, relay?.tunnel, {
 			up: group => void this.settle(peer, group),
 			down: (group, text) => this.peerDown(peer, group, text),
@@ -278,7 +302,7 @@ export class Lanes {
 	/** Closes peers that no attempt needs. */
 	private sweep(): void {
 		for (const peer of [...this.peers]) {
-			if ([...this.attempts.values()].some(a => a.peer === peer)) continue;
+			if (peer === this.prepared || [...this.attempts.values()].some(a => a.peer === peer)) continue;
 			this.peers.delete(peer);
 			peer.close();
 		}

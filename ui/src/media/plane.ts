@@ -95,6 +95,16 @@ export class Plane {
 		this.speak();
 	}
 
+	/** Sets transports up ahead that may be wanted soon. */
+	prepare(set: readonly Credentials[], fingerprint: string): void {
+		this.lanes.prepare(set, fingerprint);
+	}
+
+	/** What was prepared and is not wanted goes. */
+	unprepare(): void {
+		this.lanes.unprepare();
+	}
+
 	start(a: StartTransport & { candidates: readonly Candidate[] }): void {
 		this.lanes.start(a);
 	}
