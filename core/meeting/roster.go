@@ -70,16 +70,27 @@ func (m *Meeting) touch(p *person) {
 
 // row is how others see a person.
 func (p *person) row() proto.Person {
+	r, _ := p.rowIn(nil)
+	return r
+}
+
+// rowIn is row with its sources at the end of all, which is returned as it is then: a list of many people is to
+// take no piece of memory for each.
+func (p *person) rowIn(all []proto.SourceState) (proto.Person, []proto.SourceState) {
 	r := proto.Person{
 		ID: p.id, Name: p.name, Role: p.role, Client: p.client, Hand: p.hand,
 		Waiting: p.waiting, Away: !p.here && !p.waiting,
 	}
+	first := len(all)
 	for k := range p.src {
 		if s := &p.src[k]; s.active {
-			r.Sources = append(r.Sources, proto.SourceState{Kind: proto.Kind(k), Muted: s.muted, ByHost: s.byHost})
+			all = append(all, proto.SourceState{Kind: proto.Kind(k), Muted: s.muted, ByHost: s.byHost})
 		}
 	}
-	return r
+	if n := len(all); n > first {
+		r.Sources = all[first:n:n]
+	}
+	return r, all
 }
 
 // delta is one step of the roster for one kind of viewer.
@@ -239,10 +250,13 @@ func (m *Meeting) flushWelcomes() {
 			i = 1
 		}
 		if lists[i] == nil {
-			var d delta
+			d := delta{put: make([]proto.Person, 0, len(m.list))}
+			sources := make([]proto.SourceState, 0, len(m.list)*proto.NKinds)
 			for _, p := range m.list {
 				if manager || !p.waiting {
-					d.put = append(d.put, p.row())
+					var row proto.Person
+					row, sources = p.rowIn(sources)
+					d.put = append(d.put, row)
 				}
 			}
 			lists[i] = d.cut(welcomeLen)
