@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -66,5 +67,37 @@ func TestASecondUDPPortIsOffered(t *testing.T) {
 	got := n.Plane().Candidates()
 	if len(got) != 2 || got[0].Rung != proto.UDP8801 || got[1].Rung != proto.UDP8801 || got[0].Addr == got[1].Addr {
 		t.Errorf("candidates %v, want two of UDP", got)
+	}
+}
+
+// Who comes back, or opens the control channel beside the page, resumes TLS on 443: no certificate is sent and
+// nothing signed again, whatever protocol the second connection is for.
+func TestTLSIsResumed(t *testing.T) {
+	n, ready, err := Up(t.Context(), loopback(t.TempDir()), Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run(t, n)()
+	conf := link.ClientTLS(n.Site().CA().Pool())
+	for i, protocols := range [][]string{{"h2", "http/1.1"}, {"http/1.1"}, {"h2"}} {
+		conf := conf.Clone() // the same cache of sessions
+		conf.NextProtos = protocols
+		c, err := tls.Dial("tcp", strings.TrimPrefix(ready.Site, "https://"), conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		state := c.ConnectionState()
+		if want := i > 0; state.DidResume != want || state.NegotiatedProtocol != protocols[0] {
+			t.Errorf("connection %d: resumed %v, want %v; speaks %q", i, state.DidResume, want, state.NegotiatedProtocol)
+		}
+		// The ticket comes with the first byte that is read.
+		if protocols[0] == "http/1.1" {
+			fmt.Fprintf(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+		}
+		c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			t.Error(err)
+		}
+		c.Close()
 	}
 }
