@@ -290,6 +290,27 @@ func proxies(any []proto.Rung) []scenario {
 			},
 		},
 		{
+			number: "24c", browsers: []string{"chromium"}, name: "the same, and then zones are in reach", audio: any, video: any, within: 1500*ms + slack, friend: true,
+			prepare: func(r *run) { r.forward("ip daddr " + r.servers("ctl", "mmr") + " drop") },
+			after: func(r *run) {
+				r.pause(7 * time.Second)
+				r.forward()
+				opened := time.Now()
+				direct := func(f Flow) bool {
+					return f.Dir == wire.Up && f.Proto == wire.UDP && f.Far.Port() == 8801 && f.Kind == soundKind
+				}
+				for len(r.access.Flows(direct)) == 0 {
+					if time.Since(opened) > 30*time.Second {
+						r.Fatal("sound still goes through the tunnel")
+					}
+					r.pause(100 * ms)
+				}
+				r.note("sound leaves the tunnel after %.1f s", time.Since(opened).Seconds())
+				r.pause(2 * time.Second)
+				r.gapless(300 * ms)
+			},
+		},
+		{
 			number: "24b", name: "neither site nor zones, tunnels known from before", audio: any, video: any, within: 3 * time.Second,
 			prepare: func(r *run) {
 				r.visit()
