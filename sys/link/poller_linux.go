@@ -55,6 +55,7 @@ func NewPoller(conns []PacketConn, patient ...Sieve) (*Poller, error) {
 	}
 	p.urgent = len(p.fds)
 	p.fds = append(p.fds, set...)
+	slackMonitor()
 	return p, nil
 }
 
