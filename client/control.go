@@ -59,63 +59,87 @@ func (c *Client) openControl(a join.OpenControl, now time.Time) {
 	for _, m := range c.announcement() {
 		ch.opening = append(ch.opening, proto.Encode(m))
 	}
-	opening, eager, waits, hello := ch.opening, ch.eager, c.lobby.waits, c.newHello(a.Grant.Router, now)
+	greeting := greeting{hello: c.newHello(a.Grant.Router, now), opening: ch.opening, eager: ch.eager}
+	waits := c.lobby.waits
+	conn, drop := c.controlAhead(a)
 	dial := link.WSDial{
 		Host: c.hostTo(a.Via, server{a.Grant.Zone, a.Grant.Router}), URL: a.Grant.URL + "/control",
-		TLS: c.cfg.TLS, MaxMessage: proto.MaxServerMessageLen,
+		TLS: c.cfg.TLS, MaxMessage: proto.MaxServerMessageLen, Ahead: conn,
 	}
-	conn, drop := c.controlAhead(a)
 	c.wg.Go(func() {
 		defer cancel()
 		defer drop()
-		first := dial
-		first.Ahead = conn
-		var said atomic.Bool
-		if eager {
-			first.First = func() [][]byte {
-				said.Store(true)
-				c.post(func(now time.Time) { c.greeted(now, ch) })
-				return append([][]byte{hello()}, opening...)
-			}
-		}
-		ws, err := link.DialWebSocket(ctx, first)
-		if err != nil && said.Load() && ctx.Err() == nil {
-			// Something on the way, or the server, wants a client to wait: from now on it does.
-			said.Store(false)
-			c.post(func(time.Time) { c.patient, ch.eager = true, false })
-			ws, err = link.DialWebSocket(ctx, dial)
-		}
+		ws, said, err := c.dialControl(ctx, ch, dial, greeting)
 		if err != nil {
 			_, text := blame(err)
 			c.tell(join.ControlLost{Attempt: a.Attempt, Text: text})
 			return
 		}
 		defer ws.CloseNow()
-		c.wg.Go(func() {
-			defer cancel()
-			c.read(ctx, ws, ch)
-		})
-		if waits && !c.waitForEnter(ctx, ch) {
-			return
+		read := func() {
+			c.wg.Go(func() {
+				defer cancel()
+				c.read(ctx, ws, ch)
+			})
 		}
-		if !said.Load() {
-			for _, b := range append([][]byte{hello()}, opening...) {
-				if err = ws.Write(ctx, b); err != nil {
-					c.tell(join.ControlLost{Attempt: a.Attempt, Text: "the connection broke"})
-					return
-				}
+		if waits {
+			read() // nothing comes yet, but the end may
+			if !c.waitForEnter(ctx, ch) {
+				return
 			}
-			c.post(func(now time.Time) { c.greeted(now, ch) })
 		}
-		c.post(func(now time.Time) {
+		c.post(func(now time.Time) { // before anything that the router says
 			if c.control.ch == ch {
 				ch.up = true
 				c.control.heardAt, c.control.pingAt = now, now.Add(pingEvery)
 			}
 			c.mind.Handle(now, join.ControlUp{Attempt: a.Attempt})
 		})
+		if !said {
+			for _, b := range greeting.messages() {
+				if ws.Write(ctx, b) != nil {
+					c.tell(join.ControlLost{Attempt: a.Attempt, Text: "the connection broke"})
+					return
+				}
+			}
+			c.post(func(now time.Time) { c.greeted(now, ch) })
+		}
+		if !waits {
+			read()
+		}
 		write(ctx, ws, ch)
 	})
+}
+
+// greeting is what opens a control channel.
+type greeting struct {
+	hello   func() []byte // a new one each time
+	opening [][]byte      // right behind it
+	eager   bool          // it leaves with the upgrade request
+}
+
+func (g *greeting) messages() [][]byte { return append([][]byte{g.hello()}, g.opening...) }
+
+// dialControl opens the channel; said: the greeting is out already. Where something on the way, or the server,
+// wants a client to wait with it, it is dialled again, and from then on the client waits.
+func (c *Client) dialControl(ctx context.Context, ch *channel, dial link.WSDial, g greeting) (ws *link.WebSocket, said bool, err error) {
+	if !g.eager {
+		ws, err = link.DialWebSocket(ctx, dial)
+		return ws, false, err
+	}
+	var out atomic.Bool
+	dial.First = func() [][]byte {
+		out.Store(true)
+		c.post(func(now time.Time) { c.greeted(now, ch) })
+		return g.messages()
+	}
+	if ws, err = link.DialWebSocket(ctx, dial); err == nil || !out.Load() || ctx.Err() != nil {
+		return ws, true, err
+	}
+	c.post(func(time.Time) { c.patient, ch.eager = true, false })
+	dial.First, dial.Ahead = nil, nil
+	ws, err = link.DialWebSocket(ctx, dial)
+	return ws, false, err
 }
 
 // waitForEnter holds a hello back; false: ctx has ended first.
