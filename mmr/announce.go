@@ -62,7 +62,7 @@ func (s *Server) announceSoon() {
 func (s *Server) Announcement() proto.RouterAnnounce {
 	a := proto.RouterAnnounce{
 		V: proto.Version, Build: s.cfg.Build, ID: s.cfg.ID, Zone: s.cfg.Zone, URL: s.cfg.URL,
-		Candidates: s.candidates(), Fingerprint: s.cfg.Plane.Fingerprint(), Shards: 1,
+		Candidates: s.candidates(), Fingerprint: s.cfg.Plane.Fingerprint(), Shards: len(s.cfg.Plane.shards),
 		MaxPeople: s.cfg.MaxPeople, MaxMeetings: s.cfg.MaxMeetings, Meetings: []proto.MeetingLoad{},
 	}
 	s.mu.Lock()
