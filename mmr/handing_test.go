@@ -56,7 +56,7 @@ func TestAnAddressIsKnownUntilItsLastPathHasGone(t *testing.T) {
 
 // What one shard asks for may overtake the meeting's opening on another, which has been told of it before.
 func TestAFollowMayOvertakeTheMeetingsOpening(t *testing.T) {
-	st := newStage(t, 1, PlaneConfig{Shards: 2, Together: -1})
+	st := newStage(t, 1, PlaneConfig{Shards: 2, Together: 1})
 	far := func() rtp.Seq { return 1000 }
 	a := st.join(1, false, far, far)
 	owner := st.of(a.key)

@@ -14,7 +14,7 @@ import (
 // With gathering switched off nothing waits for anything, however busy the shard is.
 func TestOffMeansOff(t *testing.T) {
 	for seed := range uint64(4) {
-		cfg := PlaneConfig{HoldFrom: -1, HoldVideo: -1, HoldAudio: -1, Gather: -1, Shards: 1 + int(seed%2), Together: -1}
+		cfg := PlaneConfig{HoldFrom: -1, HoldVideo: -1, HoldAudio: -1, Gather: -1, Shards: 1 + int(seed%2), Together: 1}
 		st := performWith(t, 900+seed, 100, cfg)
 		if st.failed {
 			return

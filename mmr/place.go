@@ -61,7 +61,7 @@ type gathering struct {
 
 func newPlaces(shards, together int, steer func(use []int)) *places {
 	return &places{
-		together: max(together, 0), most: 2 * shards * maxPeers, steer: steer,
+		together: together, most: 2 * shards * maxPeers, steer: steer,
 		seats: map[peerKey]*place{}, meetings: map[meetingKey]*gathering{}, load: make([]int, shards),
 	}
 }

@@ -21,7 +21,7 @@ func TestSmallMeetingsShareAShardAndLargeOnesSpread(t *testing.T) {
 		{"one of fifty", 4, 50, 1, 50, false, 50},
 		{"one of four hundred", 4, 50, 1, 400, true, 100},
 		{"two of three hundred", 2, 50, 2, 300, true, 300},
-		{"nobody together", 4, -1, 1, 40, true, 10},
+		{"nobody together", 4, 1, 1, 40, true, 10},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPlaces(c.shards, c.together, func([]int) {})

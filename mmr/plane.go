@@ -32,7 +32,7 @@ type PlaneConfig struct {
 	// Shards is how many goroutines, each on a thread of its own, carry media: 1 by default. One serves
 	// thousands of receivers; more are for a machine with processors to spare.
 	Shards int
-	// Together is how many of one meeting a shard takes before others take some too: 50 by default, negative: one.
+	// Together is how many of a meeting share a shard before others take some: 50 by default.
 	Together int
 	// NoTCP leaves out the TCP port of the same number (S11).
 	NoTCP bool
@@ -48,7 +48,7 @@ type PlaneConfig struct {
 	// HoldVideo and HoldAudio bound how long a packet waits for others to the same receiver while the
 	// shard is busy, to its next turn: 1 ms and 5 ms by default, negative: never.
 	HoldVideo, HoldAudio time.Duration
-	// Gather is how far apart the turns of a shard are at least where things come thick, and up to ten times
+	// Gather is how far apart the turns of a shard are at least where things come thick, and up to twenty times
 	// that the busier it is: 1 ms by default, negative: not at all.
 	Gather time.Duration
 	// HoldFrom is how many packets a second the shards together must send for one to hold any: 10,000 by

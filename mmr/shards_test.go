@@ -26,7 +26,7 @@ func TestEveryPacketArrivesAcrossShards(t *testing.T) {
 	for shards := 2; shards <= 3; shards++ {
 		media, lent, handed := 0, 0, 0
 		for seed := range seeds {
-			cfg := PlaneConfig{HoldFrom: []int{-1, 1 << 30}[seed%2], Shards: shards, Together: -1}
+			cfg := PlaneConfig{HoldFrom: []int{-1, 1 << 30}[seed%2], Shards: shards, Together: 1}
 			st := performWith(t, uint64(1000*shards+seed), steps, cfg)
 			if st.failed {
 				return
@@ -176,7 +176,7 @@ func TestAShardThatIsStuckCostsTheOthersLittle(t *testing.T) {
 // Whoever sends checks with made-up names from made-up addresses costs a shard a bounded memory, and turns
 // nobody's media away.
 func TestChecksOfStrangersRouteNobodysMedia(t *testing.T) {
-	st := newStage(t, 1, PlaneConfig{Shards: 2, Together: -1})
+	st := newStage(t, 1, PlaneConfig{Shards: 2, Together: 1})
 	far := func() rtp.Seq { return 1000 }
 	a := st.join(1, false, far, far)
 	addr := a.all[0].addr
@@ -210,7 +210,7 @@ func TestChecksOfStrangersRouteNobodysMedia(t *testing.T) {
 // A NAT that forgets gives a participant another port, from which media comes to another shard's socket
 // before any check does: it is followed all the same.
 func TestAPortThatMovesToAnotherShardsSocketIsFollowed(t *testing.T) {
-	st := newStage(t, 1, PlaneConfig{Shards: 2, Together: -1})
+	st := newStage(t, 1, PlaneConfig{Shards: 2, Together: 1})
 	far := func() rtp.Seq { return 1000 }
 	a, b := st.join(1, false, far, far), st.join(2, false, far, far)
 	for range 2 {
@@ -263,7 +263,7 @@ func FuzzHandingOn(f *testing.F) {
 		f.Fatal(err)
 	}
 	conn := &deafConn{}
-	p, err := NewPlane(PlaneConfig{Host: deafHost{conn: conn}, Listen: []netip.AddrPort{stageAddr}, Certificate: cert, NoTCP: true, Shards: 2, Together: -1})
+	p, err := NewPlane(PlaneConfig{Host: deafHost{conn: conn}, Listen: []netip.AddrPort{stageAddr}, Certificate: cert, NoTCP: true, Shards: 2, Together: 1})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -117,7 +117,7 @@ func (c *Config) check() (faults []error) {
 			bad("mmr.dscp", "%q is neither standard nor original", r.DSCP)
 		}
 		for key, n := range map[string]int{"max_people": r.MaxPeople, "max_meetings": r.MaxMeetings, "max_people_per_meeting": r.PerMeeting,
-			"loudest": r.Loudest, "floating_audio": r.FloatingAudio, "shards": r.Shards} {
+			"loudest": r.Loudest, "floating_audio": r.FloatingAudio, "shards": r.Shards, "together": r.Together} {
 			if n < 0 {
 				bad("mmr."+key, "%d is negative", n)
 			}

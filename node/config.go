@@ -105,6 +105,9 @@ type Router struct {
 	FloatingAudio int `yaml:"floating_audio"`
 	// Shards is how many threads carry media, 1 by default: one serves thousands of receivers.
 	Shards int `yaml:"shards"`
+	// Together is how many of a meeting share one of several shards before others take some, 50 by default: what
+	// goes from shard to shard costs more.
+	Together int `yaml:"together"`
 }
 
 // Admin is the loopback listener with metrics, profiles and debug pages. Empty: none.

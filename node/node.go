@@ -174,7 +174,7 @@ func (n *Node) openPlane(context.Context) error {
 		return err
 	}
 	pc := mmr.PlaneConfig{
-		Host: n.deps.Host, Certificate: cert, DSCP: mmr.DSCPStandard, NoTCP: r.NoTCP, Shards: r.Shards, Log: n.log,
+		Host: n.deps.Host, Certificate: cert, DSCP: mmr.DSCPStandard, NoTCP: r.NoTCP, Shards: r.Shards, Together: r.Together, Log: n.log,
 		TURNUser: func(name string) (rtc.TURNUser, bool) {
 			if n.tunnel == nil {
 				return rtc.TURNUser{}, false

@@ -151,7 +151,7 @@ func (w *world) zone(ctx context.Context, p place) {
 	}
 	for i := range p.routers {
 		id := p.name + "-" + strconv.Itoa(i+1)
-		z.routers[id] = add(id, node.Config{Router: &node.Router{ID: id, Zone: p.name, URL: "https://" + id, Shards: p.shards}})
+		z.routers[id] = add(id, node.Config{Router: &node.Router{ID: id, Zone: p.name, URL: "https://" + id, Shards: p.shards, Together: 1}})
 	}
 }
 
