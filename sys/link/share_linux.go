@@ -40,7 +40,7 @@ func Share(c PacketConn, n int, patient ...Sieve) ([]PacketConn, error) {
 		}
 	}
 	if err == nil {
-		err = first.choose(n, everyOf(n), patient)
+		err = choose(first.sock, n, everyOf(n), patient)
 	}
 	if err != nil {
 		for _, u := range all[1:] {
@@ -65,15 +65,19 @@ func Steer(all []PacketConn, use []int, patient ...Sieve) {
 	if len(all) < 2 || all[0] == all[1] || len(use) == 0 {
 		return // one for all, where Share made none
 	}
-	if first, ok := all[0].(*udpConn); ok && first.aside.Load() != nil {
-		_ = first.choose(len(all), use, patient)
+	first, ok := all[0].(*udpConn)
+	if !ok {
+		return
+	}
+	if a := first.aside.Load(); a != nil { // not the first itself, which NewPoller may be changing
+		_ = choose(a.sock, len(all), use, patient)
 	}
 }
 
-// choose has the kernel choose among n sockets and their seconds.
-func (c *udpConn) choose(n int, use []int, patient []Sieve) error {
+// choose has the kernel choose among n sockets and their seconds, of which s is one.
+func choose(s socket, n int, use []int, patient []Sieve) error {
 	var err error
-	if ctl := c.sock.Control(func(fd uintptr) { err = steer(int(fd), sieveProgram(patient, n, use...)) }); ctl != nil {
+	if ctl := s.Control(func(fd uintptr) { err = steer(int(fd), sieveProgram(patient, n, use...)) }); ctl != nil {
 		return ctl
 	}
 	return err
