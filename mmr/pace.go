@@ -1,6 +1,9 @@
 package mmr
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // pace says how soon one turn of a shard follows another where things come thick. A turn costs a change from
 // idle to busy and a look at everything, and what it finds leaves together: few large turns are cheaper than
@@ -10,39 +13,48 @@ type pace struct {
 	began time.Time     // of the last turn
 	work  time.Duration // it took
 	load  float64       // the part of the time that turns take, of the last tenth of a second
+	rate  float64       // datagrams in a nanosecond, in the same time
+	room  int           // how many may wait unread; 0: any number
 }
 
 const (
-	// paceLoaded is how many times longer turns are apart on a shard that is busy all the time: frames of
-	// several people leave together then, a tenth less to send (bench "meetings of ten ×20", 20 November 2026).
+	// paceLoaded is how many times longer turns are apart at paceHeavy: frames of several people leave together
+	// then, a tenth less to send (bench "meetings of ten ×20", 20 November 2026). With less to do they come nearer
+	// by the root of the load: a meeting of fifteen takes a tenth of a processor, and would wake it for each frame.
 	paceLoaded = 6
-	// paceHeavy is the load from which they are further apart yet, and paceFull times at paceFullAt: a receiver in a
-	// meeting of ten is then sent three packets at once instead of two, which is what lets more people in at all.
+	// From paceHeavy on they are further apart yet, up to paceFull times at paceFullAt: a receiver in a meeting of ten
+	// is then sent more than three packets at once instead of two, which is what lets more people in at all.
 	paceHeavy  = 0.5
-	paceFull   = 10
-	paceFullAt = 0.75
+	paceFull   = 20
+	paceFullAt = 0.9
 	// paceOver is what load is a mean over.
 	paceOver = 100 * time.Millisecond
 )
 
-// turned notes a turn. It reports whether the one before began so short a time ago that the next is to wait
+// datagramRoom is what the system charges a socket's buffer for a full datagram, in bytes; and twice what it
+// says that it has granted is there, of which half is to be free.
+const datagramRoom = 2304
+
+// turned notes a turn in which so many datagrams were read. It reports whether the one before began so short a time ago that the next is to wait
 // until at.
-func (p *pace) turned(began, ended time.Time) (at time.Time, thick bool) {
+func (p *pace) turned(began, ended time.Time, read int) (at time.Time, thick bool) {
 	since := began.Sub(p.began)
 	if w := min(float64(since)/float64(paceOver), 1); since > 0 {
 		p.load += (min(float64(p.work)/float64(since), 1) - p.load) * w
+		p.rate += (float64(read)/float64(since) - p.rate) * w
 	}
 	p.began, p.work = began, ended.Sub(began)
 	apart := time.Duration(float64(p.least) * p.stretch())
+	if p.room > 0 && float64(apart)*p.rate > float64(p.room) {
+		apart = time.Duration(float64(p.room) / p.rate)
+	}
 	return began.Add(apart), since < apart
 }
 
 // stretch is how many times further apart than least turns are at the present load.
 func (p *pace) stretch() float64 {
-	normal := 1 + (paceLoaded-1)*min(p.load, paceHeavy)
-	over := min(p.load, paceFullAt) - paceHeavy
-	if over <= 0 {
-		return normal
+	if over := min(p.load, paceFullAt) - paceHeavy; over > 0 {
+		return paceLoaded + (paceFull-paceLoaded)*over/(paceFullAt-paceHeavy)
 	}
-	return normal + (paceFull-normal)*over/(paceFullAt-paceHeavy)
+	return 1 + (paceLoaded-1)*math.Sqrt(p.load/paceHeavy)
 }

@@ -40,6 +40,7 @@ type shard struct {
 	sweepAt    time.Time // of those who are not admitted
 	asideAt    time.Time // when what is set aside is read, while busy
 	pacedAt    time.Time // where things come thick: no hold ends before
+	read       int       // datagrams of this turn, a merged one as one
 	soundUntil time.Time // when sound that came lately is forgotten
 	nextTopo   uint32
 	owners     map[forward.StreamID]*peer // who sends a stream, for audio levels
@@ -158,6 +159,7 @@ func (s *shard) close() {
 // receive takes one batch of datagrams of a socket through to descriptors; what is another shard's
 // participant's is handed on.
 func (s *shard) receive(now time.Time, via link.PacketConn, ms []link.Message) {
+	s.read += len(ms)
 	if s.exchange != nil {
 		ms = s.exchange.sort(now, via, ms)
 	}

@@ -3,8 +3,8 @@ package link
 import "sync/atomic"
 
 // SocketBuffer is asked for in both directions, bytes: at 1 Gbit/s it covers a garbage collection and
-// a scheduling delay of 30 ms together. The system may grant less; Features says how much.
-const SocketBuffer = 4 << 20
+// a scheduling delay of 60 ms together. The system may grant less; Features says how much.
+const SocketBuffer = 8 << 20
 
 // ReceiveLimit is the setting of the system that bounds what is granted without a privilege, as Linux calls it.
 const ReceiveLimit = "net.core.rmem_max"
