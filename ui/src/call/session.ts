@@ -56,6 +56,8 @@ export class Session {
 	private done = false;
 	private timers: ReturnType<typeof setInterval>[] = [];
 	private askedAt = 0;
+	/** The rates of the last seconds. */
+	private lately: (readonly Rate[])[] = [];
 	/** Control channels on which nothing has been said yet, by address. */
 	private readonly ready = new Map<string, WebSocket>();
 	/** Attempts through a tunnel that wait for its answer. */
@@ -386,11 +388,15 @@ export class Session {
 		this.dispatch({ is: "stats", ...m, ...(control.rtt === undefined ? {} : { rtt: Math.round(control.rtt) }) });
 	}
 
-	/** What share of each group's packets is lost, in the worse direction. */
+	/**
+	 * What share of each group's packets is lost, in the worse direction: in the last second or the last three, for
+	 * reports and pictures come unevenly.
+	 */
 	private losses(rates: readonly Rate[]): void {
+		this.lately = [...this.lately.slice(-2), rates];
 		for (const group of [Group.Audio, Group.Video, Group.Content]) {
-			const of = rates.filter(r => groupOf(r.kind) === group && r.packets >= enoughPackets);
-			if (of.length > 0) this.tell({ is: "path_loss", group, loss: Math.max(...of.map(r => r.loss)) });
+			const of = [rates, this.lately.flat()].flatMap(all => sharesLost(all.filter(r => groupOf(r.kind) === group)));
+			if (of.length > 0) this.tell({ is: "path_loss", group, loss: Math.max(...of) });
 		}
 	}
 
@@ -405,6 +411,16 @@ export class Session {
 		this.joining?.end();
 		this.plane?.end();
 	}
+}
+
+/** The shares lost of what there is enough of to tell, by kind and direction. */
+function sharesLost(rates: readonly Rate[]): number[] {
+	const sums = new Map<string, { packets: number; lost: number }>();
+	for (const r of rates) {
+		const s = sums.get(`${r.kind}${r.up}`) ?? { packets: 0, lost: 0 };
+		sums.set(`${r.kind}${r.up}`, { packets: s.packets + r.packets, lost: s.lost + r.loss * r.packets });
+	}
+	return [...sums.values()].filter(s => s.packets >= enoughPackets).map(s => s.lost / s.packets);
 }
 
 /** The video codecs this browser decodes, as the protocol names them. */

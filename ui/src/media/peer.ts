@@ -19,16 +19,20 @@ export type PeerEvents = {
 const contentBps = 3_000_000;
 
 /**
- * A transport that receives nothing for this long carries nothing: the router reports every 500 ms. Less than a native
- * client waits, for a fresh connection takes a page longer.
+ * A transport that receives nothing for this long carries nothing. The router reports every 500 ms: where no more than
+ * that was coming, several reports may be lost. Where media was, a page is quicker than a native client, for a fresh
+ * connection takes it longer.
  */
-const silentFor = 2000;
+const silentFor = 3000;
+const mediaSilentFor = 2000;
+/** Bytes a second that are more than reports. */
+const mediaRate = 1500;
 /** How often a transport is looked at, and one that has received nothing since the last look. */
 const lookEvery = 600;
 const lookAgain = 150;
 
 /** What was last received on a transport, and since when. */
-type Heard = { bytes: number; at: number; first: number; silent: boolean };
+type Heard = { bytes: number; at: number; first: number; silent: boolean; media: boolean };
 
 export class Peer {
 	readonly table: OfferTable;
@@ -140,7 +144,7 @@ export class Peer {
 			for (const group of groups) {
 				if (transport.state === "connected" && !cut && !this.up.has(group)) {
 					this.up.add(group);
-					this.heard.set(group, { bytes: -1, at: performance.now(), first: -1, silent: false });
+					this.heard.set(group, { bytes: -1, at: performance.now(), first: -1, silent: false, media: false });
 					this.events.up(group);
 				} else if (cut && (this.up.delete(group) || failed)) {
 					this.events.down(group, gone ? "the encrypted connection ended" : "no answer from the server");
@@ -178,6 +182,7 @@ export class Peer {
 		const now = performance.now();
 		if (bytes !== h.bytes) {
 			if (h.first < 0) h.first = bytes;
+			else h.media = ((bytes - h.bytes) * 1000) / (now - h.at + lookAgain) > mediaRate;
 			h.bytes = bytes;
 			h.at = now - ago;
 			if (h.silent) this.events.silent(group, false);
@@ -188,7 +193,7 @@ export class Peer {
 			h.at = now; // before the router has let this person in it sends nothing
 			return true;
 		}
-		if (!h.silent && now - h.at > silentFor) {
+		if (!h.silent && now - h.at > (h.media ? mediaSilentFor : silentFor)) {
 			h.silent = true;
 			this.events.silent(group, true);
 		}
