@@ -308,7 +308,7 @@ func proxies(any []proto.Rung) []scenario {
 				}
 				r.note("sound leaves the tunnel after %.1f s", time.Since(opened).Seconds())
 				r.pause(2 * time.Second)
-				r.gapless(300 * ms)
+				r.moved()
 			},
 		},
 		{
@@ -509,8 +509,19 @@ func (r *run) hasRung(medium string, want proto.Rung) {
 func (r *run) upgraded(to proto.Rung, within time.Duration) {
 	r.Helper()
 	if r.wait(within, "upgraded to "+string(to), func(s Seat) bool { return s.Rungs[0] == to && s.Rungs[1] == to }) {
-		r.gapless(300 * ms)
+		r.moved()
 	}
+}
+
+// moved: media has gone over from one path to another, and nobody has heard it. A page's microphone changes its
+// encoder on the way.
+func (r *run) moved() {
+	r.Helper()
+	most := 300 * ms
+	if r.browser != "" {
+		most = 500 * ms
+	}
+	r.gap("from one path to the other", most)
 }
 
 // slack is how late a client may be for reasons of its own.
