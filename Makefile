@@ -6,12 +6,14 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s
 # How many networks of `make lab` live at once
 LAB_PARALLEL ?= 3
+# Of the laboratory, what `make test` runs: fast skips where it can't be, required fails there, none runs nothing
+LAB ?= fast
 # Further flags of `parley up`: make run ARGS="--https :9443"
 ARGS ?=
 # Flags of bin/bench: -quick, -run NAMES, -shards 1,2, -markdown, -json, -profile FILE; bin/bench -help lists them
 BENCH ?=
 
-.PHONY: run build test race check fuzz soak lab setup clean
+.PHONY: run build test race check fuzz soak lab matrix setup clean
 
 ## run: build everything and serve on this machine
 run: build
@@ -22,10 +24,10 @@ build: modules
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.build=$(VERSION)" -o bin/parley ./cmd/parley
 
 ## test: all tests with the race detector, then another's client against the binary, then meetings in
-## browsers (see scripts/browsers.sh); skips are printed, those in tests/required fail; what fails on real
-## clocks has a second chance, loudly (tests/realtime)
+## browsers (see scripts/browsers.sh), and joins through ten kinds of network (LAB=none: not); skips are printed,
+## those in tests/required fail; what fails on real clocks has a second chance, loudly (tests/realtime)
 test: setup build bin/testlog
-	@export PARLEY_BINARY=$(CURDIR)/bin/parley; \
+	@export PARLEY_BINARY=$(CURDIR)/bin/parley PARLEY_LAB=$(LAB); \
 	failed() { echo "{\"Action\":\"exit\",\"Package\":\"$$1\"}"; }; \
 	{ $(GO) test -race -timeout 9m -json ./... || failed "go test"; \
 	  $(GO) -C lab/interop test -timeout 5m -json ./... || failed lab/interop; \
@@ -48,8 +50,13 @@ check: modules
 ## lab: joins through every kind of network, on this kernel: namespaces, nftables, squid and a bad wire (root).
 ## Writes the connection matrix, tests/out/lab.md. One alone: go test ./lab/netns -run 'Scenario/07'
 lab: setup build # what else runs here must not make times longer: hence nice
-	PARLEY_LAB=1 PARLEY_BINARY=$(CURDIR)/bin/parley nice -n -10 $(GO) test -count 1 -parallel $(LAB_PARALLEL) -timeout 20m -v ./lab/netns | grep -v "^=== "
-	@echo; cat tests/out/lab.md
+	@set -o pipefail; PARLEY_LAB=all PARLEY_BINARY=$(CURDIR)/bin/parley nice -n -10 \
+	$(GO) test -count 1 -parallel $(LAB_PARALLEL) -timeout 20m -v ./lab/netns | grep --line-buffered -v "^=== "; \
+	status=$$?; echo; cat tests/out/lab.md; exit $$status
+
+## matrix: puts the matrix of the last make lab into README.md
+matrix:
+	scripts/matrix.sh tests/out/lab.md README.md
 
 ## soak: 200 people come and go, then ten minutes of media, in the laboratory and then on real sockets
 ## (there SOAK=1m for less): memory and goroutines flat; and browsers beside a loaded router: no picture freezes

@@ -213,6 +213,7 @@ type seen struct {
 	tunnels []seenServer
 	nat     natKind
 	mapped  string // this network's address as zones see it
+	ipv6    bool   // this computer has a way out over IPv6, or believes so
 
 	rungs []seenRung // one for each medium and way
 	turn  *seenRung  // the way of browsers where nothing else passes

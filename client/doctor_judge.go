@@ -69,11 +69,12 @@ const (
 	CauseMarks          Cause = "marks_dropped"
 	CauseMTU            Cause = "mtu_" // and the number
 	CauseNAT            Cause = "symmetric_nat"
+	CauseIPv6           Cause = "ipv6_silent"
 )
 
 // gravity orders causes.
 var gravity = [...]Cause{CauseCaptivePortal, CauseClockFatal, CauseProxyLogin, CauseProxyRefuses, CauseInspected, CauseName, CauseNoPath, CauseNoRouter, CauseTunnelOnly,
-	CauseProxyRequired, CauseOnly443, CauseUDPBlocked, CauseUDPThrottled, CauseUDP8801Blocked, CauseZone, CauseLongHello, CauseLoss, CauseMarks, CauseMTU, CauseNAT}
+	CauseProxyRequired, CauseOnly443, CauseUDPBlocked, CauseUDPThrottled, CauseUDP8801Blocked, CauseZone, CauseLongHello, CauseLoss, CauseMarks, CauseMTU, CauseIPv6, CauseNAT}
 
 // Status is how a finding is to be taken.
 type Status string
@@ -497,6 +498,7 @@ func (v *verdict) candidates(rung proto.Rung) (out []string) {
 }
 
 func (v *verdict) judgeUDP() {
+	v.judgeIPv6()
 	switch v.nat {
 	case natUnknown:
 		if v.mapped != "" {
@@ -548,6 +550,32 @@ func (v *verdict) judgeUDP() {
 		v.allow("UDP", 8801, v.candidates(proto.UDP8801), "pictures over UDP: exempt it from the rate limit, which is below 400 kbit/s")
 	} else {
 		v.find("network", "A second of pictures", OK, value, "")
+	}
+}
+
+// judgeIPv6 says whether this computer has IPv6 that leads nowhere.
+func (v *verdict) judgeIPv6() {
+	if !v.ipv6 {
+		return
+	}
+	var answered [2]bool
+	asked := false
+	for _, z := range v.zones {
+		for _, p := range z.probes {
+			if to, err := netip.ParseAddrPort(p.addr); err == nil {
+				answered[family(to)] = answered[family(to)] || p.back > 0
+				asked = asked || family(to) == 1 && p.sent > 0
+			}
+		}
+	}
+	switch {
+	case !asked || !answered[0] && !answered[1]:
+	case answered[1]:
+		v.find("network", "IPv6", OK, "works", "")
+	default:
+		v.blame(CauseIPv6, Best)
+		v.find("network", "IPv6", Warn, "nothing comes back", "This computer has an IPv6 address, but IPv6 leads nowhere. Meetings take IPv4 at once; other programs may be slow to find out.")
+		v.advise("Repair IPv6 on this network, or turn it off: the computer believes that it has it.")
 	}
 }
 

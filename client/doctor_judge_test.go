@@ -47,6 +47,11 @@ func (s *seen) lose(which func(seenRung) bool) {
 	}
 }
 
+// sixth is an IPv6 address with so many of ten probes answered.
+func sixth(back int) seenProbe {
+	return seenProbe{addr: "[2001:db8::1]:8801", burst: burst{sent: 10, back: back, least: 20 * time.Millisecond}}
+}
+
 func TestJudge(t *testing.T) {
 	untrusted := func(err error) error { return &proxy.Untrusted{Server: "meet.test", Issuer: "FortiGate", Err: err} }
 	silent := func(s *seen, err error) { s.siteErr, s.siteText = err, err.Error() }
@@ -59,6 +64,9 @@ func TestJudge(t *testing.T) {
 		says   string
 	}{
 		{"nothing", func(*seen) {}, Best, "[]", "", "Audio runs over UDP 8801."},
+		{"IPv6 that leads nowhere", func(s *seen) { s.ipv6 = true; s.zones[0].probes = append(s.zones[0].probes, sixth(0)) }, Best, "[ipv6_silent]", "", "Repair IPv6"},
+		{"IPv6 that works", func(s *seen) { s.ipv6 = true; s.zones[0].probes = append(s.zones[0].probes, sixth(10)) }, Best, "[]", "", ""},
+		{"no IPv6", func(s *seen) { s.zones[0].probes = append(s.zones[0].probes, sixth(0)) }, Best, "[]", "", ""},
 		{"symmetric NAT", func(s *seen) { s.nat = natSymmetric }, Best, "[symmetric_nat]", "", "Audio runs over UDP 8801."},
 		{"UDP 8801, not 3478", func(s *seen) { s.lose(func(r seenRung) bool { return r.rung == proto.UDP8801 && r.port() == 8801 }) },
 			Limited, "[udp_8801_blocked]", "UDP 8801 192.0.2.1", "Audio runs over UDP 8801."},

@@ -192,6 +192,9 @@ func (d *doctor) probeZones(ctx context.Context) {
 			if p == nil {
 				continue
 			}
+			if family(to) == 1 && link.Source(d.cfg.Host, to).IsValid() {
+				d.seen.ipv6 = true
+			}
 			wg.Go(func() {
 				var a probed
 				if s.burst, a = p.burst(ctx, to, probeOf{length: probeLen, echo: true}, nZoneProbe, zoneEvery); s.back > 0 {

@@ -23,6 +23,7 @@ func TestPicturesLeaveABlackHoleOfLargePackets(t *testing.T) {
 		{up: true, down: true, frame: 9800, after: 5 * time.Second},
 		{up: true, down: true, frame: 9800},
 		{up: true, frame: 2300, after: 5 * time.Second}, // the end of each picture is small, and passes
+		{up: true, down: true, frame: 2300},
 	} {
 		t.Run(fmt.Sprintf("up %v, down %v, pictures of %d bytes, after %v", c.up, c.down, c.frame, c.after), func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,8 +42,10 @@ type Access struct {
 	clients int
 
 	mu     sync.Mutex
-	flows  map[flowKey]*Flow // guarded by mu
+	flows  map[flowKey]*Flow // guarded by mu: on the wire
+	tried  map[flowKey]*Flow // guarded by mu: on the local network, before the gateway does anything
 	sounds []time.Time       // guarded by mu: when audio came down over UDP
+	long   [2]uint64         // guarded by mu: what TooBig does not count
 }
 
 // Flow is what passed the wire between two sockets with one mark.
@@ -84,7 +87,7 @@ func (in *Internet) NewAccess(nat NAT, classes ...wire.Class) (*Access, error) {
 		return nil, errors.New("an internet has room for 200 accesses")
 	}
 	a := &Access{
-		Namespace: n, in: in, index: index, flows: map[flowKey]*Flow{},
+		Namespace: n, in: in, index: index, flows: map[flowKey]*Flow{}, tried: map[flowKey]*Flow{},
 		Addr: netip.AddrFrom4([4]byte{198, 51, 100, byte(index + 1)}), LAN: netip.MustParseAddr("192.168.1.1"),
 	}
 	in.UserSecret(a.Addr.String())
@@ -112,6 +115,7 @@ func (in *Internet) NewAccess(nat NAT, classes ...wire.Class) (*Access, error) {
 	chain obstacle { }
 	chain output { type filter hook output priority 0; policy accept; jump own; }
 	chain own { }
+	chain aside { type filter hook prerouting priority -150; meta l4proto udp ct mark set 1; }
 }
 table ip nat {
 	chain turn { type nat hook prerouting priority -100; }
@@ -119,7 +123,50 @@ table ip nat {
 			NATHome: `oifname "wan" masquerade;`, NATSymmetric: `oifname "wan" masquerade random,fully-random;`}[nat]+` }
 }
 `))
+	if err == nil {
+		err = a.watchLAN()
+	}
 	return a, err
+}
+
+// watchLAN counts what machines send into the local network: also what the gateway then drops, or answers itself.
+func (a *Access) watchLAN() error {
+	var fd int
+	err := a.Do(func() (err error) {
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		lan, err := net.InterfaceByName("lan")
+		if err == nil {
+			all := uint16(unix.ETH_P_ALL)
+			err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all<<8 | all>>8, Ifindex: lan.Index})
+		}
+		return errors.Join(err, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 200_000}))
+	})
+	if err != nil {
+		return err
+	}
+	var over atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer unix.Close(fd)
+		b := make([]byte, 2048)
+		var p wire.Packet
+		for !over.Load() {
+			n, from, err := unix.Recvfrom(fd, b, 0)
+			if at, ok := from.(*unix.SockaddrLinklayer); err != nil || !ok || at.Pkttype == unix.PACKET_OUTGOING || !wire.Parse(b[:n], &p) {
+				continue
+			}
+			a.mu.Lock()
+			count(a.tried, wire.Up, &p)
+			a.mu.Unlock()
+		}
+	})
+	a.in.onClose(func() {
+		over.Store(true)
+		wg.Wait()
+	})
+	return nil
 }
 
 // net6 is the IPv6 network behind the gateway.
@@ -145,8 +192,8 @@ func (a *Access) rules(chain string, rules []string) error {
 	return a.nft(b.String())
 }
 
-// Rebind makes the gateway forget all its mappings, as one that was restarted or is out of memory does.
-// With symmetric NAT, what is sent next comes from other ports.
+// Rebind makes the gateway forget its mappings of UDP, as one with too small a table does. With symmetric NAT, what is
+// sent next comes from other ports. Connections over TCP stay: few outlive theirs being forgotten.
 func (a *Access) Rebind() error {
 	return a.Do(func() error {
 		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
@@ -154,9 +201,11 @@ func (a *Access) Rebind() error {
 			return err
 		}
 		defer unix.Close(fd)
-		// nlmsghdr: length 20, type ctnetlink DELETE, request and acknowledge; nfgenmsg: any family. Without a
-		// tuple it means the whole table (linux/netfilter/nfnetlink_conntrack.h).
-		msg := []byte{20, 0, 0, 0, 2, 1, 5, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+		// nlmsghdr: length 36, type ctnetlink DELETE, request and acknowledge; nfgenmsg: any family. Without a
+		// tuple it means the whole table, here what has mark 1: attributes CTA_MARK and CTA_MARK_MASK, in network
+		// order (linux/netfilter/nfnetlink_conntrack.h).
+		msg := []byte{36, 0, 0, 0, 2, 1, 5, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+			8, 0, 8, 0, 0, 0, 0, 1, 8, 0, 21, 0, 0xff, 0xff, 0xff, 0xff}
 		if err := unix.Sendto(fd, msg, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 			return err
 		}
@@ -171,25 +220,30 @@ func (a *Access) Rebind() error {
 
 // tap counts a packet on the wire.
 func (a *Access) tap(d wire.Direction, p *wire.Packet) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if f := count(a.flows, d, p); d == wire.Down && f.Kind == soundKind {
+		a.sounds = append(a.sounds, f.Last)
+	}
+}
+
+// count adds a packet to its flow.
+func count(flows map[flowKey]*Flow, d wire.Direction, p *wire.Packet) *Flow {
 	near, far := p.Src.Port(), p.Dst
 	if d == wire.Down {
 		near, far = p.Dst.Port(), p.Src
 	}
 	k := flowKey{d, p.Proto, near, far, p.DSCP(), kindOf(p)}
 	now := time.Now()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	f := a.flows[k]
+	f := flows[k]
 	if f == nil {
 		f = &Flow{Dir: d, Proto: p.Proto, Near: near, Far: far, DSCP: k.dscp, Kind: k.kind, First: now}
-		a.flows[k] = f
-	}
-	if d == wire.Down && k.kind == soundKind {
-		a.sounds = append(a.sounds, now)
+		flows[k] = f
 	}
 	f.N++
 	f.Bytes += len(p.Bytes)
 	f.Last = now
+	return f
 }
 
 // soundKind is the Kind of a flow of Opus.
@@ -230,6 +284,19 @@ func (a *Access) Flows(match func(Flow) bool) []Flow {
 	return out
 }
 
+// Tried are the flows into the internet that machines of the local network have begun, whatever became of them.
+func (a *Access) Tried() []Flow {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []Flow
+	for _, f := range a.tried {
+		if !f.Far.Addr().IsPrivate() && !f.Far.Addr().IsMulticast() && !f.Far.Addr().IsLinkLocalUnicast() {
+			out = append(out, *f)
+		}
+	}
+	return out
+}
+
 // Sounds are the times at which sound came down over UDP: what whoever is there hears.
 func (a *Access) Sounds() []time.Time {
 	a.mu.Lock()
@@ -237,11 +304,25 @@ func (a *Access) Sounds() []time.Time {
 	return slices.Clone(a.sounds)
 }
 
+// TooBig is how many packets were longer than the wire takes, and nobody told.
+func (a *Access) TooBig() (n uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for d := range a.long {
+		n += a.Wire.Count(wire.Direction(d), wire.TooBig) - a.long[d]
+	}
+	return n
+}
+
 // Forget starts the counts anew.
 func (a *Access) Forget() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	clear(a.flows)
+	clear(a.tried)
+	for d := range a.long {
+		a.long[d] = a.Wire.Count(wire.Direction(d), wire.TooBig)
+	}
 	a.sounds = nil
 }
 

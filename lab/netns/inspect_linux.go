@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -206,13 +207,46 @@ func (i *Inspector) certFor(name string) (*tls.Certificate, error) {
 	return i.certs[name], nil
 }
 
+// ServeSite shows who asks the gateway for the site a certificate of the site's own CA that is valid from a time on.
+func (a *Access) ServeSite(from time.Time) error {
+	dir := filepath.Dir(a.in.CA)
+	ca, err := tls.LoadX509KeyPair(a.in.CA, filepath.Join(dir, "ca-key.pem"))
+	if err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(from.Unix()), Subject: pkix.Name{CommonName: SiteName}, DNSNames: []string{SiteName},
+		NotBefore: from, NotAfter: from.Add(24 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, ca.Leaf, &key.PublicKey, ca.PrivateKey)
+	if err != nil {
+		return err
+	}
+	l, err := a.Listen("192.168.1.1:443")
+	if err != nil {
+		return err
+	}
+	cert := tls.Certificate{Certificate: [][]byte{der, ca.Certificate[0]}, PrivateKey: key}
+	a.serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}), http.NotFoundHandler())
+	return nil
+}
+
 // ServeLAN serves HTTP on the gateway until the internet closes: PAC files, a captive portal's page.
 func (a *Access) ServeLAN(addr string, h http.Handler) error {
 	l, err := a.Listen(addr)
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	a.serve(l, h)
+	return nil
+}
+
+func (a *Access) serve(l net.Listener, h http.Handler) {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -222,5 +256,4 @@ func (a *Access) ServeLAN(addr string, h http.Handler) error {
 		srv.Close()
 		<-done
 	})
-	return nil
 }

@@ -21,7 +21,7 @@ import (
 // labBench is an internet with one zone and one machine behind an access, for tests of the laboratory itself.
 func labBench(t *testing.T, classes ...wire.Class) (*Internet, *Access, *Machine) {
 	t.Helper()
-	needLab(t)
+	needAll(t)
 	var b built
 	binary := b.get(t)
 	in, err := NewInternet(InternetConfig{Binary: binary, Dir: t.TempDir(), Zones: []string{"a"}, Tunnels: -1})
@@ -219,7 +219,7 @@ func TestRebindChangesThePort(t *testing.T) {
 
 // What a crashed run leaves behind goes at the next start; what lives stays.
 func TestStaleNamespacesAreRemoved(t *testing.T) {
-	needLab(t)
+	needAll(t)
 	const dead = prefix + "4194304-0-1-gone" // above the largest process number there is
 	mine := fmt.Sprintf("%s%d-0-1-here", prefix, os.Getpid())
 	for _, name := range []string{dead, mine} {

@@ -17,23 +17,44 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// needLab skips where the laboratory can't be: it takes root, iproute2 and nftables, and a minute or more,
-// so that it runs when asked for: by `make lab`, or by a -run of one's own.
+// What PARLEY_LAB says: "all" is all of the laboratory, "fast" what takes a minute and judges no times, "required" the
+// same, failing where it can't be. Without it a -run of one's own runs what it names, and nothing else does.
+
+// fastLab reports whether only the fast scenarios are wanted.
+func fastLab() bool {
+	mode := os.Getenv("PARLEY_LAB")
+	return mode == "fast" || mode == "required"
+}
+
+// needAll skips what is not among the fast.
+func needAll(t *testing.T) {
+	t.Helper()
+	if fastLab() {
+		t.Skip("the whole laboratory runs by itself: make lab")
+	}
+	needLab(t)
+}
+
+// needLab skips where the laboratory can't be: it takes root, iproute2 and nftables.
 func needLab(t *testing.T) {
 	t.Helper()
-	if os.Getenv("PARLEY_LAB") == "" && flag.Lookup("test.run").Value.String() == "" {
+	if mode := os.Getenv("PARLEY_LAB"); mode == "none" || mode == "" && flag.Lookup("test.run").Value.String() == "" {
 		t.Skip("the laboratory of network namespaces runs by itself: make lab")
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("network namespaces need root")
+	missing := t.Skipf
+	if os.Getenv("PARLEY_LAB") == "required" {
+		missing = t.Fatalf
 	}
-	for _, tool := range []string{"ip", "nft", "ffmpeg"} {
+	if os.Geteuid() != 0 {
+		missing("network namespaces need root")
+	}
+	for _, tool := range []string{"ip", "nft", "ffmpeg", "squid"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed", tool)
+			missing("%s is not installed", tool)
 		}
 	}
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
-		t.Skip("no /dev/net/tun")
+		missing("no /dev/net/tun")
 	}
 }
 

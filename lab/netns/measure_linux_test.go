@@ -115,7 +115,7 @@ func joinOnce(t *testing.T, in *Internet, clip string, trip time.Duration, brows
 
 // S12: each medium has its mark on the wire, in both directions, in both profiles.
 func TestEachMediumIsMarkedOnTheWire(t *testing.T) {
-	needLab(t)
+	needAll(t)
 	var b built
 	binary, clip := b.get(t), b.clip(t, false)
 	for profile, want := range map[string][3]uint8{"standard": {46, 34, 26}, "original": {56, 40, 40}} {

@@ -63,11 +63,17 @@ func (in *Internet) JoinNative(on *Namespace, m Meeting, c NativeConfig) (*Perso
 	if !c.NoCA {
 		args = append(args, "--ca", in.CA)
 	}
-	p, err := in.start(on, c.Name, append([]string{"HOME=" + in.cfg.Dir, "XDG_STATE_HOME=" + in.cfg.Dir + "/" + on.Name, "XDG_CACHE_HOME=" + in.cfg.Dir + "/" + on.Name}, c.Env...), append(args, c.Args...)...)
+	p, err := in.start(on, c.Name, in.home(on, c.Env), append(args, c.Args...)...)
 	if err != nil {
 		return nil, err
 	}
 	return &Person{Process: p, in: in, meeting: m}, nil
+}
+
+// home is the environment of a person's programs: what they remember is the machine's own.
+func (in *Internet) home(on *Namespace, env []string) []string {
+	own := in.cfg.Dir + "/" + on.Name
+	return append([]string{"HOME=" + in.cfg.Dir, "XDG_STATE_HOME=" + own, "XDG_CACHE_HOME=" + own}, env...)
 }
 
 // Events are all events so far.

@@ -19,6 +19,10 @@ type realHost struct{}
 // the joining process waits, shorter than the two minutes of the kernel.
 const dialTimeout = 30 * time.Second
 
+// otherFamily is how long IPv6 may be silent before IPv4 is tried beside it (RFC 8305 section 8 allows no less). A
+// join makes two or three connections one after the other, and IPv6 that leads nowhere costs this each time.
+const otherFamily = 100 * time.Millisecond
+
 func (realHost) ListenPacket(addr netip.AddrPort) (PacketConn, error) {
 	if !addr.IsValid() {
 		return nil, errors.New("listening on UDP: no address given")
@@ -56,7 +60,7 @@ func (realHost) Listen(addr netip.AddrPort) (net.Listener, error) {
 }
 
 func (realHost) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialTimeout}
+	d := net.Dialer{Timeout: dialTimeout, FallbackDelay: otherFamily}
 	return d.DialContext(ctx, network, addr)
 }
 

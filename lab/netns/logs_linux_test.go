@@ -1,0 +1,109 @@
+package netns
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// logSearch looks through what all processes of an internet write to standard error for what must not be there:
+// passwords, tokens, and clients' addresses. A user may see her own.
+type logSearch struct {
+	mu   sync.Mutex
+	seen map[*Process]int // lines searched already; guarded by mu
+}
+
+// search looks at what is new since the last time; with again at everything, for what has become a secret since. It
+// gives the lines that say too much, without what is secret in them.
+func (l *logSearch) search(in *Internet, again bool) (found []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.seen == nil || again {
+		l.seen = map[*Process]int{}
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	ours := sorted(in.secrets)
+	all := sorted(slices.Concat(in.secrets, in.shown))
+	for _, p := range in.logs {
+		if p.Name == "squid" {
+			continue // is not ours
+		}
+		secrets := ours
+		if in.isServer(p) {
+			secrets = all
+		}
+		lines := p.Lines(l.seen[p])
+		l.seen[p] += len(lines)
+		var b strings.Builder
+		for _, line := range lines {
+			if line.Stderr {
+				b.WriteString(line.Text + "\n")
+			}
+		}
+		text := b.String()
+		for _, s := range secrets {
+			if at := indexWhole(text, s); at >= 0 {
+				line := text[strings.LastIndexByte(text[:at], '\n')+1:]
+				line, _, _ = strings.Cut(line, "\n")
+				found = append(found, fmt.Sprintf("%s logs a secret: %s", p.Name, strings.ReplaceAll(line, s, "<"+s[:min(3, len(s))]+"…>")))
+			}
+		}
+	}
+	return found
+}
+
+func sorted(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// isServer reports whether a process is one of the site's. in.mu is held.
+func (in *Internet) isServer(p *Process) bool {
+	return slices.ContainsFunc(in.servers, func(s *Server) bool { return s.Process == p })
+}
+
+// indexWhole finds s where it does not go on with a digit, as an address within a longer one would.
+func indexWhole(text, s string) int {
+	for i := 0; s != ""; {
+		j := strings.Index(text[i:], s)
+		if j < 0 {
+			return -1
+		}
+		at := i + j
+		if i = at + len(s); i >= len(text) || text[i] < '0' || text[i] > '9' {
+			return at
+		}
+	}
+	return -1
+}
+
+// The search finds what it is to find, once for each time it is written, and nothing where nothing is.
+func TestSecretsInLogsAreFound(t *testing.T) {
+	server, user := &Process{Name: "site"}, &Process{Name: "Ann"}
+	in := &Internet{logs: []*Process{server, user}, servers: []*Server{{Process: server}}, secrets: []string{"hunter2"}, shown: []string{"192.168.1.2"}}
+	var l logSearch
+	for _, step := range []struct {
+		name  string
+		write map[*Process]Line
+		again bool
+		want  int
+	}{
+		{"her own address, and what is no log", map[*Process]Line{user: {Text: "my address is 192.168.1.2", Stderr: true}, server: {Text: "hunter2"}}, false, 0},
+		{"a longer address", map[*Process]Line{server: {Text: "192.168.1.20 came", Stderr: true}}, false, 0},
+		{"an address", map[*Process]Line{server: {Text: "from 192.168.1.2:4000", Stderr: true}}, false, 1},
+		{"nothing new", nil, false, 0},
+		{"everything again", nil, true, 1},
+		{"a password", map[*Process]Line{user: {Text: "--proxy-user mia:hunter2", Stderr: true}}, false, 1},
+	} {
+		for p, line := range step.write {
+			p.lines = append(p.lines, line)
+		}
+		if got := l.search(in, step.again); len(got) != step.want {
+			t.Errorf("%s: found %q, want %d", step.name, got, step.want)
+		}
+	}
+}

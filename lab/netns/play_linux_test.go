@@ -1,0 +1,309 @@
+package netns
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"parley/lab/netns/wire"
+	"parley/wire/proto"
+)
+
+// patience is how much longer than its bound something may take before it counts as not having happened at all. On a
+// machine that does much else nothing is said about times.
+func (r *run) patience() time.Duration {
+	if r.fast {
+		return 30 * time.Second
+	}
+	return 12 * time.Second
+}
+
+// play runs one scenario and fills in what became of it.
+func play(r *run, s scenario, clip string, res *row) {
+	if s.later != "" {
+		res.result, res.bound, res.told = "🔴 later", "", s.later
+		return
+	}
+	var faults []string
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	r.open(s, clip)
+	if r.friend != nil {
+		defer r.friend.Kill()
+	}
+	if s.browser == "" && !r.fast {
+		r.examine(s, res, fault)
+	}
+	r.access.Forget()
+	started := time.Now()
+	r.join(s, clip)
+	defer r.client.Kill()
+	close(r.joining)
+	if s.fails {
+		r.watchFailure(s, started, res, fault)
+	} else if r.watch(s, res, fault) && s.after != nil {
+		s.after(r)
+		// The router moves with a client's first packet, half a round trip before the client is sure of it.
+		time.Sleep(500 * time.Millisecond)
+	}
+	r.agree()
+	record, known := r.client.Seat()
+	r.client.Leave()
+	select {
+	case <-r.client.Done():
+	case <-time.After(r.patience()):
+		fault("the client does not leave")
+	}
+	for _, g := range []proto.Group{proto.GroupAudio, proto.GroupVideo} {
+		if said := r.client.Says(g); known && said != record.Rungs[g] {
+			fault("it says that %s runs over %q, the router's record has %q", g, said, record.Rungs[g])
+		}
+	}
+	told := r.client.Told()
+	res.told = strings.Join(strings.Fields(firstWords(told)), " ")
+	for _, want := range s.says {
+		if !regexp.MustCompile(want).MatchString(told) {
+			fault("the user was not told %q", want)
+		}
+	}
+	for _, bad := range s.never {
+		if regexp.MustCompile(bad).MatchString(told) {
+			fault("the user was told %q", bad)
+		}
+	}
+	r.forbidden(s, fault)
+	if len(r.notes) > 0 {
+		res.told += " (" + strings.Join(r.notes, "; ") + ")"
+	}
+	for _, f := range faults {
+		r.Error(f)
+	}
+	if !r.Failed() && res.late && !r.fast {
+		res.result = "🟠 late"
+		r.Errorf("first sound after %s, the bound is %s", res.first, res.bound)
+	} else if !r.Failed() {
+		res.result = "✅"
+	}
+	if r.Failed() {
+		for _, at := range r.client.Attempts() {
+			r.Log(at.String())
+		}
+		r.Logf("told:\n%s", told)
+	}
+}
+
+// open makes the network, the meeting and who is there already.
+func (r *run) open(s scenario, clip string) {
+	r.Helper()
+	link := s.link
+	if link == (wire.Link{}) {
+		link.Delay = rtt / 2
+	}
+	var err error
+	r.access, err = r.in.NewAccess(s.nat, wire.Both(link))
+	r.must(err)
+	r.machine, err = r.in.NewMachine(r.access, s.ipv6)
+	r.must(err)
+	r.meeting, err = r.in.NewMeeting(s.name)
+	r.must(err)
+	if s.friend {
+		var home *Machine
+		home, r.heard = r.goodMachine()
+		r.friend, err = r.in.JoinNative(home.Namespace, r.meeting, NativeConfig{Name: "Friend", Clip: clip})
+		r.must(err)
+		_, err = r.friend.WaitJoined(r.patience())
+		r.must(err)
+	}
+	if s.prepare != nil {
+		s.prepare(r)
+	}
+}
+
+// examine asks parley doctor about the network, from the same machine.
+func (r *run) examine(s scenario, res *row, fault func(string, ...any)) {
+	d, code, err := r.in.Doctor(r.machine.Namespace, r.noCA, r.env, r.args...)
+	if err != nil {
+		fault("the doctor: %v", err)
+		return
+	}
+	res.doctor = string(d.Cause)
+	if d.Cause != s.cause || code != int(d.Grade) {
+		fault("the doctor says %q of %q, grade %d, exit code %d; want %q\n%+v", d.Cause, d.Causes, d.Grade, code, s.cause, d.Findings)
+	}
+}
+
+// join starts the client.
+func (r *run) join(s scenario, clip string) {
+	r.Helper()
+	var err error
+	if s.browser == "" {
+		r.client, err = r.in.JoinNative(r.machine.Namespace, r.meeting, NativeConfig{Name: "Ann Client", Clip: clip, Args: r.args, Env: r.env, NoCA: r.noCA})
+		r.must(err)
+		return
+	}
+	cfg := BrowserConfig{Browser: s.browser, Name: "Ann Client", Proxy: r.proxy, PAC: r.pac, Script: "browser.mjs", Modules: modules(r.T), Patience: s.within + 10*time.Second}
+	if r.friend != nil {
+		cfg.Others = []*Person{r.friend}
+	}
+	r.client, err = r.in.JoinBrowser(r.machine.Namespace, r.meeting, cfg)
+	r.must(err)
+}
+
+// watchFailure sees the client end, where there is no way in.
+func (r *run) watchFailure(s scenario, started time.Time, res *row, fault func(string, ...any)) {
+	select {
+	case <-r.client.Done():
+		took := time.Since(started)
+		res.first = fmt.Sprintf("ends after %d ms", took.Milliseconds())
+		if took > s.within && !r.fast {
+			fault("it ended after %v, the bound is %v", took, s.within)
+		}
+		if code := r.client.ExitCode(); code == 0 {
+			fault("it ended as if all were well")
+		}
+	case <-time.After(s.within + r.patience()):
+		fault("it did not end within %v", s.within+r.patience())
+	}
+}
+
+// watch sees a client into the meeting and compares the router's record with what is wanted. It reports
+// whether the client is in, with media as wanted.
+func (r *run) watch(s scenario, res *row, fault func(string, ...any)) bool {
+	if s.before != nil {
+		s.before(r)
+	}
+	if _, err := r.client.WaitJoined(s.within + r.patience()); err != nil {
+		fault("not joined: %v", err)
+		return false
+	}
+	seat, err := r.client.WaitSeat(s.within+r.patience(), "sound", func(seat Seat) bool { return !seat.HeardAt.IsZero() })
+	if err != nil {
+		fault("%v", err)
+	} else {
+		took := seat.HeardAt.Sub(r.client.Click())
+		if s.before != nil {
+			took = seat.HeardAt.Sub(r.freeAt)
+		}
+		res.first = fmt.Sprintf("%d ms", took.Milliseconds())
+		res.late = took > s.within
+	}
+	settled := func(seat Seat) bool {
+		return (len(s.audio) == 0 || slices.Contains(s.audio, seat.Rungs[0])) && (len(s.video) == 0 || slices.Contains(s.video, seat.Rungs[1]))
+	}
+	settle := 3 * time.Second
+	if r.fast {
+		settle = r.patience()
+	}
+	seat, err = r.client.WaitSeat(settle, fmt.Sprintf("audio over %v and video over %v", s.audio, s.video), settled)
+	if err != nil {
+		fault("%v", err)
+	}
+	res.audio, res.video = string(seat.Rungs[0]), string(seat.Rungs[1])
+	return err == nil
+}
+
+// agree waits until the client has what the router has seen it begin: the router is sure of a path half a round trip
+// earlier. What they don't agree on shows when it has left.
+func (r *run) agree() {
+	for deadline := time.Now().Add(r.patience()); time.Now().Before(deadline); time.Sleep(20 * ms) {
+		record, known := r.client.Seat()
+		said := map[string]proto.Rung{}
+		for _, e := range r.client.Events() {
+			if e.Event == "media" {
+				said[e.Kind] = e.Path
+			}
+		}
+		// Through a tunnel the router sees UDP, from the tunnel on.
+		if !known || r.client.browser || (said["audio"] == record.Rungs[0] || said["audio"] == tlsRung) && (said["video"] == record.Rungs[1] || said["video"] == tlsRung) {
+			return
+		}
+	}
+}
+
+// forbidden counts what the machine tried to send and must not have.
+func (r *run) forbidden(s scenario, fault func(string, ...any)) {
+	if s.browser != "" {
+		return
+	}
+	rules := append([]func(Flow) string{otherPorts, flood}, s.forbid...)
+	if s.udpOnly && !r.fast {
+		rules = append(rules, noMediaOverTCP)
+	}
+	for _, f := range r.access.Tried() {
+		for _, forbidden := range rules {
+			if why := forbidden(f); why != "" {
+				fault("%s: %v", why, f)
+			}
+		}
+	}
+}
+
+// noMediaOverTCP: where UDP works, no TCP connection may be opened for media, not even to be left unused.
+func noMediaOverTCP(f Flow) string {
+	if f.Proto == wire.TCP && f.Far.Port() == 8801 {
+		return "a TCP connection for media where UDP works"
+	}
+	return ""
+}
+
+// otherPorts: a firewall's administrator has been told of these, and sees nothing else. Port 80 is asked once, when
+// the site does not answer.
+func otherPorts(f Flow) string {
+	switch p := f.Far.Port(); {
+	case f.Proto == wire.ICMP || f.Proto == wire.ICMPv6:
+	case f.Proto == wire.TCP && (p == 443 || p == 8801 || p == 80), f.Proto == wire.UDP && (p == 443 || p == 3478 || p == 8801):
+	default:
+		return "nobody has asked for this"
+	}
+	return ""
+}
+
+// flood: what is not answered is not asked for ever.
+func flood(f Flow) string {
+	if f.Kind == "stun" && f.N > 300 || f.Kind == "dtls" && f.N > 100 || f.Kind == "syn" && f.N > 20 {
+		return "too often"
+	}
+	return ""
+}
+
+// pastProxy: what the proxy carries does not go past it. Media may look for ways of its own beside it, and the lookup
+// for a direct one where a proxy named by the environment is slow: it may be left over from elsewhere.
+func pastProxy(f Flow) string {
+	if f.Proto == wire.TCP && f.Far.Port() == 443 && (f.Kind != "syn" || f.Far.Addr() != siteAddr()) {
+		return "HTTPS past the proxy"
+	}
+	return ""
+}
+
+// siteAddr is where the site is in every internet.
+func siteAddr() netip.Addr { return (&Internet{}).addrOf("site", 0) }
+
+// pastThisProxy: with a proxy named by its user no connection at all goes past it.
+func pastThisProxy(f Flow) string {
+	if f.Proto == wire.TCP {
+		return "a connection past the proxy"
+	}
+	return ""
+}
+
+// fewDirect: a proxy that lets nobody through may be left over from elsewhere, so the direct way is tried, and not
+// again and again.
+func fewDirect(f Flow) string {
+	if f.Proto == wire.TCP && f.Kind == "syn" && f.N > 3 || f.Proto == wire.UDP {
+		return "nothing has said that this could lead anywhere"
+	}
+	return ""
+}
+
+// firstWords leaves the list of attempts out.
+func firstWords(told string) string {
+	var out []string
+	for l := range strings.Lines(told) {
+		if !strings.HasPrefix(l, "  ") {
+			out = append(out, l)
+		}
+	}
+	return strings.Join(out, "")
+}
