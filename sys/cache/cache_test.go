@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"fmt"
 	"testing"
 	"unsafe"
 )
@@ -18,33 +17,5 @@ func TestFetchTouchesNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { Fetch(&b, 2) }); n != 0 {
 		t.Errorf("%v allocations", n)
-	}
-}
-
-// BenchmarkFetch follows sixteen chains through more memory than any cache near the processor holds, and has
-// something to do between two steps.
-func BenchmarkFetch(b *testing.B) {
-	const n = 1 << 18
-	lines := make([][Line / 4]uint32, n)
-	for i := range lines {
-		lines[i][0] = uint32(i*5+12345) % n
-	}
-	for _, ahead := range []bool{false, true} {
-		b.Run(fmt.Sprintf("ahead=%v", ahead), func(b *testing.B) {
-			var at [16]uint32
-			for i := range at {
-				at[i] = uint32(i) * 7919
-			}
-			var sum uint32
-			for i := 0; b.Loop(); i++ {
-				p := &at[i%len(at)]
-				*p = lines[*p][0]
-				for sum ^= *p; sum > 1<<16; sum >>= 1 {
-				}
-				if ahead {
-					Fetch(&lines[*p], 1)
-				}
-			}
-		})
 	}
 }
