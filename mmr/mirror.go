@@ -60,6 +60,8 @@ func (x *exchange) unfollow(now time.Time) {
 		r := l.t.rows[l.src]
 		switch {
 		case r == nil || !r.lingers:
+		case len(r.wants) > 0:
+			r.lingers = false // wanted again, which the next table says
 		case slices.ContainsFunc(x.lingering, func(m lingering) bool { return m.t == l.t && m.src == l.src }):
 			// wanted and given up again meanwhile: the newer time counts
 		default:
