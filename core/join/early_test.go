@@ -192,3 +192,31 @@ func TestANetworkThatChangesWhileZonesAreMeasuredNeedsAFreshGrant(t *testing.T) 
 	}
 	w.record("udp-network-changed")
 }
+
+// TestUDPThatAnswersNoProbeHasHadItsStart: what the probes did not get through, the first rung need not show again. The
+// other rungs start as if it had begun with them.
+func TestUDPThatAnswersNoProbeHasHadItsStart(t *testing.T) {
+	for _, udp := range []bool{true, false} {
+		w := granted(t, Config{Rungs: allRungs}, []proto.Zone{zoneOf("a", 0, 0)}, "a")
+		if !udp {
+			delete(w.udp, "a:8801")
+		}
+		w.media = func(s StartTransport) (Event, float64) { return nil, 0 }
+		w.run(3000)
+		began := map[proto.Rung]float64{}
+		starts, at := find[StartTransport](w)
+		for i, s := range starts {
+			if _, again := began[s.Rung]; s.Group == proto.GroupAudio && !again {
+				began[s.Rung] = at[i]
+			}
+		}
+		from := began[proto.UDP8801]
+		if !udp {
+			from = 60 // the lookup's answer, and with it the probes
+		}
+		tcp, tls := began[proto.TCP8801], began[proto.TLS443]
+		if began[proto.UDP8801] < 60 || tls-tcp < 240 || tcp < began[proto.UDP8801] || tcp != max(from+tls-tcp, began[proto.UDP8801]) {
+			t.Errorf("UDP answers %v: rungs began at %v ms, want the second %v after %v", udp, began, tls-tcp, from)
+		}
+	}
+}

@@ -117,7 +117,7 @@ func (m *Mind) climb(now time.Time, g proto.Group) {
 	if l.inUse != nil {
 		l.tries = append(l.tries, l.inUse)
 	}
-	h, n := m.stagger(), 0
+	h, n, from := m.stagger(), 0, m.headStart(now)
 	for _, rung := range ladder {
 		t := &rungTry{rung: rung, set: m.media.set}
 		if rung == proto.TLS443 {
@@ -126,7 +126,7 @@ func (m *Mind) climb(now time.Time, g proto.Group) {
 		if !m.passable(t) || rank(rung) < l.floor {
 			continue
 		}
-		t.startAt = now.Add(time.Duration(n) * h)
+		t.startAt = from.Add(time.Duration(n) * h)
 		// Behind a proxy, or a tunnel, little else than TLS is likely to pass (S13); UDP still has its start.
 		if rung == m.cfg.LastRung || t.via != "" || rung == proto.TLS443 && m.way.proxy != "" {
 			t.startAt = now
@@ -135,6 +135,23 @@ func (m *Mind) climb(now time.Time, g proto.Group) {
 		n++
 	}
 	m.startDue(now, g)
+}
+
+// headStart is when UDP's began: with the probes, where none of them has been answered.
+func (m *Mind) headStart(now time.Time) time.Time {
+	if m.zones.via != "" {
+		return now // nothing but the tunnel is likely to pass
+	}
+	from := now
+	for i := range m.zones.list {
+		for _, p := range m.zones.list[i].probes {
+			if p.rtt >= 0 {
+				return now
+			}
+			from = m.zones.startAt
+		}
+	}
+	return from
 }
 
 // candidates are the addresses for an attempt. A tunnel sends UDP to the router, whatever reaches the tunnel.

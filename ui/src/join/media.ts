@@ -148,14 +148,22 @@ function climb(m: Mind, now: Nanos, g: Group): void {
 	l.retryAt = undefined;
 	l.channel = m.control.id;
 	const h = stagger(m);
+	const from = headStart(m, now);
 	const rungs = ladder.filter(
 		r => m.cfg.rungs.includes(r) && rank(r) >= l.floor && candidates(m, r, viaOf(m, r)).length > 0,
 	);
 	for (const [n, rung] of rungs.entries()) {
 		const via = viaOf(m, rung);
-		l.tries.push(newTry(m, rung, atOnce(m, rung, via) ? now : now + n * h));
+		l.tries.push(newTry(m, rung, atOnce(m, rung, via) ? now : from + n * h));
 	}
 	startDue(m, now, g);
+}
+
+/** When UDP's head start began: with the probes, where none of them has been answered. */
+function headStart(m: Mind, now: Nanos): Nanos {
+	const probes = m.zones.list.flatMap(z => z.probes);
+	// Where there is a tunnel, nothing but it is likely to pass.
+	return m.zones.via !== "" || probes.length === 0 || probes.some(p => p.rtt >= 0) ? now : m.zones.startAt;
 }
 
 /**
