@@ -302,7 +302,7 @@ func (s *Shard) keep(st *stream, ext int64, slab SlabRef, at time.Duration) {
 		}
 		old := &st.history[st.oldest&mask]
 		if old.ext == st.oldest && old.slab != 0 {
-			if k.at-old.at < age {
+			if int32(k.at-old.at) < int32(age) { // less than none: what is lent comes in order of its numbers
 				break
 			}
 			s.slabs.drop(old.slab)

@@ -135,6 +135,40 @@ func TestAMirrorBeginsWithALongKeyFrame(t *testing.T) {
 }
 
 // A mirror asks its owner for a key frame, not its sender: once, and only for one it has not got.
+func TestAMirrorBeginsWithAKeyFrameWhoseFirstPacketCameLast(t *testing.T) {
+	home, away := newScene(t), newScene(t)
+	c := home.camera(0x20, 0, 100)
+	home.s.Publish(1, &Table{Sources: []SourceRow{row(nil, c.id)}})
+	home.admit(c.id, c.frame(true, 1)...)
+	home.wait(400 * time.Millisecond) // nothing of before is kept
+	key := c.frame(true, 3)
+	home.admit(c.id, key[1], key[2])
+	home.wait(5 * time.Millisecond)
+	home.admit(c.id, key[0])
+	state, _ := home.s.State(c.id)
+	mirror := away.s.Mirror(state)
+	lend := func() {
+		var lent []Packet
+		for _, l := range home.out.Loans {
+			lent = append(lent, Packet{Stream: mirror, Data: l.Data, Placed: l.Placed, Slab: l.Slab})
+		}
+		home.out.Reset()
+		away.s.Admit(away.now, lent, &away.out)
+	}
+	home.out.Reset()
+	home.s.Lend(home.now, c.id, 1, &home.out)
+	lend()
+	leg := away.leg(proto.Video, 7)
+	away.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: leg}}, mirror)}})
+	home.admit(c.id, c.frame(false, 1)...)
+	home.s.Lend(home.now, c.id, 1, &home.out)
+	home.out.Loans = home.out.Loans[len(home.out.Loans)-1:]
+	lend()
+	if got := len(away.flush()); got != 4 {
+		t.Errorf("the follower begins with %d packets, want the key frame and the next, 4", got)
+	}
+}
+
 func TestAKeyFrameIsAskedForAcrossAPipe(t *testing.T) {
 	now := time.Unix(1000, 0)
 	home := New(Config{})
