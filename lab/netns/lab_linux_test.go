@@ -222,6 +222,7 @@ func TestStaleNamespacesAreRemoved(t *testing.T) {
 	needAll(t)
 	const dead = prefix + "4194304-0-1-gone" // above the largest process number there is
 	mine := fmt.Sprintf("%s%d-0-1-here", prefix, os.Getpid())
+	left := map[string]*Process{}
 	for _, name := range []string{dead, mine} {
 		n, err := newNamespace(name)
 		if err != nil {
@@ -231,9 +232,23 @@ func TestStaleNamespacesAreRemoved(t *testing.T) {
 		if err := n.hosts("127.0.0.1 localhost\n"); err != nil {
 			t.Fatal(err)
 		}
+		if left[name], err = n.Start(name, nil, "sleep", "60"); err != nil {
+			t.Fatal(err)
+		}
+		defer left[name].Kill()
 	}
 	if err := RemoveStale(); err != nil {
 		t.Fatal(err)
+	}
+	select {
+	case <-left[dead].Done():
+	case <-time.After(20 * time.Second):
+		t.Error("what ran there runs on")
+	}
+	select {
+	case <-left[mine].Done():
+		t.Error("what runs in a namespace that lives was ended")
+	default:
 	}
 	for _, dir := range []string{namesDir, filesDir} {
 		if _, err := os.Stat(dir + "/" + dead); err == nil {

@@ -45,17 +45,22 @@ func newNamespace(name string) (*Namespace, error) {
 // close removes the namespace and ends what still runs in it: browsers leave processes behind.
 func (n *Namespace) close() error {
 	n.file.Close()
-	pids, _ := exec.Command("ip", "netns", "pids", n.Name).Output()
+	return errors.Join(remove(n.Name), os.RemoveAll(filepath.Join(filesDir, n.Name)))
+}
+
+// remove ends what runs in a namespace, and the namespace.
+func remove(name string) error {
+	pids, _ := exec.Command("ip", "netns", "pids", name).Output()
 	for _, f := range strings.Fields(string(pids)) {
 		if pid, err := strconv.Atoi(f); err == nil {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
-	err := ip("netns", "del", n.Name)
-	return errors.Join(err, os.RemoveAll(filepath.Join(filesDir, n.Name)))
+	return ip("netns", "del", name)
 }
 
-// RemoveStale removes the namespaces of runs whose process is gone, and their squids' shared memory.
+// RemoveStale removes the namespaces of runs whose process is gone, with what still runs there (a program that
+// changes its user outlives its parent), and their squids' shared memory.
 func RemoveStale() error {
 	var errs []error
 	shared, _ := filepath.Glob("/dev/shm/" + shmPrefix + "*")
@@ -76,7 +81,7 @@ func RemoveStale() error {
 				continue
 			}
 			if dir == namesDir {
-				errs = append(errs, ip("netns", "del", e.Name()))
+				errs = append(errs, remove(e.Name()))
 			} else {
 				errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
 			}
