@@ -316,6 +316,7 @@ func proxies(any []proto.Rung) []scenario {
 			prepare: func(r *run) { r.forward("ip daddr " + r.servers("ctl", "mmr") + " drop") },
 			after: func(r *run) {
 				r.pause(7 * time.Second)
+				r.heard.Forget()
 				r.forward()
 				opened := time.Now()
 				direct := func(f Flow) bool {
