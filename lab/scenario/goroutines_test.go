@@ -5,6 +5,7 @@ import (
 	"runtime/pprof"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -35,6 +36,7 @@ func TestAParticipantIsOneGoroutineOfTheRouter(t *testing.T) {
 // ofTheRouter counts the goroutines of routers and their transports.
 func ofTheRouter(t *testing.T) (n int) {
 	t.Helper()
+	synctest.Wait() // for what is being said just now
 	var b strings.Builder
 	if err := pprof.Lookup("goroutine").WriteTo(&b, 2); err != nil {
 		t.Fatal(err)
