@@ -413,8 +413,10 @@ func (v *verdict) judgeRungs() {
 			continue
 		}
 		v.d.Rungs[g.String()] = used.rung
-		v.say(join.SayRuns(g, used.rung, false))
-		extra = extra || used.rung == proto.UDP8801 && used.port() != 8801
+		v.say(join.SayRuns(g, used.name(), false))
+		extra = extra || used.rung == proto.UDP8801 && used.port() != 8801 && slices.ContainsFunc(v.rungs, func(r seenRung) bool {
+			return r.group == g && r.rung == proto.UDP8801 && r.port() == 8801 // which a site on ports of its own has not
+		})
 	}
 	if t := v.turn; t != nil {
 		if t.rtt >= 0 {
@@ -424,7 +426,6 @@ func (v *verdict) judgeRungs() {
 		}
 	}
 	udp, tcp, tls := v.passes(proto.UDP8801), v.passes(proto.TCP8801), v.passes(proto.TLS443)
-	to := v.candidates(proto.UDP8801)
 	const better = "sound and pictures without the delay that TCP adds when packets are lost"
 	switch {
 	case !udp && tcp:
@@ -433,13 +434,13 @@ func (v *verdict) judgeRungs() {
 		v.blame(CauseOnly443, Limited)
 	case extra:
 		v.blame(CauseUDP8801Blocked, Limited)
-		v.allow("UDP", 8801, to, "media on its own port; at present it runs over another one")
+		v.allowRung("UDP", proto.UDP8801, "media on its own port; at present it runs over another one")
 	}
 	if !udp {
 		v.say(join.SayUDPBlocked(fmt.Sprintf("%d probes", v.nProbes())))
-		v.allow("UDP", 8801, to, better)
+		v.allowRung("UDP", proto.UDP8801, better)
 		if !tcp {
-			v.allow("TCP", 8801, v.candidates(proto.TCP8801), "the second best way: sound and pictures on connections of their own, without TLS around them")
+			v.allowRung("TCP", proto.TCP8801, "the second best way: sound and pictures on connections of their own, without TLS around them")
 		}
 	}
 	if slices.Contains(v.d.Causes, CauseMarks) {
@@ -463,9 +464,9 @@ func (v *verdict) judgeNoRung() {
 	for g := range proto.Group(proto.NGroups) {
 		v.say(join.SayNoPath(g))
 	}
-	v.allow("UDP", 8801, v.candidates(proto.UDP8801), "sound and pictures the best way")
-	v.allow("TCP", 8801, v.candidates(proto.TCP8801), "sound and pictures the second best way")
-	v.allow("TCP", 443, v.candidates(proto.TLS443), "the meetings' servers: without them nobody can join")
+	v.allowRung("UDP", proto.UDP8801, "sound and pictures the best way")
+	v.allowRung("TCP", proto.TCP8801, "sound and pictures the second best way")
+	v.allowRung("TCP", proto.TLS443, "the meetings' servers: without them nobody can join")
 }
 
 // passes reports whether a way works for any medium.
@@ -483,18 +484,23 @@ func (v *verdict) nProbes() (n int) {
 	return n
 }
 
-// candidates are the addresses of the routers of all zones, for a rule.
-func (v *verdict) candidates(rung proto.Rung) (out []string) {
+// allowRung asks for a rule for a rung, to all routers: on the port that they name first.
+func (v *verdict) allowRung(protocol string, rung proto.Rung, improves string) {
+	var to []string
+	port := ""
 	for _, z := range v.zones {
 		for _, r := range z.Routers {
 			for _, c := range r.Candidates {
-				if host, _, err := net.SplitHostPort(c.Addr); err == nil && c.Rung == rung && !slices.Contains(out, host) {
-					out = append(out, host)
+				host, p, err := net.SplitHostPort(c.Addr)
+				if err == nil && c.Rung == rung && !slices.Contains(to, host) {
+					to, port = append(to, host), cmp.Or(port, p)
 				}
 			}
 		}
 	}
-	return out
+	if n, err := strconv.Atoi(port); err == nil {
+		v.allow(protocol, n, to, improves)
+	}
 }
 
 func (v *verdict) judgeUDP() {
@@ -547,7 +553,7 @@ func (v *verdict) judgeUDP() {
 	if v.both > 0 && (more >= throttled || v.large.back > 0 && late >= throttledLag) {
 		v.blame(CauseUDPThrottled, Limited)
 		v.find("network", "A second of pictures", Warn, value, "UDP passes, but not as much of it as pictures need. Sound can stay on UDP; pictures take TCP.")
-		v.allow("UDP", 8801, v.candidates(proto.UDP8801), "pictures over UDP: exempt it from the rate limit, which is below 400 kbit/s")
+		v.allowRung("UDP", proto.UDP8801, "pictures over UDP: exempt it from the rate limit, which is below 400 kbit/s")
 	} else {
 		v.find("network", "A second of pictures", OK, value, "")
 	}

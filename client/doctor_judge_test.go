@@ -47,6 +47,17 @@ func (s *seen) lose(which func(seenRung) bool) {
 	}
 }
 
+// move gives the routers another port.
+func (s *seen) move(from, to string) {
+	list := s.zones[0].Routers[0].Candidates
+	for i := range list {
+		list[i].Addr = strings.Replace(list[i].Addr, ":"+from, ":"+to, 1)
+	}
+	for i := range s.rungs {
+		s.rungs[i].addr = strings.Replace(s.rungs[i].addr, ":"+from, ":"+to, 1)
+	}
+}
+
 // sixth is an IPv6 address with so many of ten probes answered.
 func sixth(back int) seenProbe {
 	return seenProbe{addr: "[2001:db8::1]:8801", burst: burst{sent: 10, back: back, least: 20 * time.Millisecond}}
@@ -69,7 +80,12 @@ func TestJudge(t *testing.T) {
 		{"no IPv6", func(s *seen) { s.zones[0].probes = append(s.zones[0].probes, sixth(0)) }, Best, "[]", "", ""},
 		{"symmetric NAT", func(s *seen) { s.nat = natSymmetric }, Best, "[symmetric_nat]", "", "Audio runs over UDP 8801."},
 		{"UDP 8801, not 3478", func(s *seen) { s.lose(func(r seenRung) bool { return r.rung == proto.UDP8801 && r.port() == 8801 }) },
-			Limited, "[udp_8801_blocked]", "UDP 8801 192.0.2.1", "Audio runs over UDP 8801."},
+			Limited, "[udp_8801_blocked]", "UDP 8801 192.0.2.1", "Audio runs over UDP 3478."},
+		{"a site on ports of its own", func(s *seen) { s.move("8801", "28801") }, Best, "[]", "", "Audio runs over UDP 28801."},
+		{"a site on ports of its own, UDP blocked", func(s *seen) {
+			s.move("8801", "28801")
+			s.lose(func(r seenRung) bool { return r.rung == proto.UDP8801 })
+		}, Limited, "[udp_blocked]", "UDP 28801 192.0.2.1", "Audio runs over TCP"},
 		{"clock ahead", func(s *seen) { s.skew = 3 * time.Minute }, Limited, "[clock_wrong]", "", "Set this computer's date"},
 		{"clock a minute ahead", func(s *seen) { s.skew = time.Minute }, Best, "[]", "", ""},
 		{"certificate not valid yet", func(s *seen) { silent(s, untrusted(x509.CertificateInvalidError{Reason: x509.Expired})) }, Useless, "[clock_wrong]", "", "is its clock right?"},

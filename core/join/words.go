@@ -39,13 +39,13 @@ func SayShort() string {
 	return "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments."
 }
 
-// SayRuns says what carries a medium.
-func SayRuns(g proto.Group, r proto.Rung, tunnel bool) string {
+// SayRuns says what carries a medium: a way by its name (RungName).
+func SayRuns(g proto.Group, way string, tunnel bool) string {
 	through := ""
 	if tunnel {
 		through = " through the tunnel"
 	}
-	return fmt.Sprintf("%s runs over %s%s.", title(g.String()), RungName(r), through)
+	return fmt.Sprintf("%s runs over %s%s.", title(g.String()), way, through)
 }
 
 // SayNoPath says that nothing carries a medium.
