@@ -78,7 +78,7 @@ export type MediaEvent =
 	| { is: "devices"; audioIn: Device[]; audioOut: Device[]; videoIn: Device[]; canChooseOutput: boolean }
 	| { is: "slot"; source: SourceID; view: SlotView }
 	| { is: "unslot"; source: SourceID }
-	| { is: "path"; group: "audio" | "video" | "content"; rung?: Rung }
+	| { is: "path"; group: "audio" | "video" | "content"; rung?: Rung; tunnelled?: boolean }
 	| { is: "stats"; media: MediaStats[]; rates: Connection["rates"]; rtt?: number }
 	| { is: "remembered"; name: string; chosen: { audioIn?: string; audioOut?: string; videoIn?: string } };
 

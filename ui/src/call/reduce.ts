@@ -86,7 +86,8 @@ export function reduce(s: CallState, e: CallEvent, now: number): Step {
 			const path = { ...s.connection.path };
 			if (e.rung) path[e.group] = e.rung;
 			else delete path[e.group];
-			return [{ ...s, connection: { ...s.connection, path } }, []];
+			const tunnelled = { ...s.connection.tunnelled, [e.group]: e.tunnelled === true };
+			return [{ ...s, connection: { ...s.connection, path, tunnelled } }, []];
 		}
 		case "stats":
 			return [

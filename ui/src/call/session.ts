@@ -104,8 +104,8 @@ export class Session {
 			lost: (attempt, text) => this.tell({ is: "transport_lost", attempt, text }),
 			silent: (attempt, silent) => this.tell({ is: silent ? "path_silent" : "path_heard", attempt }),
 			moved: (attempt, rung) => this.tell({ is: "path_moved", attempt, rung }),
-			path: (group, rung) => {
-				this.dispatch({ is: "path", group, ...(rung ? { rung } : {}) });
+			path: (group, rung, tunnelled) => {
+				this.dispatch({ is: "path", group, ...(rung ? { rung } : {}), ...(tunnelled ? { tunnelled } : {}) });
 				if (group === "audio" && rung) this.joining?.works(rung);
 			},
 			answered: twcc => this.send({ t: "answer", twcc }),

@@ -155,6 +155,8 @@ export type Connection = {
 	zone?: string;
 	router?: string;
 	path: { audio?: Rung; video?: Rung; content?: Rung };
+	/** Which of them go through a tunnel. */
+	tunnelled: { audio?: boolean; video?: boolean; content?: boolean };
 	/** Of the control channel, ms. */
 	rtt?: number;
 	/** Since joining, as last measured; bitrates are in rates. */
@@ -244,7 +246,7 @@ export function initialState(): CallState {
 		view: { mode: "gallery", page: 0, panel: "none" },
 		asks: [],
 		notices: [],
-		connection: { path: {}, media: [], rates: [], attempts: [], summary: [], trips: {} },
+		connection: { path: {}, tunnelled: {}, media: [], rates: [], attempts: [], summary: [], trips: {} },
 		announced: [],
 		rosterVersion: 0,
 		layoutVersion: 0,

@@ -21,7 +21,7 @@ export type PlaneEvents = SlotEvents & {
 	lost(attempt: number, text: string): void;
 	silent(attempt: number, silent: boolean): void;
 	moved(attempt: number, rung: Rung): void;
-	path(group: "audio" | "video" | "content", rung: Rung | undefined): void;
+	path(group: "audio" | "video" | "content", rung: Rung | undefined, tunnelled: boolean): void;
 	answered(twcc: Group[]): void;
 };
 
@@ -131,7 +131,7 @@ export class Plane {
 				if (old && old !== peer) void old.send(mid, null);
 				void this.put(mid);
 			}
-			this.on.path(groupName(g), rung);
+			this.on.path(groupName(g), rung, peer?.tunnel !== undefined);
 		}
 	}
 

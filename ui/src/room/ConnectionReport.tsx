@@ -19,9 +19,8 @@ export function ConnectionReport() {
 	];
 	for (const group of ["audio", "video", "content"] as const) {
 		const rung = c.path[group];
-		const tunnelled = c.summary.some(l => l.key === "tunnelled" && l.values["group"] === group);
 		const way = rung ? t(`room.rung.${rung}`) : t("room.path.none");
-		facts.push([t(`room.path.${group}`), tunnelled ? t("room.path.tunnelled", { rung: way }) : way]);
+		facts.push([t(`room.path.${group}`), c.tunnelled[group] ? t("room.path.tunnelled", { rung: way }) : way]);
 	}
 	return (
 		<div className="grid grid-cols-[minmax(0,1fr)] gap-6 pb-3">

@@ -16,6 +16,7 @@ export const connection: CallState["connection"] = {
 	zone: "Paris",
 	router: "mmr-1",
 	path: { audio: "udp-8801", video: "tcp-8801" },
+	tunnelled: {},
 	rtt: 24,
 	media: [
 		{ ...measured, kind: Kind.Audio, up: true },
