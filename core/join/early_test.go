@@ -220,3 +220,25 @@ func TestUDPThatAnswersNoProbeHasHadItsStart(t *testing.T) {
 		}
 	}
 }
+
+// A path that long datagrams do not pass is told; that one of several was lost is no such path.
+func TestLongDatagramsThatGetLostAreTold(t *testing.T) {
+	zones := []proto.Zone{zoneOf("oslo", 0, 0), zoneOf("paris", 0, 0)}
+	zones[0].Probes = append(zones[0].Probes, "oslo:3478")
+	for name, tt := range map[string]struct {
+		short map[string]bool
+		told  bool
+	}{
+		"long-lost":      {map[string]bool{"oslo:8801": true, "oslo:3478": true}, true},
+		"long-lost-once": {map[string]bool{"oslo:8801": true, "paris:8801": true}, false},
+	} {
+		w := granted(t, Config{}, zones, "oslo", "paris")
+		w.rtt["https://oslo/a"], w.udp["oslo:8801"], w.udp["oslo:3478"], w.short = 10, 10, 10, tt.short
+		w.run(5000)
+		wantControl(t, w, "oslo-1", 70)
+		if told := slices.Contains(w.m.Explain().Summary, SayShort()); told != tt.told {
+			t.Errorf("%s: told %v, want %v:\n%s", name, told, tt.told, w.lines())
+		}
+		w.record(name)
+	}
+}

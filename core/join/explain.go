@@ -181,17 +181,18 @@ func (m *Mind) summary() []string {
 }
 
 // udpSummary says what probes and transports together tell of UDP. A probe that was not waited for
-// tells nothing.
+// tells nothing; nor does one long datagram that is lost while another comes back.
 func (m *Mind) udpSummary() []string {
 	n, dead, answered, short := 0, 0, false, false
 	for _, z := range m.zones.list {
+		whole := slices.ContainsFunc(z.probes, func(p probe) bool { return p.padded })
+		short = short || z.ID == m.grant.Zone && z.udpRTT() >= 0 && !whole
 		for _, p := range z.probes {
 			n++
 			if p.dead {
 				dead++
 			}
 			answered = answered || p.rtt >= 0
-			short = short || p.rtt >= 0 && !p.padded
 		}
 	}
 	up, down := 0, 0

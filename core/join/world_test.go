@@ -33,6 +33,7 @@ type world struct {
 	rtt     map[string]float64 // controller -> ms; cold pings take three
 	refuse  map[string]bool    // controllers that refuse connections at once
 	udp     map[string]float64 // probe address -> ms
+	short   map[string]bool    // probe addresses that long datagrams do not reach
 	tunnels map[string]float64 // url -> ms
 	deaf    map[string]bool    // tunnels that answer, and lead nowhere
 	lookup  func(try int) (Event, float64)
@@ -166,7 +167,7 @@ func (w *world) respond(a Action) {
 			w.after(max(rtt, 20), PingDone{Controller: a.Controller, Seq: a.Seq, RTT: max(rtt, 20), Via: a.Via})
 		}
 	case Probe:
-		if rtt, ok := w.udp[a.Addr]; ok {
+		if rtt, ok := w.udp[a.Addr]; ok && !(a.Padded && w.short[a.Addr]) {
 			w.after(rtt, ProbeDone{Addr: a.Addr, Seq: a.Seq, RTT: rtt, Padded: a.Padded})
 		}
 	case DialTunnel:

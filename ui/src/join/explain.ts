@@ -101,7 +101,10 @@ function pathFacts(m: Mind): Fact[] {
 	return out;
 }
 
-/** What probes and transports together tell of UDP. A probe that was not waited for tells nothing. */
+/**
+ * What probes and transports together tell of UDP. A probe that was not waited for tells nothing; nor does one long
+ * datagram that is lost while another comes back.
+ */
 function udpFacts(m: Mind): Fact[] {
 	if (m.zones.open) {
 		return [];
@@ -116,7 +119,8 @@ function udpFacts(m: Mind): Fact[] {
 	if (!up && answered.length === 0 && (allDead || down > 0)) {
 		out.push({ key: "udp_blocked", values: { probes: probes.length, transports: down } });
 	}
-	if (answered.some(p => !p.padded)) {
+	const used = m.grant ? (findZone(m, m.grant.zone)?.probes ?? []) : [];
+	if (used.some(p => p.rtt >= 0) && !used.some(p => p.padded)) {
 		out.push({ key: "small_datagrams", values: {} });
 	}
 	return out;
