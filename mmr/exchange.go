@@ -35,6 +35,8 @@ type exchange struct {
 
 	lingering []lingering // in order of time
 
+	fill float64 // the most of half a lane that was found taken, or taken in one turn, since the shard asked
+
 	packets []forward.Packet
 	froms   []forward.Borrowed
 	ms      []link.Message
@@ -145,6 +147,7 @@ func (x *exchange) take(now time.Time) {
 		if l == nil {
 			continue
 		}
+		x.fill = max(x.fill, 2*l.datagrams.filled(), 2*l.events.filled())
 		for r := l.returns.get(); r != nil; r = l.returns.get() {
 			x.s.fwd.Return(*r)
 			x.out[i].lent--
@@ -212,6 +215,7 @@ func (x *exchange) give() {
 	}
 	for _, l := range x.out {
 		if l != nil {
+			x.fill = max(x.fill, 2*l.datagrams.fresh(), 2*l.events.fresh())
 			l.flush()
 			x.s.drops[DropLane] += l.lost
 			l.lost = 0

@@ -26,8 +26,8 @@ type lane struct {
 }
 
 const (
-	// laneDatagrams, laneEvents: what two shards, if there are two, may be apart by. A busy shard looks every millisecond, and
-	// 512 datagrams in one are half a million a second.
+	// laneDatagrams, laneEvents: what two shards, if there are two, may be apart by. A busy shard looks before half of it
+	// is there (see shard.filled): 512 datagrams in 7 ms are 70,000 a second.
 	laneDatagrams = 512
 	laneEvents    = 4096
 	// maxLaneBacklog bounds what waits for a shard that does not look at its lanes: paths of ten thousand people who come

@@ -71,9 +71,9 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 	gather := max(s.plane.cfg.Gather, 0)
 	// A shard that reads no socket is handed what is for it, and need not be woken for what can wait either.
 	s.asides = (poller.SetsAside() || len(batches) == 0) && gather > 0 && s.plane.cfg.HoldAudio > 0
-	pace := pace{least: gather}
+	pace, room := pace{least: gather}, 0 // datagrams that may wait unread; 0: any number
 	if granted, ok := s.plane.Sockets(); ok {
-		pace.room = granted.Receive / datagramRoom
+		room = granted.Receive / datagramRoom
 	}
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -92,8 +92,7 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 		s.runCommands(now)
 		s.turn(now)
 		ended := time.Now()
-		next, thick := pace.turned(began, ended, s.read)
-		s.read = 0
+		next, thick := pace.turned(began, ended, s.filled(room))
 		if s.pacedAt = (time.Time{}); thick {
 			s.pacedAt = next
 		}
@@ -113,6 +112,20 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 	}
 	s.close()
 	return nil
+}
+
+// filled is how much of the room for what arrives the turn has found taken, of what may be: half of the sockets'
+// buffers, where room datagrams are that, and half of each lane.
+func (s *shard) filled(room int) (fill float64) {
+	if room > 0 {
+		fill = float64(s.read) / float64(room)
+	}
+	s.read = 0
+	if s.exchange != nil {
+		fill = max(fill, s.exchange.fill)
+		s.exchange.fill = 0
+	}
+	return fill
 }
 
 // busy reports whether the shard is woken only by what is urgent. Who is just joining is not kept waiting.

@@ -13,8 +13,7 @@ type pace struct {
 	began time.Time     // of the last turn
 	work  time.Duration // it took
 	load  float64       // the part of the time that turns take, of the last tenth of a second
-	rate  float64       // datagrams in a nanosecond, in the same time
-	room  int           // how many may wait unread; 0: any number
+	rate  float64       // how fast what arrives fills the room there is for it, of all there may be in a nanosecond, in the same time
 }
 
 const (
@@ -35,18 +34,18 @@ const (
 // says that it has granted is there, of which half is to be free.
 const datagramRoom = 2304
 
-// turned notes a turn in which so many datagrams were read. It reports whether the one before began so short a time ago that the next is to wait
-// until at.
-func (p *pace) turned(began, ended time.Time, read int) (at time.Time, thick bool) {
+// turned notes a turn that found so much of the room taken that may be (1: all). It reports whether the one
+// before began so short a time ago that the next is to wait until at.
+func (p *pace) turned(began, ended time.Time, fill float64) (at time.Time, thick bool) {
 	since := began.Sub(p.began)
 	if w := min(float64(since)/float64(paceOver), 1); since > 0 {
 		p.load += (min(float64(p.work)/float64(since), 1) - p.load) * w
-		p.rate += (float64(read)/float64(since) - p.rate) * w
+		p.rate += (fill/float64(since) - p.rate) * w
 	}
 	p.began, p.work = began, ended.Sub(began)
 	apart := time.Duration(float64(p.least) * p.stretch())
-	if p.room > 0 && float64(apart)*p.rate > float64(p.room) {
-		apart = time.Duration(float64(p.room) / p.rate)
+	if float64(apart)*p.rate > 1 {
+		apart = time.Duration(1 / p.rate)
 	}
 	return began.Add(apart), since < apart
 }
