@@ -198,7 +198,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("making keys: %w", err)
 	}
 	if cfg.LastRung == "" {
-		cfg.LastRung = lastRung(cfg.State, time.Now())
+		cfg.LastRung = lastNetwork(cfg.State, time.Now()).Rung
 		c.cfg.LastRung = cfg.LastRung
 	}
 	c.memory = remember(cfg.State, site.String())

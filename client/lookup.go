@@ -158,7 +158,10 @@ func (c *Client) lookedUp(now time.Time, f found) {
 		}
 	}
 	c.room.self = answer.Participant
-	c.keepMemory(memory{Tunnels: answer.Tunnels, Classical: c.host.Classical()})
+	c.keepMemory(memory{Tunnels: answer.Tunnels})
+	if c.host.Classical() {
+		c.keepClassical(now)
+	}
 	c.mind.Handle(now, done)
 }
 

@@ -11,8 +11,7 @@ import (
 
 // memory is what is worth knowing of a site the next time. It holds nothing secret and no address of a person.
 type memory struct {
-	Tunnels   []string `json:"tunnels,omitempty"`   // the way when even the site is out of reach (S14)
-	Classical bool     `json:"classical,omitempty"` // TLS with post-quantum key shares does not pass here
+	Tunnels []string `json:"tunnels,omitempty"` // the way when even the site is out of reach (S14)
 }
 
 const (
@@ -41,7 +40,7 @@ func remember(dir, site string) (m memory) {
 
 // keepMemory writes it down, if it is news. That it can't be kept is no reason to fail.
 func (c *Client) keepMemory(m memory) {
-	if c.cfg.State == "" || m.Classical == c.memory.Classical && slices.Equal(m.Tunnels, c.memory.Tunnels) {
+	if c.cfg.State == "" || slices.Equal(m.Tunnels, c.memory.Tunnels) {
 		return
 	}
 	c.memory = m

@@ -25,8 +25,11 @@ const (
 
 // network is one entry.
 type network struct {
-	Rung proto.Rung `json:"rung"`
+	Rung proto.Rung `json:"rung,omitempty"`
 	At   time.Time  `json:"at"`
+	// Classical is when TLS with post-quantum key shares was found not to pass here, and is not moved on by use:
+	// it is tried anew after a day.
+	Classical time.Time `json:"classical,omitzero"`
 }
 
 // networks are all entries, by networkKey.
@@ -64,26 +67,48 @@ func readNetworks(dir string, now time.Time) networks {
 	for key, n := range all {
 		if age := now.Sub(n.At); age < 0 || age > networkFor {
 			delete(all, key)
+		} else if age := now.Sub(n.Classical); age < 0 || age > networkFor {
+			n.Classical = time.Time{}
+			all[key] = n
 		}
 	}
 	return all
 }
 
-// lastRung is what carried sound from here before, "" where nothing is known.
-func lastRung(dir string, now time.Time) proto.Rung {
+// lastNetwork is what is known of this network; zero where nothing is.
+func lastNetwork(dir string, now time.Time) network {
 	if dir == "" {
-		return ""
+		return network{}
 	}
-	return readNetworks(dir, now)[networkKey()].Rung
+	return readNetworks(dir, now)[networkKey()]
 }
 
-// keepNetwork writes down what carries sound now. That it can't be kept is no reason to fail.
+// keepNetwork writes down what carries sound now.
 func (c *Client) keepNetwork(now time.Time, rung proto.Rung) {
+	c.keepOfNetwork(now, func(n *network) {
+		if n.Rung != rung || now.Sub(n.At) >= time.Hour {
+			n.Rung, n.At = rung, now
+		}
+	})
+}
+
+// keepClassical writes down that long TLS handshakes do not pass here.
+func (c *Client) keepClassical(now time.Time) {
+	c.keepOfNetwork(now, func(n *network) {
+		if n.Classical.IsZero() {
+			n.At, n.Classical = now, now
+		}
+	})
+}
+
+// keepOfNetwork writes down news of this network. That it can't be kept is no reason to fail.
+func (c *Client) keepOfNetwork(now time.Time, change func(*network)) {
 	if c.cfg.State == "" {
 		return
 	}
 	all, key := readNetworks(c.cfg.State, now), networkKey()
-	if was, ok := all[key]; ok && was.Rung == rung && now.Sub(was.At) < time.Hour {
+	is := all[key]
+	if change(&is); is == all[key] {
 		return
 	}
 	for len(all) >= maxNetworks {
@@ -95,7 +120,7 @@ func (c *Client) keepNetwork(now time.Time, rung proto.Rung) {
 		}
 		delete(all, oldest)
 	}
-	all[key] = network{rung, now}
+	all[key] = is
 	b, err := json.Marshal(all)
 	if err != nil || os.MkdirAll(c.cfg.State, 0o700) != nil {
 		return

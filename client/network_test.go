@@ -28,14 +28,14 @@ func TestNetworksAreForgottenAfterADay(t *testing.T) {
 		if err := os.WriteFile(networksFile(dir), []byte(c.file), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := lastRung(dir, now); got != c.want {
+		if got := lastNetwork(dir, now).Rung; got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
 }
 
 func entry(at time.Time) string {
-	b, err := json.Marshal(networks{networkKey(): {proto.TLS443, at}})
+	b, err := json.Marshal(networks{networkKey(): {Rung: proto.TLS443, At: at}})
 	if err != nil {
 		panic(err)
 	}
@@ -46,7 +46,7 @@ func TestFewNetworksAreKept(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	all := networks{}
 	for i := range 2 * maxNetworks {
-		all[fmt.Sprint("n", i)] = network{proto.UDP8801, now.Add(-time.Duration(i) * time.Minute)}
+		all[fmt.Sprint("n", i)] = network{Rung: proto.UDP8801, At: now.Add(-time.Duration(i) * time.Minute)}
 	}
 	b, _ := json.Marshal(all)
 	c := &Client{}
@@ -59,5 +59,40 @@ func TestFewNetworksAreKept(t *testing.T) {
 	}
 	if _, ok := got["n0"]; !ok {
 		t.Error("the newest of the others was forgotten")
+	}
+}
+
+// What one network's firewall does to long handshakes makes TLS no weaker elsewhere, nor for ever.
+func TestClassicalTLSIsOfOneNetworkAndDay(t *testing.T) {
+	now := time.Now()
+	for _, tt := range []struct {
+		name string
+		key  string
+		ago  time.Duration
+		want bool
+	}{
+		{"an hour ago", networkKey(), time.Hour, true},
+		{"a day and an hour ago", networkKey(), 25 * time.Hour, false},
+		{"in another network", "other", time.Hour, false},
+	} {
+		c := &Client{}
+		c.cfg.State = t.TempDir()
+		b, _ := json.Marshal(networks{tt.key: {Rung: proto.UDP8801, At: now.Add(-time.Minute), Classical: now.Add(-tt.ago)}})
+		os.WriteFile(networksFile(c.cfg.State), b, 0o600)
+		c.memory = remember(c.cfg.State, "https://h")
+		if err := c.openWay(); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.host.Classical(); got != tt.want {
+			t.Errorf("%s: classical %v, want %v", tt.name, got, tt.want)
+		}
+		if tt.want {
+			c.keepClassical(now.Add(20 * time.Hour)) // used again: no news
+			c.keepNetwork(now.Add(20*time.Hour), proto.TCP8801)
+		}
+		c.host.Close()
+		if got := lastNetwork(c.cfg.State, now.Add(24*time.Hour)); !got.Classical.IsZero() {
+			t.Errorf("%s: still known a day later", tt.name)
+		}
 	}
 }

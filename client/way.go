@@ -25,7 +25,7 @@ func (c *Client) openWay() error {
 	if c.cfg.State != "" {
 		conf.Cache = filepath.Join(c.cfg.State, "proxy.pac")
 	}
-	conf.Classical = conf.Classical || c.memory.Classical
+	conf.Classical = conf.Classical || !lastNetwork(c.cfg.State, time.Now()).Classical.IsZero()
 	var err error
 	c.host, err = proxy.New(conf)
 	return err
