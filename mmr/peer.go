@@ -334,9 +334,9 @@ func (s *shard) ban(now, until time.Time, key peerKey) {
 	}
 }
 
-// tell posts an event to a room; the shard never waits for one.
+// tell gives a room news; the shard never waits for one.
 func (s *shard) tell(r *room, ev any) {
-	if !r.post(ev) {
+	if !r.news.put(ev) {
 		s.drops[DropEvents]++
 	}
 }

@@ -23,7 +23,8 @@ type room struct {
 	tag   uint64
 	log   *slog.Logger
 
-	events chan any      // from channels, the shard and the bus
+	events chan any      // from channels and the bus
+	news   newsBox       // from the shards
 	ended  chan struct{} // closed when the loop has ended: events posted later go nowhere
 
 	people  atomic.Int64
@@ -89,14 +90,15 @@ func newRoom(s *Server, c proto.Claims) *room {
 		srv: s, plane: s.cfg.Plane, id: c.Meeting, tag: trust.MeetingTag(c.Meeting),
 		log:    s.log,
 		events: make(chan any, 1024), ended: make(chan struct{}),
+		news:     newsBox{more: make(chan struct{}, 1)},
 		first:    c,
 		channels: make(map[proto.ParticipantID]*channel),
 		seats:    make(map[proto.ParticipantID]*seat),
 	}
 }
 
-// post queues an event without waiting: the shard must not wait for a meeting. False: the room has
-// ended, or is so far behind that the event was dropped.
+// post queues an event without waiting. False: the room has ended, or is so far behind that the event was
+// dropped.
 func (r *room) post(ev any) bool {
 	select {
 	case <-r.ended:
@@ -164,6 +166,11 @@ func (r *room) run() {
 		select {
 		case ev := <-r.events:
 			r.handle(time.Now(), ev)
+		case <-r.news.more:
+			now := time.Now()
+			for _, ev := range r.news.take() {
+				r.handle(now, ev)
+			}
 		case <-timer.C:
 			r.mind.Handle(time.Now(), meeting.Tick{})
 		}

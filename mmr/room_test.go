@@ -63,6 +63,38 @@ func TestOneClientsFloodLeavesRoomForOthersNews(t *testing.T) {
 	})
 }
 
+// A shard may have more to tell at once than a room has time for: nothing is lost, and the order stays.
+func TestNewsOfManyJoinsAreAllTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 3000
+		r := newRoom(&Server{cfg: Config{}}, proto.Claims{})
+		s := &shard{}
+		for id := range proto.ParticipantID(people) {
+			r.seats[id] = &seat{}
+			s.tell(r, pathUp{id: id, group: proto.GroupVideo, rung: proto.TCP8801})
+			s.tell(r, pathUp{id: id, group: proto.GroupVideo, rung: proto.UDP8801})
+		}
+		<-r.news.more
+		for _, ev := range r.news.take() {
+			r.handle(time.Now(), ev)
+		}
+		for id, seat := range r.seats {
+			if got := seat.rungs[proto.GroupVideo]; got != proto.UDP8801 {
+				t.Fatalf("the room has %d on %q", id, got)
+			}
+		}
+		if n := s.drops[DropEvents]; n != 0 {
+			t.Errorf("%d events lost", n)
+		}
+		for range maxNews + 1 {
+			s.tell(r, pathDown{})
+		}
+		if n := s.drops[DropEvents]; n != 1 {
+			t.Errorf("%d events lost of a room that is stuck, want the one beyond the limit", n)
+		}
+	})
+}
+
 // A room that could not be opened must be asked for again, however many try meanwhile.
 func TestARoomThatTurnsAwayEndsThoughNewcomersKeepComing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -142,6 +142,7 @@ func (st *stage) turn() {
 			more = more || !s.resting(restIdle) || s.commanded()
 		}
 	}
+	st.room.news.take()
 	for len(st.room.events) > 0 {
 		if _, ok := (<-st.room.events).(heard); ok {
 			st.room.levels.take()

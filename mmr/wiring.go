@@ -84,6 +84,42 @@ func (s *shard) wire(now time.Time, r *room, wires []meeting.Wire) {
 	s.markDirty(t, now)
 }
 
+// newsBox carries what became of paths and slots from the shards to a room. Hundreds who join within a second are
+// more than a queue holds while the room greets them, and what is lost would never be told again: a slot without
+// a name.
+type newsBox struct {
+	more chan struct{} // one place: there is something to take
+	mu   sync.Mutex
+	list []any // guarded by mu
+}
+
+// maxNews bounds what waits for a room that is stuck.
+const maxNews = 1 << 16
+
+// put adds an event. False: the room is stuck, and the event is lost.
+func (b *newsBox) put(ev any) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.list) == maxNews {
+		return false
+	}
+	b.list = append(b.list, ev)
+	select {
+	case b.more <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// take gives the room what waits, in the order it was put.
+func (b *newsBox) take() []any {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := b.list
+	b.list = nil
+	return list
+}
+
 // levelBox carries audio levels from the shard to a room: two lists that change places, so that a level,
 // which comes with every audio packet, costs no allocation.
 type levelBox struct {
