@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"parley/sys/trust"
 	"parley/wire/proto"
 )
 
@@ -67,7 +68,7 @@ type holder struct {
 type use struct {
 	streams, opened int
 	bytes           atomic.Int64
-	until           time.Time // kept at least so long: the end of the last token
+	until           time.Time // kept at least so long: until the last token opens nothing any more
 }
 
 // limits counts what holders and addresses use. Safe for concurrent use.
@@ -156,7 +157,9 @@ func (l *limits) take(c proto.TunnelClaims) (u *use, release func(), why Reason,
 		u = &use{}
 		l.uses[h] = u
 	}
-	u.until = time.Unix(c.Expires, 0)
+	if end := time.Unix(c.Expires, 0).Add(trust.Leeway); end.After(u.until) {
+		u.until = end
+	}
 	switch {
 	case l.total >= l.Total:
 		return nil, nil, ReasonFull, false

@@ -637,3 +637,21 @@ func TestStreamsEndWithTheTunnel(t *testing.T) {
 		w.Cleanup(func() { <-ended })
 	})
 }
+
+// An older token of a seat does not bring nearer when what the seat has used is forgotten.
+func TestUseIsKeptUntilTheLastToken(t *testing.T) {
+	l, now := newLimits(Limits{Opened: 2}), time.Now()
+	claims := proto.TunnelClaims{Meeting: "m", Participant: 7}
+	for _, life := range []time.Duration{15 * time.Minute, time.Minute} {
+		claims.Expires = now.Add(life).Unix()
+		_, release, why, ok := l.take(claims)
+		if !ok {
+			t.Fatal(why)
+		}
+		release()
+	}
+	l.sweep(now.Add(16 * time.Minute)) // the first is good for a minute yet
+	if _, _, why, ok := l.take(claims); ok || why != ReasonOpened {
+		t.Errorf("a third stream: %v, %v, want refused: %v", ok, why, ReasonOpened)
+	}
+}
