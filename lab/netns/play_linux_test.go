@@ -297,11 +297,14 @@ func fewDirect(f Flow) string {
 	return ""
 }
 
-// firstWords leaves the list of attempts out.
+// firstWords leaves the list of attempts out, and what else a page's panel says below its summary.
 func firstWords(told string) string {
 	var out []string
 	for l := range strings.Lines(told) {
-		if !strings.HasPrefix(l, "  ") {
+		if strings.TrimSpace(l) == "How you got in" {
+			break
+		}
+		if !strings.HasPrefix(l, "  ") && strings.TrimSpace(l) != "Connection" {
 			out = append(out, l)
 		}
 	}
