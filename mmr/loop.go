@@ -79,7 +79,7 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 		began := time.Now()
 		more, err := s.readAll(batches, tryRead)
 		now := time.Now()
-		if err == nil && (!s.busy() || !now.Add(gather).Before(s.asideAt)) {
+		if err == nil && (!s.busy(now) || !now.Add(gather).Before(s.asideAt)) {
 			var rest bool
 			rest, err = s.readAll(batches, link.TryReadAside)
 			more, now = more || rest, time.Now()
@@ -101,11 +101,11 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 		case more:
 		case thick:
 			poller.Pause(min(left, max(next.Sub(ended), 0)))
-		case s.busy() && held:
+		case s.busy(now) && held:
 			poller.Pause(min(left, gather))
-		case s.busy() && s.resting(restUrgent):
+		case s.busy(now) && s.resting(restUrgent):
 			poller.WaitUrgent(left)
-		case !s.busy() && s.resting(restIdle):
+		case !s.busy(now) && s.resting(restIdle):
 			poller.Wait(left)
 		}
 		s.rested()
@@ -129,7 +129,9 @@ func (s *shard) filled(room int) (fill float64) {
 }
 
 // busy reports whether the shard is woken only by what is urgent. Who is just joining is not kept waiting.
-func (s *shard) busy() bool { return s.asides && s.holding && !s.mux.Handshaking() }
+func (s *shard) busy(now time.Time) bool {
+	return s.asides && s.holding && !s.mux.Handshaking(now)
+}
 
 // asideWait is how long what is set aside may wait: sound no longer than its hold.
 func (s *shard) asideWait(now time.Time) time.Duration {
@@ -191,7 +193,7 @@ func (s *shard) wake(now time.Time) time.Time {
 		}
 	}
 	timers := s.timers.wake()
-	if s.busy() {
+	if s.busy(now) {
 		aside := s.asideAt
 		if aside.Before(s.pacedAt) {
 			aside = s.pacedAt

@@ -159,7 +159,9 @@ func (m *Mux) begin(now time.Time, t *Transport, p *path) {
 	t.tries++
 	m.inFlight++
 	m.counters.Handshakes++
-	m.wakeBy(now.Add(2 * pollEvery))
+	if m.begunAt = now; m.collectAt.IsZero() {
+		m.collectAt = now.Add(2 * pollEvery)
+	}
 	m.wg.Go(func() { m.run(h) })
 }
 

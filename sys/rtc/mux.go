@@ -79,7 +79,9 @@ type Mux struct {
 	probes     *limiter
 	counters   Counters
 	inFlight   int       // handshakes
-	wakeAt     time.Time // zero: nothing to wait for
+	begunAt    time.Time // of the newest handshake
+	collectAt  time.Time // when mail is looked for unasked; zero: never
+	wakeAt     time.Time // when transports are looked at; zero: nothing to wait for
 	scratch    []byte
 	closed     bool
 
@@ -333,7 +335,12 @@ func (m *Mux) Linked(via link.PacketConn, addr netip.AddrPort) bool {
 
 // Wake is when Tick is due next; the zero time is never. It may be early, and only Receive, Tick and a
 // posted closure make it earlier.
-func (m *Mux) Wake() time.Time { return m.wakeAt }
+func (m *Mux) Wake() time.Time {
+	if m.collectAt.IsZero() || !m.wakeAt.IsZero() && m.wakeAt.Before(m.collectAt) {
+		return m.wakeAt
+	}
+	return m.collectAt
+}
 
 func (m *Mux) wakeBy(at time.Time) {
 	if m.wakeAt.IsZero() || at.Before(m.wakeAt) {
@@ -347,6 +354,10 @@ func (m *Mux) Tick(now time.Time) {
 		return
 	}
 	m.collect(now)
+	m.collectAt = time.Time{}
+	if m.inFlight > 0 {
+		m.collectAt = now.Add(2 * pollEvery) // in case a posted closure was dropped
+	}
 	if m.wakeAt.IsZero() || now.Before(m.wakeAt) {
 		return
 	}
@@ -364,9 +375,6 @@ func (m *Mux) Tick(now time.Time) {
 		if at := t.tick(now); !at.IsZero() {
 			m.wakeBy(later(at, soonest))
 		}
-	}
-	if m.inFlight > 0 {
-		m.wakeBy(now.Add(2 * pollEvery)) // in case a posted closure was dropped
 	}
 }
 
@@ -410,8 +418,11 @@ func (m *Mux) Counters() Counters {
 // Transport finds a transport by its local ufrag, nil for none.
 func (m *Mux) Transport(ufrag string) *Transport { return m.transports[ufrag] }
 
-// Handshaking reports whether anybody is about to get keys.
-func (m *Mux) Handshaking() bool { return m.inFlight > 0 }
+// Handshaking reports whether anybody is about to get keys: of those whose handshake takes longer than usual nobody
+// knows whether they are still there.
+func (m *Mux) Handshaking(now time.Time) bool {
+	return m.inFlight > 0 && now.Sub(m.begunAt) < handshakeSoon
+}
 
 // Close ends all transports and waits for the handshake goroutines. Nothing is said to the peers.
 func (m *Mux) Close(now time.Time) {
@@ -424,6 +435,6 @@ func (m *Mux) Close(now time.Time) {
 	m.closed = true
 	m.cancel()
 	m.wg.Wait()
-	m.wakeAt = time.Time{}
+	m.wakeAt, m.collectAt = time.Time{}, time.Time{}
 	clear(m.held)
 }

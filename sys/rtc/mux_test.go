@@ -454,3 +454,30 @@ func FuzzReceive(f *testing.F) {
 		m.Close(now)
 	})
 }
+
+// Whoever begins a handshake and is heard of no more keeps a shard neither from its rest nor at looking at everybody.
+func TestAHandshakeThatIsLeftCostsTheOthersNothing(t *testing.T) {
+	b := newBare(t, nil)
+	const from = "198.51.100.1:5000"
+	b.take(from, checkOf("user1:x", password))
+	b.take(from, helloOf(200))
+	if !b.Handshaking(b.now) || b.inFlight != 1 {
+		t.Fatalf("%d handshakes under way, want one", b.inFlight)
+	}
+	scans := 0
+	for range 20 {
+		if b.now = b.Wake(); b.inFlight != 1 {
+			t.Fatal("the handshake has ended: there is nothing to see")
+		}
+		if !b.now.Before(b.wakeAt) {
+			scans++
+		}
+		b.Tick(b.now)
+	}
+	if scans > 1 {
+		t.Errorf("all transports were looked at %d times in 2 s", scans)
+	}
+	if b.Handshaking(b.now) {
+		t.Error("somebody is still about to get keys after 2 s")
+	}
+}

@@ -17,6 +17,8 @@ const (
 	setupLost = 30 * time.Second
 	// handshakeTimeout bounds one DTLS handshake; the next ClientHello starts another.
 	handshakeTimeout = 10 * time.Second
+	// handshakeSoon is how long most take at most: three round trips.
+	handshakeSoon = time.Second
 	// maxHandshakes bounds how often one transport may try.
 	maxHandshakes = 5
 	// dtlsKept is how long DTLS state answers retransmissions once keys stand, unless SRTP, which proves
