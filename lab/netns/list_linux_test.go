@@ -383,9 +383,10 @@ func changing(any []proto.Rung) []scenario {
 					most = 3 * time.Second
 				}
 				r.pause(time.Second)
+				moved := time.Now()
 				r.must(r.machine.Use(mobile))
 				r.pause(6 * time.Second)
-				r.gap("from one network to the other", most)
+				r.gap("from one network to the other", most, moved)
 				r.hasRung("audio", udpRung)
 				if seat, ok := r.client.Seat(); !ok || seat.Participant != before.Participant {
 					r.Error("the router does not know it as the same participant")
@@ -555,7 +556,8 @@ func (r *run) moved() {
 	if r.browser != "" {
 		most = 500 * ms
 	}
-	r.gap("from one path to the other", most)
+	r.pause(2 * time.Second) // what comes on the new path
+	r.gap("from one path to the other", most, time.Now().Add(-5*time.Second))
 }
 
 // slack is how late a client may be for reasons of its own.
@@ -653,13 +655,16 @@ func (r *run) keepalive(most time.Duration) {
 // gapless looks for silence in what the friend hears of the client, since the beginning or the last call.
 func (r *run) gapless(most time.Duration) bool {
 	r.Helper()
-	return r.gap("", most)
+	return r.gap("", most, time.Time{})
 }
 
-// gap is gapless, and notes the longest silence.
-func (r *run) gap(what string, most time.Duration) bool {
+// gap is gapless from a time on, and notes the longest silence: at other times the machine may have stood still.
+func (r *run) gap(what string, most time.Duration, since time.Time) bool {
 	r.Helper()
 	all := r.heard.Sounds()
+	if i := slices.IndexFunc(all, since.Before); i > 0 {
+		all = all[i-1:] // silent already is silent too
+	}
 	var longest time.Duration
 	for i := 1; i < len(all); i++ {
 		longest = max(longest, all[i].Sub(all[i-1]))
