@@ -114,3 +114,24 @@ func TestOnlyAGoodTicketGetsAPlace(t *testing.T) {
 		}
 	}
 }
+
+// All tickets of one participant are one seat's: what a seat may have at once is bounded by it.
+func TestTicketsOfOneParticipantAreOneSeats(t *testing.T) {
+	st := newStage(t, 1, PlaneConfig{})
+	seat := func(id proto.ParticipantID, group proto.Group, nonce uint32) any {
+		cred := st.key.Credentials(trust.Ticket{
+			Router: st.room.key(1).router, Meeting: st.room.tag, Participant: id, Group: group, Nonce: nonce, Expires: st.now.Add(time.Minute),
+		})
+		adm, ok := st.s.admit(st.now, cred.Ufrag)
+		if !ok || adm.Seat == nil {
+			t.Fatalf("of %d is known %+v, %v", id, adm, ok)
+		}
+		return adm.Seat
+	}
+	if seat(1, proto.GroupAudio, 1) != seat(1, proto.GroupVideo, 2) {
+		t.Error("two tickets of one participant are of two seats")
+	}
+	if seat(1, proto.GroupAudio, 1) == seat(2, proto.GroupAudio, 1) {
+		t.Error("two participants have one seat")
+	}
+}

@@ -276,6 +276,7 @@ func (s *shard) admit(now time.Time, ufrag string) (rtc.Admission, bool) {
 		Password: password,
 		Expired:  !attached && now.After(ticket.Expires),
 		Tag:      &association{key: key, group: ticket.Group, nonce: ticket.Nonce},
+		Seat:     key,
 	}, true
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -52,9 +53,30 @@ func (h *handshake) drop() {
 }
 
 func (h *handshake) free() {
-	if h.busy {
-		h.busy = false
-		h.t.mux.inFlight--
+	if !h.busy {
+		return
+	}
+	m, seat := h.t.mux, h.t.seat
+	h.busy = false
+	m.inFlight--
+	if seat == nil {
+		return
+	}
+	if left := slices.DeleteFunc(m.seats[seat], func(x *handshake) bool { return x == h }); len(left) > 0 {
+		m.seats[seat] = left
+	} else {
+		delete(m.seats, seat)
+	}
+}
+
+// replace makes room for one more handshake of a seat, in place of its oldest where there are too many: else one
+// participant with many tickets would keep everybody else out.
+func (m *Mux) replace(seat any) {
+	if of := m.seats[seat]; len(of) >= seatHandshakes {
+		old := of[0].t
+		old.hs.drop()
+		old.hs = nil
+		m.drop(ReasonSeat)
 	}
 }
 
@@ -92,12 +114,15 @@ func (m *Mux) handleDTLS(now time.Time, key pathKey, b []byte) {
 			m.drop(ReasonBadDTLS)
 			return
 		}
-		if m.inFlight >= m.cfg.MaxHandshakes {
-			m.drop(ReasonHandshakes)
-			return
-		}
 		if t.tries >= maxHandshakes {
 			t.down(now, ReasonHandshake)
+			return
+		}
+		if t.seat != nil {
+			m.replace(t.seat)
+		}
+		if m.inFlight >= m.cfg.MaxHandshakes {
+			m.drop(ReasonHandshakes)
 			return
 		}
 		m.begin(now, t, p)
@@ -156,6 +181,9 @@ func (m *Mux) begin(now time.Time, t *Transport, p *path) {
 	h := &handshake{t: t, busy: true}
 	h.pipe = newPipe(p.key.addr, h.write)
 	t.hs = h
+	if t.seat != nil {
+		m.seats[t.seat] = append(m.seats[t.seat], h)
+	}
 	t.tries++
 	m.inFlight++
 	m.counters.Handshakes++

@@ -52,6 +52,9 @@ type Admission struct {
 	Password string
 	Expired  bool // too late to begin with; refused like an unknown name
 	Tag      any  // becomes Transport.Tag
+	// Seat is comparable and says whose it is: of one seat's handshakes under way a further one replaces the
+	// oldest where there are more than two peer connections can have. Nil: anybody's, not bounded so.
+	Seat any
 }
 
 // Inbound is one media packet as Receive hands it up.
@@ -78,10 +81,11 @@ type Mux struct {
 	held       map[pathKey]*heldHello
 	probes     *limiter
 	counters   Counters
-	inFlight   int       // handshakes
-	begunAt    time.Time // of the newest handshake
-	collectAt  time.Time // when mail is looked for unasked; zero: never
-	wakeAt     time.Time // when transports are looked at; zero: nothing to wait for
+	inFlight   int                  // handshakes
+	seats      map[any][]*handshake // those by seat, the oldest first
+	begunAt    time.Time            // of the newest handshake
+	collectAt  time.Time            // when mail is looked for unasked; zero: never
+	wakeAt     time.Time            // when transports are looked at; zero: nothing to wait for
 	scratch    []byte
 	closed     bool
 
@@ -129,6 +133,7 @@ func NewMux(cfg MuxConfig) *Mux {
 		paths:      make(map[pathKey]*path),
 		hosts:      make(map[hostKey][]*Transport),
 		held:       make(map[pathKey]*heldHello),
+		seats:      make(map[any][]*handshake),
 		probes:     newLimiter(cfg.ProbesPerSecond),
 		scratch:    make([]byte, 0, 2048),
 	}

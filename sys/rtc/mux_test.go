@@ -481,3 +481,56 @@ func TestAHandshakeThatIsLeftCostsTheOthersNothing(t *testing.T) {
 		t.Error("somebody is still about to get keys after 2 s")
 	}
 }
+
+// One participant, with however many tickets, has a few handshakes under way at once: the newest. They keep nobody
+// else out.
+func TestHandshakesUnderWayAreFewForEachSeat(t *testing.T) {
+	b := newBare(t, func(c *MuxConfig) {
+		c.MaxHandshakes = 2 * seatHandshakes
+		admit := c.Admit
+		c.Admit = func(now time.Time, ufrag string) (Admission, bool) {
+			adm, ok := admit(now, ufrag)
+			if adm.Seat = ufrag[4]; adm.Seat == byte('-') {
+				adm.Seat = nil
+			}
+			return adm, ok
+		}
+	})
+	begin := func(user string, port int) {
+		from := fmt.Sprint("198.51.100.1:", port)
+		b.take(from, checkOf(user+":x", password))
+		b.take(from, helloOf(200))
+	}
+	underWay := func(user string) bool { return b.Transport(user) != nil && b.Transport(user).hs != nil }
+	for i := range 80 {
+		begin(fmt.Sprint("userA", i), 5000+i)
+	}
+	if b.inFlight != seatHandshakes || !underWay("userA79") || underWay(fmt.Sprint("userA", 79-seatHandshakes)) {
+		t.Errorf("of one seat %d are under way, want the newest %d", b.inFlight, seatHandshakes)
+	}
+	if n := b.Counters().DroppedFor(ReasonSeat); n != 80-seatHandshakes {
+		t.Errorf("%d are counted as replaced, want %d", n, 80-seatHandshakes)
+	}
+	begin("userA0", 5000) // may try again
+	if !underWay("userA0") || underWay(fmt.Sprint("userA", 80-seatHandshakes)) {
+		t.Error("one that was replaced may not try again")
+	}
+	begin("userB0", 6000)
+	if b.inFlight != seatHandshakes+1 || !underWay("userB0") {
+		t.Error("another's handshake does not begin")
+	}
+	for i := range seatHandshakes {
+		b.Transport(fmt.Sprint("userA", 79-i)).down(b.now, ReasonClosed)
+	}
+	b.Transport("userA0").down(b.now, ReasonClosed)
+	b.Transport("userB0").down(b.now, ReasonClosed)
+	if b.inFlight != 0 || len(b.seats) != 0 {
+		t.Errorf("%d handshakes and %d seats are left", b.inFlight, len(b.seats))
+	}
+	for i := range 2*seatHandshakes + 3 { // of nobody's seat: as many as there may be in all
+		begin(fmt.Sprint("user-", i), 7000+i)
+	}
+	if b.inFlight != 2*seatHandshakes || len(b.seats) != 0 {
+		t.Errorf("%d handshakes of no seat are under way, want %d", b.inFlight, 2*seatHandshakes)
+	}
+}

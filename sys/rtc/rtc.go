@@ -21,6 +21,8 @@ const (
 	handshakeSoon = time.Second
 	// maxHandshakes bounds how often one transport may try.
 	maxHandshakes = 5
+	// seatHandshakes bounds those of one seat under way: two peer connections of three transports each.
+	seatHandshakes = 6
 	// dtlsKept is how long DTLS state answers retransmissions once keys stand, unless SRTP, which proves
 	// that the peer has finished, comes first.
 	dtlsKept = 30 * time.Second
@@ -63,6 +65,7 @@ const (
 	ReasonProbeLimit         // too many probes from one network
 	ReasonAmplify            // would have sent an unproven path more than three times what it sent
 	ReasonHandshakes         // too many handshakes under way
+	ReasonSeat               // a handshake left for a newer one of its seat
 	ReasonBadDTLS            // DTLS that can't begin a handshake, or in clear after it
 	ReasonQueue              // a handshake's queue was full
 	ReasonNoPath             // DTLS to send, and no path to send it on
@@ -80,7 +83,7 @@ const (
 )
 
 var reasonNames = [nReasons]string{"none", "malformed", "unknown user", "integrity", "busy address", "unknown address",
-	"held full", "held expired", "probe too small", "probe limit", "amplification", "handshakes full", "bad dtls",
+	"held full", "held expired", "probe too small", "probe limit", "amplification", "handshakes full", "handshake replaced", "bad dtls",
 	"queue full", "no path", "no keys", "unreleased", "authentication", "replay", "streams", "closed", "peer closed",
 	"lost", "handshake failed", "shutdown"}
 

@@ -24,6 +24,7 @@ type Transport struct {
 	Tag any
 
 	mux      *Mux
+	seat     any
 	ufrag    string
 	password string
 	madeAt   time.Time
@@ -61,7 +62,7 @@ type path struct {
 }
 
 func (m *Mux) newTransport(now time.Time, ufrag string, adm Admission) *Transport {
-	t := &Transport{Tag: adm.Tag, mux: m, ufrag: ufrag, password: adm.Password, madeAt: now, checkedAt: now}
+	t := &Transport{Tag: adm.Tag, mux: m, seat: adm.Seat, ufrag: ufrag, password: adm.Password, madeAt: now, checkedAt: now}
 	m.transports[ufrag] = t
 	m.wakeBy(now.Add(checksLost))
 	return t
