@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -151,8 +152,12 @@ func checkStream(ctx context.Context, st *link.Stream, dscp uint8) (time.Duratio
 	}
 }
 
-// checkTURN asks a TURN server behind TLS without ALPN (RFC 8489 §6.2.2): the way of browsers.
+// checkTURN asks a TURN server behind TLS without ALPN (RFC 8489 §6.2.2): the way of browsers. Without a host it is
+// where the site is.
 func (d *doctor) checkTURN(ctx context.Context, addr string) (time.Duration, error) {
+	if strings.HasPrefix(addr, ":") {
+		addr = net.JoinHostPort(d.site.Hostname(), addr[1:])
+	}
 	var conn net.Conn
 	conn, err := d.host.DialTLS(ctx, "tcp", addr, d.tlsFor())
 	if err != nil {
