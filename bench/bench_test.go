@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -65,7 +66,7 @@ func TestFlagsThatMeanNothingAreRefused(t *testing.T) {
 func TestTableHasARowForEachRun(t *testing.T) {
 	rows := []one{
 		{Scenario: "a", NS: 1500, Rel: 0.5, Floor: 1000, Ratio: 1.5, Peer: "1.96", Target: 0.45, Load: load.Result{Packets: 10}},
-		{Scenario: "b", GRO: true, PerSend: 3, Shards: 2, Fits: 800, Void: "because", Load: load.Result{Packets: 12, Lost: 4}},
+		{Scenario: "b", GRO: true, PerSend: 3, Shards: 2, Fits: 800, Void: "because", Loss: 0.25},
 	}
 	for _, markdown := range []bool{false, true} {
 		got := table(rows, options{runs: 3, markdown: markdown}, baseline{is: [2]float64{1.1, 0.9}})
@@ -104,6 +105,35 @@ func TestMedianIsTheMiddleOfTheRunsThatCount(t *testing.T) {
 	} {
 		if got := median(c.runs); got.Rel != c.want || got.Runs != c.n {
 			t.Errorf("%v: median %v of %d, want %v of %d", c.runs, got.Rel, got.Runs, c.want, c.n)
+		}
+	}
+}
+
+func TestEachFigureOfARowIsAMedianAndLossTheWorst(t *testing.T) {
+	run := func(rel, p99, mib, loss, overflow float64) one {
+		return one{Rel: rel, MiB: mib, Loss: loss, Overflow: overflow, Load: load.Result{P99: p99}}
+	}
+	got := median([]one{run(0.4, 9, 3, 0, 7), run(0.2, 1, 1, 0.01, 0), run(0.9, 5, 2, 0, 0)})
+	if want := run(0.4, 5, 2, 0.01, 7); got.Rel != want.Rel || got.Load.P99 != want.Load.P99 || got.MiB != want.MiB || got.Loss != want.Loss || got.Overflow != want.Overflow {
+		t.Errorf("rel %v, p99 %v, MiB %v, loss %v, overflow %v; want %v, %v, %v, %v, %v", got.Rel, got.Load.P99, got.MiB, got.Loss, got.Overflow,
+			want.Rel, want.Load.P99, want.MiB, want.Loss, want.Overflow)
+	}
+	// A run that does not count counts for the loss neither.
+	void := run(0.1, 1, 1, 0.5, 0)
+	void.Void = "because"
+	if got := median([]one{void, run(0.4, 9, 3, 0, 0)}); got.Loss != 0 || got.Rel != 0.4 {
+		t.Errorf("loss %v, rel %v; want 0, 0.4", got.Loss, got.Rel)
+	}
+}
+
+func TestFiguresAreAllThatRunsDifferIn(t *testing.T) {
+	// What is not the median of itself: what all runs of a row share, and what is the worst.
+	other := map[string]bool{"Target": true, "Loss": true, "Overflow": true, "ToOne": true}
+	var r one
+	figures := r.figures()
+	for f, v := range reflect.ValueOf(&r).Elem().Fields() {
+		if p, ok := v.Addr().Interface().(*float64); ok && !other[f.Name] && !slices.Contains(figures, p) {
+			t.Errorf("%s is no figure", f.Name)
 		}
 	}
 }

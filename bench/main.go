@@ -59,7 +59,7 @@ func run() error {
 	flag.BoolVar(&o.markdown, "markdown", false, "the table without what only those who change the path look at")
 	flag.StringVar(&o.strangers, "viewers", "bin/strangers", "the test binary of lab/interop, for the scenario with pion/webrtc")
 	flag.IntVar(&o.fits, "fits", 0, "run the scenarios that seek how many fit with this many meetings or viewers instead")
-	flag.IntVar(&o.runs, "runs", 0, "runs of each scenario, of which the median counts (default 3, quick 1)")
+	flag.IntVar(&o.runs, "runs", 0, "runs of each scenario: of each figure the median is shown, of loss the worst (default 3, quick 1)")
 	flag.DurationVar(&o.measure, "for", 0, "time measured in each run (default 6s, quick 4s)")
 	flag.DurationVar(&o.warm, "warm", 0, "time published before (default 2s, quick 1s)")
 	flag.BoolVar(&o.asJSON, "json", false, "one JSON object per run, then one for each row of the table, instead of the table")

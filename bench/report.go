@@ -74,8 +74,8 @@ func (r *one) against() string {
 
 func (r *one) loss() string {
 	s := "0"
-	if r.Load.Lost > 0 {
-		s = fmt.Sprintf("%.3g %%", 100*r.Load.Loss())
+	if r.Loss > 0 {
+		s = fmt.Sprintf("%.3g %%", 100*r.Loss)
 	}
 	if r.Void != "" {
 		s += " (**void**: " + r.Void + ")"
@@ -96,7 +96,7 @@ func line(r one) string {
 // table is the result in Markdown, with the machine it is true for.
 func table(rows []one, o options, base baseline) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %s; server on processor %s, participants on %s; medians of %d runs of %v.\n",
+	fmt.Fprintf(&b, "%s, %s, %s; server on processor %s, participants on %s; medians of %d runs of %v, of loss the worst.\n",
 		time.Now().Format("2 January 2006"), machine(), runtime.Version(), o.serverCPU, o.clientCPU, o.runs, o.measure)
 	if base.is != ([2]float64{}) {
 		b.WriteString(base.String() + "\n")

@@ -16,7 +16,8 @@ import (
 	"parley/sys/link"
 )
 
-// one is the outcome of one run, or the median of several. Times are in nanoseconds for a packet.
+// one is the outcome of one run, or of several: the median of each figure, and the worst loss. Times are in
+// nanoseconds for a packet.
 type one struct {
 	Scenario    string             `json:"scenario"`
 	GRO         bool               `json:"gro"`
@@ -32,6 +33,7 @@ type one struct {
 	Floor       float64            `json:"floor_ns"`
 	Ratio       float64            `json:"ratio"`
 	PerSend     float64            `json:"packets_send,omitempty"` // seen with UDP_GRO alone
+	Loss        float64            `json:"loss"`                   // of what should have come, 0 to 1
 	MiB         float64            `json:"mib_participant"`
 	Mallocs     float64            `json:"mallocs_packet"`     // all there were
 	MediaAllocs float64            `json:"mallocs_packet_net"` // less what the same time costs with nothing published
@@ -213,7 +215,7 @@ func (m *meter) wait() { m.profiled.Wait() }
 func (m *meter) sum() {
 	r := m.r
 	n, seconds := float64(r.Load.Packets), r.Load.Seconds
-	r.PerSecond = n / seconds
+	r.PerSecond, r.Loss = n/seconds, r.Load.Loss()
 	r.Wakes, r.Preempted = m.slept/seconds, m.preempted/seconds
 	r.CPU = (m.cpu1 - m.cpu0).Seconds() / seconds
 	r.NS = float64(m.cpu1-m.cpu0) / n
@@ -307,14 +309,37 @@ func benchAll(ctx context.Context, o options, list []scenario, merges []bool, sh
 	return nil
 }
 
-// median is the run with the middle cost, of those that count if there are any.
+// figures are what a row shows the median of.
+func (r *one) figures() []*float64 {
+	return []*float64{
+		&r.PerSecond, &r.CPU, &r.NS, &r.Calibration, &r.Rel, &r.Floor, &r.Ratio, &r.PerSend, &r.MiB, &r.Mallocs, &r.MediaAllocs,
+		&r.JoinCPU, &r.Idle, &r.Wakes, &r.Preempted, &r.Reference,
+		&r.Load.P50, &r.Load.P99, &r.Load.JoinP50, &r.Load.JoinP90, &r.Load.InP50,
+	}
+}
+
+// median is the row of several runs, of those that count if there are any: each figure's median, but of what
+// was lost the worst. What is no figure of the row is that of the run with the middle cost.
 func median(runs []one) one {
 	counts := slices.DeleteFunc(slices.Clone(runs), func(r one) bool { return r.Void != "" })
 	if len(counts) == 0 {
-		counts = runs
+		counts = slices.Clone(runs)
 	}
-	slices.SortFunc(counts, func(a, b one) int { return int(1e6 * (a.Rel - b.Rel)) })
-	m := counts[len(counts)/2]
+	slices.SortFunc(counts, func(a, b one) int { return cmp.Compare(a.Rel, b.Rel) })
+	middle := len(counts) / 2
+	m := counts[middle]
 	m.Runs = len(counts)
+	for i, figure := range m.figures() {
+		var all []float64
+		for k := range counts {
+			all = append(all, *counts[k].figures()[i])
+		}
+		slices.Sort(all)
+		*figure = all[middle]
+	}
+	for _, r := range counts {
+		m.Loss, m.Overflow = max(m.Loss, r.Loss), max(m.Overflow, r.Overflow)
+		m.Load.Max, m.Load.Failures = max(m.Load.Max, r.Load.Max), max(m.Load.Failures, r.Load.Failures)
+	}
 	return m
 }
