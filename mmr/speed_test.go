@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"parley/sys/link"
+	"parley/sys/rtc"
 	"parley/wire/proto"
 	"parley/wire/rtp"
 )
@@ -139,5 +141,74 @@ func performWith(t *testing.T, seed uint64, steps int, cfg PlaneConfig) *stage {
 			}
 		}
 	}
+	st.empty()
 	return st
+}
+
+// empty has everybody leave, and holds the shards to having let go of every packet.
+func (st *stage) empty() {
+	st.t.Helper()
+	for len(st.actors) > 0 {
+		st.leave(st.actors[0])
+	}
+	st.wait(lingerFor + time.Second)
+	for _, s := range st.plane.shards {
+		if n := s.fwd.Held(); n > 0 {
+			st.fail("shard %d: %d packets are held though nobody is left", s.index, n)
+		}
+	}
+}
+
+// What can't go where it should is let go of: for a receiver without a transport, and for a shard that has no room.
+func TestWhatGoesNowhereIsNotHeld(t *testing.T) {
+	far := func() rtp.Seq { return 1000 }
+	send := func(st *stage, b *actor, frames int) { // past the reference
+		for range frames {
+			st.speak(b)
+			st.show(b)
+			for _, p := range st.queue {
+				m := link.Message{Buf: p.data, N: len(p.data), Addr: p.from, Local: stageAddr.Addr()}
+				st.of(b.key).receive(st.now, st.conn, []link.Message{m})
+				st.turn()
+			}
+			st.queue = nil
+			st.wait(20 * time.Millisecond)
+		}
+	}
+	watched := func(t *testing.T, shards int) (st *stage, a, b *actor) {
+		st = newStage(t, 1, PlaneConfig{Shards: shards, Together: 1})
+		st.lax = true
+		a, b = st.join(1, false, far, far), st.join(2, false, far, far)
+		st.watch(a, b, 0, 2)
+		send(st, b, 5)
+		return st, a, b
+	}
+	t.Run("no transport", func(t *testing.T) {
+		st, a, b := watched(t, 1)
+		p := st.s.peers[a.key]
+		was := p.active
+		p.active = [proto.NGroups]*rtc.Transport{}
+		send(st, b, 20)
+		p.active = was
+		if n := st.s.drops[DropNoTransport]; n < 20 {
+			t.Errorf("%d packets had no transport: nothing is shown", n)
+		}
+		st.empty()
+	})
+	t.Run("no room in the lane", func(t *testing.T) {
+		st, a, b := watched(t, 2)
+		s := st.of(b.key)
+		l := s.exchange.out[st.of(a.key).index]
+		if l == nil {
+			t.Fatal("both are on one shard")
+		}
+		was := l.lent
+		l.lent = len(l.returns.slots)
+		send(st, b, 20)
+		l.lent = was
+		if n := s.drops[DropLane]; n < 20 {
+			t.Errorf("%d packets found no room: nothing is shown", n)
+		}
+		st.empty()
+	})
 }

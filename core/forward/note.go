@@ -108,3 +108,7 @@ func (r Reason) String() string {
 
 // Drops counts packets by Reason since New.
 func (s *Shard) Drops() [NReasons]uint64 { return s.drops }
+
+// Held is how many packets are kept: by the history of a stream, for descriptors that are not done, or lent and not
+// returned. Without streams, all else done, there are none.
+func (s *Shard) Held() int { return s.slabs.held }
