@@ -66,13 +66,13 @@ func TestFlagsThatMeanNothingAreRefused(t *testing.T) {
 func TestTableHasARowForEachRun(t *testing.T) {
 	rows := []one{
 		{Scenario: "a", NS: 1500, Rel: 0.5, Floor: 1000, Ratio: 1.5, Peer: "1.96", Target: 0.45, Load: load.Result{Packets: 10}},
-		{Scenario: "b", GRO: true, PerSend: 3, Shards: 2, Fits: 800, Void: "because", Loss: 0.25},
+		{Scenario: "b", GRO: true, PerSend: 3, Shards: 2, Fits: 800, Void: "because", Loss: 0.25, Load: load.Result{Unserved: 2}},
 	}
 	for _, markdown := range []bool{false, true} {
 		got := table(rows, options{runs: 3, markdown: markdown}, baseline{is: [2]float64{1.1, 0.9}})
 		for _, want := range []string{
 			"| a | – |", "| 1.50 | 0.50 (≤ 0.45; 1.96) | 1.00 | 1.50 | – |", "| b: **800 people**, 2 shards | yes |", "| 3.00 |",
-			"25 % (**void**: because)", "1.10 × without UDP_GRO, 0.90 × with it",
+			"25 %, 2 people short of what is due (**void**: because)", "1.10 × without UDP_GRO, 0.90 × with it",
 		} {
 			if !strings.Contains(got, want) {
 				t.Errorf("markdown %v: no %q in\n%s", markdown, want, got)
@@ -128,7 +128,7 @@ func TestEachFigureOfARowIsAMedianAndLossTheWorst(t *testing.T) {
 
 func TestFiguresAreAllThatRunsDifferIn(t *testing.T) {
 	// What is not the median of itself: what all runs of a row share, and what is the worst.
-	other := map[string]bool{"Target": true, "Loss": true, "Overflow": true, "ToOne": true}
+	other := map[string]bool{"Target": true, "Due": true, "Loss": true, "Overflow": true, "ToOne": true}
 	var r one
 	figures := r.figures()
 	for f, v := range reflect.ValueOf(&r).Elem().Fields() {
@@ -169,6 +169,42 @@ func TestWhatIsLeftFollowsFromWhatIsDone(t *testing.T) {
 	p.say("x")
 	if !strings.Contains(out.String(), "left: x") {
 		t.Errorf("said %q", out.String())
+	}
+}
+
+func TestServedIsWhoGetsWhatIsDue(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		r    one
+		ok   bool
+	}{
+		{"all that is due", one{PerSecond: 1000, Due: 1000}, true},
+		{"a frame less", one{PerSecond: 985, Due: 1000}, true},
+		{"no gaps, but too little", one{PerSecond: 970, Due: 1000}, false},
+		{"no gaps, but somebody without a picture", one{PerSecond: 1000, Due: 1000, Load: load.Result{Unserved: 1}}, false},
+		{"a gap", one{PerSecond: 1000, Due: 1000, Load: load.Result{Lost: 1}}, false},
+		{"lost before the server", one{PerSecond: 1000, Due: 1000, Overflow: 1}, false},
+		{"lost in our own sockets", one{PerSecond: 1000, Due: 1000, Load: load.Result{Overflow: 1}}, false},
+		{"not all published", one{PerSecond: 1000, Due: 1000, Load: load.Result{Skipped: 1}}, false},
+		{"not all in", one{PerSecond: 1000, Due: 1000, Load: load.Result{Failures: 1}}, false},
+	} {
+		if why := short(&c.r); (why == "") != c.ok {
+			t.Errorf("%s: %q, want served %v", c.name, why, c.ok)
+		}
+	}
+	// Every search asks, and of everybody who is due anything.
+	for _, s := range scenarios() {
+		if s.fit == nil {
+			continue
+		}
+		s = s.with(7)
+		least := 0.
+		for _, m := range s.members {
+			least += float64(m.Count*s.count) * m.Due.PerSecond
+		}
+		if s.due <= 0 || least <= 0 || least > s.due {
+			t.Errorf("%s: %.0f packets/s are due, and to each at least what makes %.0f", s.name, s.due, least)
+		}
 	}
 }
 

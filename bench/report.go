@@ -77,6 +77,9 @@ func (r *one) loss() string {
 	if r.Loss > 0 {
 		s = fmt.Sprintf("%.3g %%", 100*r.Loss)
 	}
+	if r.Load.Unserved > 0 {
+		s += fmt.Sprintf(", %d people short of what is due", r.Load.Unserved)
+	}
 	if r.Void != "" {
 		s += " (**void**: " + r.Void + ")"
 	}

@@ -46,6 +46,7 @@ type one struct {
 	Reference   float64            `json:"reference"`          // cost of the reference shape ÷ the same on the reference machine, see valid.go
 	Void        string             `json:"void,omitempty"`     // why the run does not count
 	Fits        int                `json:"fits,omitempty"`     // people served without loss, where that was sought
+	Due         float64            `json:"due_s,omitempty"`    // packets/s that everybody who is served receives, all in all
 	Runs        int                `json:"runs,omitempty"`     // this is the median of so many; 0: a single run
 }
 
@@ -63,7 +64,7 @@ type bench struct {
 
 // one runs a scenario once.
 func (b *bench) one(ctx context.Context, s scenario, merge bool) (one, error) {
-	r := one{Scenario: s.name, GRO: merge, Shards: b.shards, Peer: s.peer, Target: s.target[index(merge)]}
+	r := one{Scenario: s.name, GRO: merge, Shards: b.shards, Due: s.due, Peer: s.peer, Target: s.target[index(merge)]}
 	begun := b.estimate(s)
 	defer b.progress.done(begun)
 	extra := strings.Fields(b.serverArgs)
@@ -340,6 +341,7 @@ func median(runs []one) one {
 	for _, r := range counts {
 		m.Loss, m.Overflow = max(m.Loss, r.Loss), max(m.Overflow, r.Overflow)
 		m.Load.Max, m.Load.Failures = max(m.Load.Max, r.Load.Max), max(m.Load.Failures, r.Load.Failures)
+		m.Load.Unserved = max(m.Load.Unserved, r.Load.Unserved)
 	}
 	return m
 }

@@ -18,6 +18,7 @@ type scenario struct {
 	spread  bool
 	feed    func(*load.Config)
 	fit     *fit       // how many fit is sought; then members and count are its
+	due     float64    // packets/s that have to arrive, all in all, for a run to have served everybody; 0: not asked
 	viewers int        // receivers made of pion/webrtc besides the members, who alone are measured
 	plain   bool       // without UDP_GRO only
 	like    string     // scenario whose packets in a send are this one's too
@@ -51,16 +52,28 @@ func scenarios() []scenario {
 		{name: "churn 20/s of 1000", members: []load.Member{camera(1), viewing(1000)}, feed: func(c *load.Config) { c.Churn = 20 }},
 		{name: "join storm 500 in 5 s", members: []load.Member{speaker(), viewing(500)}, feed: func(c *load.Config) { c.JoinIn = 5 * time.Second; c.Parallel = 64 }},
 		{name: "join one by one, 1→50", members: []load.Member{speaker(), viewing(50)}, feed: func(c *load.Config) { c.Parallel = 1 }},
-		{name: "meetings of ten, as many as fit", fit: &fit{from: 50, people: 10, members: func(n int) (int, []load.Member) { return n, ofTen() }}},
-		{name: "webinar, as many as fit", fit: &fit{from: 1500, people: 1, members: func(n int) (int, []load.Member) {
-			return 1, []load.Member{speaker(), viewing(n)}
+		{name: "meetings of ten, as many as fit", fit: &fit{from: 50, people: 10, due: 10*tiles + 27*voice, members: func(n int) (int, []load.Member) { return n, ofTen() }}},
+		{name: "webinar, as many as fit", fit: &fit{from: 1500, people: 1, due: camera720 + voice, members: func(n int) (int, []load.Member) {
+			return 1, []load.Member{speaker(), {Count: n, Due: load.Due{Streams: 2, PerSecond: camera720 + voice}}}
 		}}},
 	}
 }
 
-// ofTen is a meeting in which everybody sees one other large and eight small.
+// Packets a second of what the load publishes.
+const (
+	voice     = 50
+	camera720 = 180
+	thumbnail = 30
+	tiles     = camera720 + 8*thumbnail // of ofTen
+)
+
+// ofTen is a meeting in which everybody sees one other large and eight small, and hears the loudest three: who
+// is among them hears two.
 func ofTen() []load.Member {
-	return []load.Member{{Count: 10, Audio: true, Video: load.TileLayers(), Layout: load.OneLarge}}
+	return []load.Member{{
+		Count: 10, Audio: true, Video: load.TileLayers(), Layout: load.OneLarge,
+		Due: load.Due{Streams: 9 + 2, PerSecond: tiles + 2*voice},
+	}}
 }
 
 // choose keeps the scenarios that were asked for: by a whole name, which then means nothing else, or by

@@ -67,6 +67,7 @@ type Member struct {
 	Video  []Layer                                    // lowest first; empty: no camera
 	Layout func(self int, people []Seat) []proto.Tile // nil: none is sent, the server chooses
 	Loud   int                                        // −dBov of a speaker; 0: 30
+	Due    Due                                        // what each is to receive; zero: nothing is asked
 }
 
 // Seat is a participant as a Layout sees it.
@@ -74,6 +75,15 @@ type Seat struct {
 	Index  int            // in the meeting, in order of Members
 	Camera proto.SourceID // 0: none
 }
+
+// Due is what a participant has to receive, at least, to count as served.
+type Due struct {
+	Streams   int     // that carry something
+	PerSecond float64 // packets of media, of which DueShare suffices: frames fall on both sides of the measured time
+}
+
+// DueShare is the part of the packets due that has to arrive.
+const DueShare = 0.98
 
 // Layer is one encoding of a camera.
 type Layer struct {
@@ -137,8 +147,9 @@ type Result struct {
 	InP50      float64  `json:"in_p50_ms"` // lookup begun → all transports keyed and welcomed
 	Failures   uint64   `json:"failures"`  // joins that failed or were cut off
 	Churned    uint64   `json:"churned"`
-	Moves      uint64   `json:"moves"`   // transports that were given a new port
-	Streams    int      `json:"streams"` // that carried something while measuring
+	Moves      uint64   `json:"moves"`    // transports that were given a new port
+	Streams    int      `json:"streams"`  // that carried something while measuring
+	Unserved   int      `json:"unserved"` // people who did not receive what their Member is due
 	Mbit       float64  `json:"mbit_s"`
 	Errors     []string `json:"errors,omitempty"`
 }

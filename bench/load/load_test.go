@@ -175,6 +175,35 @@ func TestLossIsCountedAroundWraps(t *testing.T) {
 	}
 }
 
+func TestWhoGetsLessThanIsDueIsNotServed(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		streams [][]uint32 // of each transport, packets of each stream while measuring
+		want    int
+	}{
+		{"all", [][]uint32{{500, 100}, {1800}}, 0},
+		{"a frame less", [][]uint32{{500, 100}, {1794}}, 0},
+		{"no picture, and nothing missing in what came", [][]uint32{{500, 100}, {}}, 1},
+		{"a stream that fell silent before", [][]uint32{{500, 0}, {1900}}, 1},
+		{"half the packets", [][]uint32{{500, 100}, {600}}, 1},
+		{"nothing", nil, 1},
+	} {
+		g := &generator{}
+		g.res.Seconds = 10
+		asked, other := &person{member: &Member{Due: Due{Streams: 3, PerSecond: 240}}}, &person{member: &Member{}}
+		for i, streams := range c.streams {
+			asked.transports[i] = &transport{}
+			for _, n := range streams {
+				asked.transports[i].streams = append(asked.transports[i].streams, stream{measured: n})
+			}
+		}
+		g.people = []*person{asked, other}
+		if g.finish(); g.res.Unserved != c.want {
+			t.Errorf("%s: %d are not served, want %d", c.name, g.res.Unserved, c.want)
+		}
+	}
+}
+
 func TestTransportSeqInBothForms(t *testing.T) {
 	number := rtp.Ext{ID: proto.ExtTransportSeq, Data: []byte{0x12, 0x34}}
 	for _, c := range []struct {

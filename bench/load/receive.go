@@ -249,16 +249,22 @@ func (g *generator) finish() {
 	r.Overflow = g.net.overflow() - r.Overflow
 	r.People = len(g.people)
 	for _, p := range g.people {
+		streams, packets := 0, uint64(0)
 		for _, t := range p.transports {
 			if t == nil {
 				continue
 			}
 			r.Transports++
 			for i := range t.streams {
-				if t.streams[i].measured > 0 {
-					r.Streams++
+				if n := t.streams[i].measured; n > 0 {
+					streams++
+					packets += uint64(n)
 				}
 			}
+		}
+		r.Streams += streams
+		if due := p.member.Due; streams < due.Streams || float64(packets) < DueShare*due.PerSecond*r.Seconds {
+			r.Unserved++
 		}
 	}
 	r.Lost = uint64(max(g.lost, 0))
