@@ -2,6 +2,7 @@ package mmr
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,10 @@ type exchange struct {
 	askAt   time.Time
 
 	lingering []lingering // in order of time
+
+	jammed   bool // the sockets wait for a lane, as of lookedAt
+	jamLeft  time.Duration
+	lookedAt time.Time
 
 	fill float64 // the most of half a lane that was found taken, or taken in one turn, since the shard asked
 
@@ -262,6 +267,20 @@ func (x *exchange) admit(now time.Time) {
 	clear(x.packets)
 	x.packets = x.packets[:0]
 	x.s.emit(now)
+}
+
+// jam reports whether what comes had better stay in the sockets for now: a lane is nearly full, and sockets have room
+// for much more. The shard's own people wait too, so it does that for jamMost at a stretch at most, and no more than
+// half of the time, whatever becomes of the other shard. What finds no room then is lost.
+func (x *exchange) jam(now time.Time) bool {
+	since := now.Sub(x.lookedAt)
+	if x.lookedAt = now; x.jammed {
+		x.jamLeft -= since
+	} else {
+		x.jamLeft = min(x.jamLeft+since, jamMost)
+	}
+	x.jammed = x.jamLeft > 0 && slices.ContainsFunc(x.out, func(l *lane) bool { return l != nil && l.datagrams.taken() > jamFrom })
+	return x.jammed
 }
 
 // lend gives a packet to the shards that follow its source.

@@ -30,6 +30,11 @@ const (
 	// is there (see shard.filled): 512 datagrams in 7 ms are 70,000 a second.
 	laneDatagrams = 512
 	laneEvents    = 4096
+	// From jamFrom of a lane taken on a shard leaves its sockets unread, for jamMost at most: a turn of the other as long
+	// as they get, and as long again for what has collected. jamLook is how often it looks meanwhile.
+	jamFrom = 0.75
+	jamMost = 2 * paceFull * time.Millisecond
+	jamLook = time.Millisecond
 	// maxLaneBacklog bounds what waits for a shard that does not look at its lanes: paths of ten thousand people who come
 	// and go. One that far behind serves nobody any more.
 	maxLaneBacklog = 1 << 16

@@ -98,6 +98,8 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 		}
 		left := max(s.wake(now).Sub(ended), 0)
 		switch _, held := s.heldVideo.first(); {
+		case s.exchange != nil && s.exchange.jammed:
+			poller.Pause(min(left, jamLook))
 		case more:
 		case thick:
 			poller.Pause(min(left, max(next.Sub(ended), 0)))
@@ -141,10 +143,13 @@ func (s *shard) asideWait(now time.Time) time.Duration {
 	return asideEvery
 }
 
-// readAll takes in what has come. more says that there was more than a turn may take.
+// readAll takes in what has come, as far as lanes have room. more says that there was more than a turn may take.
 func (s *shard) readAll(batches []*batch, read func(link.PacketConn, []link.Message) (int, error)) (more bool, err error) {
 	for _, b := range batches {
 		for n := range readsPerTurn {
+			if s.exchange != nil && s.exchange.jam(time.Now()) {
+				return more, nil
+			}
 			got, err := read(b.via, b.ms)
 			if err != nil {
 				return false, err

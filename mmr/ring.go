@@ -59,6 +59,9 @@ func (r *ring[T]) release() {
 // filled is how much of it waits for the consumer, which asks: 1 is all.
 func (r *ring[T]) filled() float64 { return float64(r.tail.Load()-r.took) / float64(len(r.slots)) }
 
+// taken is how much of it is not free, to the producer, which asks: 1 is all.
+func (r *ring[T]) taken() float64 { return float64(r.next-r.head.Load()) / float64(len(r.slots)) }
+
 // fresh is how much of it the producer, which asks, has put since the last flush: 1 is all.
 func (r *ring[T]) fresh() float64 { return float64(r.next-r.tail.Load()) / float64(len(r.slots)) }
 
