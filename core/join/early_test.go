@@ -94,6 +94,45 @@ func TestFiveDeadZonesAddNothingToUDP(t *testing.T) {
 	w.record("udp-five-dead")
 }
 
+// A zone that was used last and has died since is waited for no longer than any other: the 10 ms by which it might
+// have won although it is slower are all that it costs, and no round trip.
+func TestADeadLastZoneAddsNoRoundTrip(t *testing.T) {
+	dead := []string{"d1", "d2", "d3", "d4", "d5"}
+	for _, tt := range []struct {
+		name   string
+		change func(w *world)
+		at     float64 // control opens, without a last zone
+	}{
+		{"udp-open", func(w *world) {}, 60 + 100},
+		{"udp-blocked", func(w *world) { clear(w.udp) }, 60 + 300},
+		{"controller-silent", func(w *world) { w.udp["d1:8801"] = 105 }, 60 + 100},
+	} {
+		for _, last := range []string{"", "d1"} {
+			zones := []proto.Zone{zoneOf("paris", 0, 0)}
+			for _, id := range dead {
+				zones = append(zones, zoneOf(id, 0, 0))
+			}
+			w := granted(t, Config{LastZone: last}, zones, "d2", "paris")
+			w.rtt["https://paris/a"], w.udp["paris:8801"] = 100, 100
+			w.silence(dead...)
+			tt.change(w)
+			w.run(3000)
+			w.wantState(In)
+			o, at := first[OpenControl](w)
+			grace := 0.0
+			if last != "" {
+				grace = keepBy
+			}
+			if o.Grant.Router != "paris-1" || at > tt.at+grace {
+				t.Errorf("%s, last zone %q: control to %s at %v ms, want paris-1 by %v\n%s", tt.name, last, o.Grant.Router, at, tt.at+grace, w.lines())
+			}
+			if last != "" {
+				w.record("last-zone-dead-" + tt.name)
+			}
+		}
+	}
+}
+
 func TestOneZoneIsNoChoice(t *testing.T) {
 	w := granted(t, Config{}, []proto.Zone{zoneOf("paris", 0, 0)}, "paris")
 	w.run(3000)

@@ -311,6 +311,9 @@ func (m *Mind) nAnswered() int {
 //     silent says so: a round trip where UDP is open, three (TCP, TLS and the request) where it is not known
 //   - three zones stand, and as long again as the slowest of them took
 //   - 400 ms after the first: what a silent nearest zone may cost
+//
+// The zone used last may win though it is a little slower, and is waited for 10 ms more; not longer, since it may have
+// died meanwhile.
 func (m *Mind) decideAt(now time.Time) time.Time {
 	from := m.zones.standsAt
 	if m.zones.background {
@@ -328,24 +331,25 @@ func (m *Mind) decideAt(now time.Time) time.Time {
 	if math.IsInf(best, 1) {
 		return time.Time{} // the grants have lapsed meanwhile
 	}
-	unbeaten, open := from, m.udpOpenSomewhere()
+	unbeaten, open, last := from, m.udpOpenSomewhere(), false
 	for i := range m.zones.list {
 		z := &m.zones.list[i]
 		if m.stands(now, z) || z.failed() {
 			continue
 		}
-		beaten := best // a score from which on z does not matter any more
-		if z.ID == m.cfg.LastZone {
-			beaten = max(best+keepBy, best*3/2)
-		}
-		if known := max(float64(z.Floor), z.udpRTT()) + float64(z.Bias); known >= beaten {
+		known := max(float64(z.Floor), z.udpRTT()) + float64(z.Bias)
+		last = last || z.ID == m.cfg.LastZone && known < best+keepBy
+		if known >= best {
 			continue
 		}
 		trips := 3.0
 		if open && len(z.probes) > 0 && z.udpRTT() < 0 {
 			trips = 1 // it would have answered by then, or its UDP is dead and another's is not
 		}
-		unbeaten = later(unbeaten, m.zones.startAt.Add(millis(trips*(beaten-float64(z.Bias)))))
+		unbeaten = later(unbeaten, m.zones.startAt.Add(millis(trips*(best-float64(z.Bias)))))
+	}
+	if last {
+		unbeaten = unbeaten.Add(millis(keepBy))
 	}
 	at := earlier(unbeaten, from.Add(decideAfter))
 	if !m.zones.thirdAt.IsZero() {

@@ -361,6 +361,9 @@ export function nAnswered(m: Mind): number {
  *   round trip where UDP is open, three (TCP, TLS and the request) where it is not known
  * - three zones stand, and as long again as the slowest of them took
  * - 400 ms after the first: what a silent nearest zone may cost
+ *
+ * The zone used last may win though it is a little slower, and is waited for 10 ms more; not longer, since it may have
+ * died meanwhile.
  */
 function decideAt(m: Mind, now: Nanos): Nanos | undefined {
 	const { thirdAt, list } = m.zones;
@@ -372,26 +375,26 @@ function decideAt(m: Mind, now: Nanos): Nanos | undefined {
 	const best = Math.min(...standing.map(z => score(m, now, z)));
 	const slowest = Math.max(0, ...standing.map(leastRTT));
 	let unbeaten = from;
+	let last = false;
 	for (const z of list) {
-		if (!stands(m, now, z) && !allFailed(z)) {
-			unbeaten = Math.max(unbeaten, beatenAt(m, z, best) ?? from);
+		if (stands(m, now, z) || allFailed(z)) {
+			continue;
+		}
+		const known = Math.max(z.offer.floor ?? 0, udpRTT(z)) + z.offer.bias;
+		last ||= z.offer.id === m.cfg.last_zone && known < best + keepBy;
+		if (known < best) {
+			unbeaten = Math.max(unbeaten, beatenAt(m, z, best));
 		}
 	}
-	const at = Math.min(unbeaten, from + decideAfter);
+	const at = Math.min(last ? unbeaten + millis(keepBy) : unbeaten, from + decideAfter);
 	return thirdAt === undefined ? at : Math.min(at, Math.max(from, thirdAt + millis(slowest)));
 }
 
-/** When the silence of a zone says that it is no better than the best; undefined where that is known. */
-function beatenAt(m: Mind, z: Zone, best: number): Nanos | undefined {
-	// A score from which on z does not matter any more.
-	const beaten = z.offer.id === m.cfg.last_zone ? Math.max(best + keepBy, (best * 3) / 2) : best;
-	const known = Math.max(z.offer.floor ?? 0, udpRTT(z)) + z.offer.bias;
-	if (known >= beaten) {
-		return undefined;
-	}
+/** When the silence of a zone says that it is no better than the best. */
+function beatenAt(m: Mind, z: Zone, best: number): Nanos {
 	// It would have answered within a round trip, or its UDP is dead and another's is not.
 	const trips = udpOpenSomewhere(m) && z.probes.length > 0 && udpRTT(z) < 0 ? 1 : 3;
-	return m.zones.startAt + millis(trips * (beaten - z.offer.bias));
+	return m.zones.startAt + millis(trips * (best - z.offer.bias));
 }
 
 export function advanceZones(m: Mind, now: Nanos): void {
