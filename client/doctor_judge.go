@@ -585,12 +585,9 @@ func (v *verdict) judgeIPv6() {
 	}
 }
 
-// name is the way for people: UDP by its port, since there may be several.
+// name is the way for people.
 func (r *seenRung) name() string {
-	if p := r.port(); r.rung == proto.UDP8801 && p != 0 && p != 8801 {
-		return fmt.Sprintf("UDP %d", p)
-	}
-	return join.RungName(r.rung)
+	return join.WayName(r.rung, r.port())
 }
 
 // port is the address's; 0 where it is not one of IP.

@@ -97,7 +97,7 @@ func (c *Client) startTransport(a join.StartTransport) {
 		c.post(func(now time.Time) {
 			if c.media.lanes[a.Attempt] == l {
 				l.up = true
-				c.mind.Handle(now, join.TransportUp{Attempt: a.Attempt})
+				c.mind.Handle(now, join.TransportUp{Attempt: a.Attempt, Port: l.way.Port()})
 			}
 		})
 		select {

@@ -52,8 +52,8 @@ func anyEvent(r *rand.Rand, m *Mind, answer LookupDone) Event {
 		TunnelUp{"t"}, TunnelFailed{URL: "t2"}, RouteDone{ctrl, g}, RouteFailed{Controller: ctrl, Code: code, Text: "why", Grant: &g},
 		ControlUp{m.control.id}, Welcomed{Attempt: m.control.id, Groups: g.Groups, Resumed: r.IntN(2) == 0}, WaitingRoom{Attempt: id},
 		Refused{Attempt: m.control.id, Code: proto.Code(pick("moved", "token_expired", "shutdown")), Grant: &g}, ControlLost{Attempt: id},
-		TransportUp{id}, TransportFailed{Attempt: id}, TransportLost{Attempt: id}, TransportUp{max(1, id-1)}, Tick{}, Tick{},
-		PathMoved{id, proto.Rung(pick("udp-8801", "tls-443"))}, ControlStands{m.control.id}, PathSilent{id}, PathHeard{id}, PathSilent{max(1, id-1)}, PathLoss{Group: proto.Group(r.IntN(3)), Loss: float64(r.IntN(2)) / 2},
+		TransportUp{Attempt: id}, TransportFailed{Attempt: id}, TransportLost{Attempt: id}, TransportUp{Attempt: max(1, id-1)}, Tick{}, Tick{},
+		PathMoved{Attempt: id, Rung: proto.Rung(pick("udp-8801", "tls-443"))}, ControlStands{m.control.id}, PathSilent{id}, PathHeard{id}, PathSilent{max(1, id-1)}, PathLoss{Group: proto.Group(r.IntN(3)), Loss: float64(r.IntN(2)) / 2},
 	}
 	return events[r.IntN(len(events))]
 }

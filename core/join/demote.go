@@ -82,7 +82,11 @@ func (m *Mind) handlePathHeard(now time.Time, e PathHeard) {
 // handlePathMoved follows a browser that moved media by itself.
 func (m *Mind) handlePathMoved(now time.Time, e PathMoved) {
 	g, t := m.findTry(e.Attempt)
-	if t == nil || m.lanes[g].inUse != t || e.Rung == t.rung || rank(e.Rung) == len(ladder) {
+	if t == nil || m.lanes[g].inUse != t || rank(e.Rung) == len(ladder) {
+		return
+	}
+	t.port = e.Port
+	if e.Rung == t.rung {
 		return
 	}
 	m.note(now, "media", t.what(g), Lost, "the browser has moved to "+string(e.Rung))

@@ -128,7 +128,7 @@ func TestBetterRungsAreProbed(t *testing.T) {
 		if s.Rung == proto.UDP8801 && !udp {
 			return nil, 0
 		}
-		return TransportUp{s.Attempt}, 60
+		return TransportUp{Attempt: s.Attempt}, 60
 	}
 	w.run(100_000)
 	udp = true
@@ -197,7 +197,7 @@ func TestAPageProbesBetterRungsWithSpareCredentials(t *testing.T) {
 		if s.Rung == proto.UDP8801 && (!udp || s.Credentials.Ufrag[0] != 'w') {
 			return nil, 0
 		}
-		return TransportUp{s.Attempt}, 60
+		return TransportUp{Attempt: s.Attempt}, 60
 	}
 	welcomes(w)
 	w.run(80_000)
@@ -230,8 +230,8 @@ func TestAPageProbesBetterRungsWithSpareCredentials(t *testing.T) {
 func TestMediaThatMovesByItselfIsFollowed(t *testing.T) {
 	w := ladderWorld(t, Config{FreshWays: true})
 	id := w.m.lanes[proto.GroupVideo].inUse.id
-	w.at(10_000, PathMoved{id, proto.TLS443})
-	w.at(11_000, PathMoved{id, "teleport"})
+	w.at(10_000, PathMoved{Attempt: id, Rung: proto.TLS443})
+	w.at(11_000, PathMoved{Attempt: id, Rung: "teleport"})
 	w.run(12_000)
 	if got := w.m.lanes[proto.GroupVideo].inUse.rung; got != proto.TLS443 {
 		t.Errorf("video is said to be on %s", got)

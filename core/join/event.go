@@ -136,7 +136,8 @@ type ControlLost struct {
 
 // TransportUp says that a media transport has its SRTP keys.
 type TransportUp struct {
-	Attempt int `json:"attempt"`
+	Attempt int    `json:"attempt"`
+	Port    uint16 `json:"port,omitempty"` // the router's that it goes to; 0: not known
 }
 
 // TransportFailed says that one could not be set up.
@@ -161,11 +162,12 @@ type PathHeard struct {
 	Attempt int `json:"attempt"`
 }
 
-// PathMoved says that the transport in use goes over another rung now, of itself: a browser chooses among all
+// PathMoved says that the transport in use goes over another rung or port now, of itself: a browser chooses among all
 // addresses it was ever given.
 type PathMoved struct {
 	Attempt int        `json:"attempt"`
 	Rung    proto.Rung `json:"rung"`
+	Port    uint16     `json:"port,omitempty"` // as TransportUp's
 }
 
 // PathLoss tells every second what share of a group's packets was lost, in the worse direction.

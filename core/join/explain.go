@@ -172,7 +172,7 @@ func (m *Mind) summary() []string {
 		l := &m.lanes[g]
 		switch {
 		case l.inUse != nil:
-			out = append(out, SayRuns(proto.Group(g), RungName(l.inUse.rung), l.inUse.via != ""))
+			out = append(out, SayRuns(proto.Group(g), WayName(l.inUse.rung, l.inUse.port), l.inUse.via != ""))
 		case l.wanted && (m.state == In || m.state == Over):
 			out = append(out, SayNoPath(proto.Group(g)))
 		}

@@ -412,7 +412,7 @@ func TestPage(t *testing.T) {
 		if s.Rung == proto.TCP8801 {
 			return TransportFailed{Attempt: s.Attempt, Text: "not here"}, 0
 		}
-		return TransportUp{s.Attempt}, 60
+		return TransportUp{Attempt: s.Attempt}, 60
 	}
 	w.run(5000)
 	w.wantState(In)

@@ -55,6 +55,7 @@ type rungTry struct {
 	upAt     time.Time
 	deadline time.Time
 	done     bool   // failed or closed
+	port     uint16 // the router's that media goes to; 0: not known
 	via      string // tunnel
 	set      int    // mediaClock.set it belongs to
 	try      *Attempt
@@ -223,7 +224,7 @@ func (m *Mind) handleTransportUp(now time.Time, e TransportUp) {
 	if t.set > m.media.set {
 		m.adopt(now, t.set)
 	}
-	t.upAt, t.deadline = now, time.Time{}
+	t.upAt, t.deadline, t.port = now, time.Time{}, e.Port
 	m.media.everUp, m.media.limit = true, time.Time{}
 	if g == proto.GroupAudio {
 		m.step(now, "media", m.grantAt, 0)

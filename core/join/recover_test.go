@@ -41,7 +41,7 @@ func TestMediaLostInTheWaitingRoomIsNoReasonToGiveUp(t *testing.T) {
 		if lost {
 			return nil, 0
 		}
-		return TransportUp{s.Attempt}, 60
+		return TransportUp{Attempt: s.Attempt}, 60
 	}
 	w.run(5000)
 	lost = true
@@ -221,7 +221,7 @@ func TestLadder(t *testing.T) {
 			w := newWorld(t, Config{Rungs: allRungs, LastRung: tt.last}, zoneOf("a", 0, 0))
 			w.media = func(s StartTransport) (Event, float64) {
 				if ms, ok := tt.up[s.Rung]; ok {
-					return TransportUp{s.Attempt}, ms
+					return TransportUp{Attempt: s.Attempt}, ms
 				}
 				if ms, ok := tt.fail[s.Rung]; ok {
 					return TransportFailed{Attempt: s.Attempt, Text: "refused"}, ms
@@ -258,9 +258,9 @@ func TestLadderTraces(t *testing.T) {
 	w.media = func(s StartTransport) (Event, float64) {
 		switch s.Rung {
 		case proto.UDP8801:
-			return TransportUp{s.Attempt}, 900
+			return TransportUp{Attempt: s.Attempt}, 900
 		case proto.TCP8801:
-			return TransportUp{s.Attempt}, 60
+			return TransportUp{Attempt: s.Attempt}, 60
 		}
 		return nil, 0
 	}
@@ -427,7 +427,7 @@ func TestAnyEventsAnyOrder(t *testing.T) {
 			events := []Event{Start{}, w.answer(zones, g), LookupFailed{}, PingDone{Controller: ctrl, RTT: r.Float64() * 300}, PingFailed{Controller: ctrl},
 				ProbeDone{Addr: "a:8801", RTT: 5}, ProbeFailed{Addr: "b:8801"}, TunnelUp{"t"}, TunnelFailed{URL: "t"}, RouteDone{ctrl, g},
 				RouteFailed{Controller: ctrl, Code: code, Grant: &g}, ControlUp{id}, Welcomed{Attempt: id, Groups: g.Groups, Resumed: r.IntN(2) == 0}, WaitingRoom{Attempt: id},
-				Refused{Attempt: id, Code: code, Grant: &g}, ControlLost{Attempt: id}, TransportUp{id}, TransportFailed{Attempt: id},
+				Refused{Attempt: id, Code: code, Grant: &g}, ControlLost{Attempt: id}, TransportUp{Attempt: id}, TransportFailed{Attempt: id},
 				TransportLost{Attempt: id}, NeedContent{}, NetworkChanged{}, Tick{}, Tick{}, Tick{}}
 			m.Handle(now, events[r.IntN(len(events))])
 			for {

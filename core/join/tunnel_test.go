@@ -30,7 +30,7 @@ func tunnelWorld(t *testing.T, cfg Config, grants ...proto.Grant) *world {
 		if s.Via == "" && w.rtt["https://a/a"] == 0 {
 			return nil, 0
 		}
-		return TransportUp{s.Attempt}, 60
+		return TransportUp{Attempt: s.Attempt}, 60
 	}
 	return w
 }
@@ -237,7 +237,7 @@ func TestProxyAndInspectionAreTold(t *testing.T) {
 		if s.Rung != proto.TLS443 {
 			return nil, 0
 		}
-		return TransportUp{s.Attempt}, 200
+		return TransportUp{Attempt: s.Attempt}, 200
 	}
 	w.lookup = func(int) (Event, float64) {
 		e := w.answer([]proto.Zone{zoneOf("a", 0, 0)})

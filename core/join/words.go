@@ -39,7 +39,7 @@ func SayShort() string {
 	return "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments."
 }
 
-// SayRuns says what carries a medium: a way by its name (RungName).
+// SayRuns says what carries a medium: a way by its name (WayName).
 func SayRuns(g proto.Group, way string, tunnel bool) string {
 	through := ""
 	if tunnel {
@@ -51,13 +51,17 @@ func SayRuns(g proto.Group, way string, tunnel bool) string {
 // SayNoPath says that nothing carries a medium.
 func SayNoPath(g proto.Group) string { return title(g.String()) + " has no path." }
 
-// RungName is a rung for people.
-func RungName(r proto.Rung) string {
+// WayName is what carries media for people: a rung by the port that packets go to, since there may be several;
+// 0 is the usual one.
+func WayName(r proto.Rung, port uint16) string {
+	if port == 0 {
+		port = 8801
+	}
 	switch r {
 	case proto.UDP8801:
-		return "UDP 8801"
+		return fmt.Sprintf("UDP %d", port)
 	case proto.TCP8801:
-		return "TCP 8801"
+		return fmt.Sprintf("TCP %d", port)
 	case proto.TLS443:
 		return "TLS 443"
 	}

@@ -102,7 +102,7 @@ func newWorld(t *testing.T, cfg Config, zones ...proto.Zone) *world {
 	w.control = func(o OpenControl) ([]Event, []float64) {
 		return []Event{ControlUp{o.Attempt}, Welcomed{Attempt: o.Attempt, Resumed: w.m.control.everIn}}, []float64{60, 80}
 	}
-	w.media = func(s StartTransport) (Event, float64) { return TransportUp{s.Attempt}, 60 }
+	w.media = func(s StartTransport) (Event, float64) { return TransportUp{Attempt: s.Attempt}, 60 }
 	return w
 }
 

@@ -238,6 +238,18 @@ func (c *Conn) wakeChecks() {
 // Rung is the step of the ladder.
 func (w *Way) Rung() proto.Rung { return w.rung }
 
+// Port is the router's port that the way goes to; 0 where it has not answered.
+func (w *Way) Port() uint16 {
+	c := w.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := slices.IndexFunc(c.routes, func(r *route) bool { return r.way == w && r.answered })
+	if at < 0 {
+		return 0
+	}
+	return c.routes[at].remote.Port()
+}
+
 // A way that has carried nothing yet is tried with a few packets, so often.
 const (
 	proveEvery = 100 * time.Millisecond

@@ -99,11 +99,11 @@ export class Session {
 		this.who = who;
 		const table = slotTable(this.seed, this.videoSlots ?? defaultSlots);
 		this.plane = new Plane(who.certificate, !!this.options.oneGroup, table, this.lobby, {
-			up: attempt => this.tell({ is: "transport_up", attempt }),
+			up: (attempt, port) => this.tell({ is: "transport_up", attempt, port }),
 			failed: (attempt, text) => this.tell({ is: "transport_failed", attempt, text }),
 			lost: (attempt, text) => this.tell({ is: "transport_lost", attempt, text }),
 			silent: (attempt, silent) => this.tell({ is: silent ? "path_silent" : "path_heard", attempt }),
-			moved: (attempt, rung) => this.tell({ is: "path_moved", attempt, rung }),
+			moved: (attempt, rung, port) => this.tell({ is: "path_moved", attempt, rung, port }),
 			path: (group, rung, tunnelled) => {
 				this.dispatch({ is: "path", group, ...(rung ? { rung } : {}), ...(tunnelled ? { tunnelled } : {}) });
 				if (group === "audio" && rung) this.joining?.works(rung);

@@ -98,7 +98,11 @@ export function handlePathMoved(m: Mind, now: Nanos, e: EventOf<"path_moved">): 
 		return;
 	}
 	const [g, t] = found;
-	if (m.lanes[g].inUse !== t || e.rung === t.rung || rank(e.rung) === ladder.length) {
+	if (m.lanes[g].inUse !== t || rank(e.rung) === ladder.length) {
+		return;
+	}
+	t.port = e.port ?? 0;
+	if (e.rung === t.rung) {
 		return;
 	}
 	note(m, now, "media", what(g, t), "lost", `the browser has moved to ${e.rung}`);

@@ -77,8 +77,8 @@ export type JoinEvent =
 	  }
 	/** The channel could not be opened, broke, or fell silent. */
 	| { is: "control_lost"; attempt: number; text?: string | undefined }
-	/** A media transport has its keys. */
-	| { is: "transport_up"; attempt: number }
+	/** A media transport has its keys, and goes to this port of the router, if that is known. */
+	| { is: "transport_up"; attempt: number; port?: number | undefined }
 	/** One could not be set up. */
 	| { is: "transport_failed"; attempt: number; text?: string | undefined }
 	/** One that was up carries nothing any more. */
@@ -87,8 +87,8 @@ export type JoinEvent =
 	| { is: "path_silent"; attempt: number }
 	/** or something again. */
 	| { is: "path_heard"; attempt: number }
-	/** The transport in use goes over another rung now, of itself: a browser chooses among all it was ever given. */
-	| { is: "path_moved"; attempt: number; rung: Rung }
+	/** The transport in use goes over another rung or port now, of itself: a browser chooses among all it was ever given. */
+	| { is: "path_moved"; attempt: number; rung: Rung; port?: number | undefined }
 	/** Every second: what share of a group's packets was lost, in the worse direction. */
 	| { is: "path_loss"; group: Group; loss: number }
 	/** Somebody shares: the content transport is wanted now. */

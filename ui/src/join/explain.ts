@@ -49,9 +49,12 @@ export type Fact =
 	| { key: "tunnel"; values: { url: string } }
 	| { key: "udp_blocked"; values: { probes: number; transports: number } }
 	| { key: "small_datagrams"; values: Record<string, never> }
-	| { key: "path"; values: { group: GroupName; rung: Rung } }
-	| { key: "tunnelled"; values: { group: GroupName; rung: Rung } }
+	| { key: "path"; values: Carried }
+	| { key: "tunnelled"; values: Carried }
 	| { key: "no_path"; values: { group: GroupName } };
+
+/** A medium, its rung and the router's port that packets go to (0: not known). */
+type Carried = { group: GroupName; rung: Rung; port: number };
 
 type GroupName = ReturnType<typeof groupName>;
 
@@ -93,7 +96,8 @@ function pathFacts(m: Mind): Fact[] {
 		const l = m.lanes[g];
 		const group = groupName(g);
 		if (l.inUse !== undefined) {
-			out.push({ key: l.inUse.via === "" ? "path" : "tunnelled", values: { group, rung: l.inUse.rung } });
+			const { rung, port, via } = l.inUse;
+			out.push({ key: via === "" ? "path" : "tunnelled", values: { group, rung, port } });
 		} else if (l.wanted && (m.state === "in" || m.state === "over")) {
 			out.push({ key: "no_path", values: { group } });
 		}
@@ -146,9 +150,9 @@ function sentence({ key, values: v }: Fact): string {
 		case "small_datagrams":
 			return "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments.";
 		case "path":
-			return `${title(v.group)} runs over ${rungName(v.rung)}.`;
+			return `${title(v.group)} runs over ${wayName(v.rung, v.port)}.`;
 		case "tunnelled":
-			return `${title(v.group)} runs over ${rungName(v.rung)} through the tunnel.`;
+			return `${title(v.group)} runs over ${wayName(v.rung, v.port)} through the tunnel.`;
 		case "no_path":
 			return `${title(v.group)} has no path.`;
 	}
@@ -176,12 +180,13 @@ function findZone(m: Mind, id: string): Zone | undefined {
 	return m.zones.list.find(z => z.offer.id === id);
 }
 
-function rungName(rung: Rung): string {
+/** A rung by the port that packets go to, since there may be several; 0 is the usual one. */
+function wayName(rung: Rung, port: number): string {
 	switch (rung) {
 		case Rung.UDP8801:
-			return "UDP 8801";
+			return `UDP ${port || 8801}`;
 		case Rung.TCP8801:
-			return "TCP 8801";
+			return `TCP ${port || 8801}`;
 		case Rung.TLS443:
 			return "TLS 443";
 	}

@@ -60,6 +60,8 @@ export interface RungTry {
 	deadline: Nanos | undefined;
 	/** Failed or closed. */
 	done: boolean;
+	/** The router's that media goes to; 0: not known. */
+	port: number;
 	/** Tunnel. */
 	via: string;
 	/** The set of credentials it belongs to. */
@@ -187,6 +189,7 @@ export function newTry(m: Mind, rung: Rung, startAt: Nanos): RungTry {
 		upAt: undefined,
 		deadline: undefined,
 		done: false,
+		port: 0,
 		via: viaOf(m, rung),
 		set: m.media.set,
 		try: undefined,
@@ -275,6 +278,7 @@ export function handleTransportUp(m: Mind, now: Nanos, e: EventOf<"transport_up"
 	}
 	t.upAt = now;
 	t.deadline = undefined;
+	t.port = e.port ?? 0;
 	m.media.everUp = true;
 	m.media.limit = undefined;
 	if (g === Group.Audio) {

@@ -23,13 +23,14 @@ export type StartTransport = {
 };
 
 export type LaneEvents = {
-	up(attempt: number): void;
+	/** Port is the router's, 0 where the browser does not say. */
+	up(attempt: number, port: number): void;
 	failed(attempt: number, text: string): void;
 	lost(attempt: number, text: string): void;
 	/** What is in use carries nothing, or something again. */
 	silent(attempt: number, silent: boolean): void;
-	/** What is in use goes over another rung. */
-	moved(attempt: number, rung: Rung): void;
+	/** What is in use goes over another rung or port. */
+	moved(attempt: number, rung: Rung, port: number): void;
 	/** A group's media goes over this peer from now on, or over none. */
 	use(group: Group, peer: Peer | undefined, rung: Rung | undefined): void;
 	/** The groups a new peer gives transport-wide feedback for. */
@@ -42,8 +43,8 @@ const askAgain = 40;
 /** A path that has answered is given this long, ms, to get its keys before a worse one is tried. */
 const keysWithin = 600;
 
-type Attempt = StartTransport & { peer?: Peer; isUp: boolean; waited?: boolean };
-type InUse = { attempt: number; peer: Peer; rung: Rung };
+type Attempt = StartTransport & { peer?: Peer; isUp: boolean; waited?: boolean; port?: number };
+type InUse = { attempt: number; peer: Peer; rung: Rung; port: number };
 
 export class Lanes {
 	private readonly certificate: RTCCertificate;
@@ -248,24 +249,27 @@ export class Lanes {
 
 	/** Looks over which rung a transport that is up goes: the attempt on that rung is up, or media has moved. */
 	private async settle(peer: Peer, group: Group, asked = 0): Promise<void> {
-		const known = await peer.rung(group);
+		const known = await peer.way(group);
 		if (!peer.up.has(group)) return;
 		if (!known && asked < askMost) {
 			setTimeout(() => void this.settle(peer, group, asked + 1), askAgain); // statistics are a little behind
 			return;
 		}
 		const here = [...this.attempts.values()].filter(a => a.peer === peer && a.group === group);
-		const rung = known ?? here[0]?.rung;
+		const rung = known?.rung ?? here[0]?.rung;
+		const port = known?.port ?? 0;
 		const used = this.inUse.get(group);
-		if (!rung || (used?.peer === peer && used.rung === rung)) return;
+		if (!rung || (used?.peer === peer && used.rung === rung && (port === 0 || used.port === port))) return;
 		const fresh = here.find(a => a.rung === rung && !a.isUp);
 		if (fresh) {
 			fresh.isUp = true;
-			this.on.up(fresh.attempt);
+			fresh.port = port;
+			this.on.up(fresh.attempt, port);
 		} else if (used?.peer === peer) {
 			used.rung = rung;
+			used.port = port;
 			this.on.use(group, peer, rung);
-			this.on.moved(used.attempt, rung);
+			this.on.moved(used.attempt, rung, port);
 		}
 	}
 
@@ -279,7 +283,7 @@ export class Lanes {
 	use(attempt: number): void {
 		const a = this.attempts.get(attempt);
 		if (!a?.peer) return;
-		this.inUse.set(a.group, { attempt, peer: a.peer, rung: a.rung });
+		this.inUse.set(a.group, { attempt, peer: a.peer, rung: a.rung, port: a.port ?? 0 });
 		this.on.use(a.group, a.peer, a.rung);
 	}
 

@@ -1,5 +1,5 @@
 // One peer connection: the transports that one set of credentials makes, all slots, and what is sent.
-import type { Group, Rung, Slot } from "../proto/messages.gen.ts";
+import { type Group, Rung, type Slot } from "../proto/messages.gen.ts";
 import { bitsFor, cameraLayers } from "./layers.ts";
 import { acceptedTWCC, buildOffer, groupMids, type OfferTable } from "./sdp.ts";
 
@@ -32,6 +32,9 @@ const lookEvery = 600;
 const lookAgain = 150;
 
 /** What was last received on a transport, and since when. */
+/** A rung, and the router's port; 0 where the browser does not say. */
+export type Way = { rung: Rung; port: number };
+
 type Heard = { bytes: number; at: number; first: number; silent: boolean; media: boolean };
 
 export class Peer {
@@ -292,9 +295,9 @@ export class Peer {
 		return this.transceivers.get(mid)?.sender;
 	}
 
-	/** The rung a group's transport runs over now; undefined where the browser does not say. */
-	async rung(group: Group): Promise<Rung | undefined> {
-		if (this.tunnel !== undefined) return "tls-443";
+	/** What a group's transport runs over now; undefined where the browser does not say. */
+	async way(group: Group): Promise<Way | undefined> {
+		if (this.tunnel !== undefined) return { rung: Rung.TLS443, port: 0 };
 		const t = this.transceivers.get(groupMids[this.table.oneGroup ? 0 : group]);
 		const report = await t?.sender.getStats().catch(() => undefined);
 		if (!report) return undefined;
@@ -305,10 +308,12 @@ export class Peer {
 		}
 		const local = pair?.localCandidateId ? report.get(pair.localCandidateId) : undefined;
 		// The router sees another address than the relayed one: the browser then calls its end reflexive.
-		if (local?.candidateType === "relay" || local?.relayProtocol) return "tls-443";
+		if (local?.candidateType === "relay" || local?.relayProtocol) return { rung: Rung.TLS443, port: 0 };
 		const remote = pair?.remoteCandidateId ? report.get(pair.remoteCandidateId) : undefined;
 		if (!remote) return undefined;
-		return remote.protocol === "tcp" ? "tcp-8801" : "udp-8801";
+		const port: unknown = remote.port;
+		const rung = remote.protocol === "tcp" ? Rung.TCP8801 : Rung.UDP8801;
+		return { rung, port: typeof port === "number" ? port : 0 };
 	}
 
 	close(): void {

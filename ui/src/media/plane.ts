@@ -16,11 +16,11 @@ import { type SlotEvents, Slots } from "./slots.ts";
 import { Measure, type Measured } from "./stats.ts";
 
 export type PlaneEvents = SlotEvents & {
-	up(attempt: number): void;
+	up(attempt: number, port: number): void;
 	failed(attempt: number, text: string): void;
 	lost(attempt: number, text: string): void;
 	silent(attempt: number, silent: boolean): void;
-	moved(attempt: number, rung: Rung): void;
+	moved(attempt: number, rung: Rung, port: number): void;
 	path(group: "audio" | "video" | "content", rung: Rung | undefined, tunnelled: boolean): void;
 	answered(twcc: Group[]): void;
 };
@@ -53,11 +53,11 @@ export class Plane {
 		this.muzzled = muzzled;
 		this.slots = new Slots(on);
 		this.lanes = new Lanes(certificate, oneGroup, table, {
-			up: a => on.up(a),
+			up: (a, port) => on.up(a, port),
 			failed: (a, text) => on.failed(a, text),
 			lost: (a, text) => on.lost(a, text),
 			silent: (a, silent) => on.silent(a, silent),
-			moved: (a, rung) => on.moved(a, rung),
+			moved: (a, rung, port) => on.moved(a, rung, port),
 			answered: twcc => on.answered(twcc),
 			use: (group, peer, rung) => this.use(group, peer, rung),
 		});

@@ -3,7 +3,7 @@ import { useT } from "../i18n/useT.ts";
 import { AttemptList } from "./AttemptList.tsx";
 import { MediaTable } from "./MediaTable.tsx";
 import { PhaseList } from "./PhaseList.tsx";
-import { summaryText } from "./summaryText.ts";
+import { summaryText, wayText } from "./summaryText.ts";
 
 const heading = "mb-2 font-semibold text-sm";
 
@@ -19,7 +19,8 @@ export function ConnectionReport() {
 	];
 	for (const group of ["audio", "video", "content"] as const) {
 		const rung = c.path[group];
-		const way = rung ? t(`room.rung.${rung}`) : t("room.path.none");
+		const port = c.summary.find(l => l.key === "path" && l.values["group"] === group)?.values["port"] ?? 0;
+		const way = rung ? wayText(t, rung, Number(port)) : t("room.path.none");
 		facts.push([t(`room.path.${group}`), c.tunnelled[group] ? t("room.path.tunnelled", { rung: way }) : way]);
 	}
 	return (

@@ -4,7 +4,7 @@ import { Rung } from "../proto/messages.gen.ts";
 
 /** A sentence of the report, as `parley join --explain` says it. */
 export function summaryText(t: T, line: SummaryLine): string {
-	const { zone = "", ms = 0, group = "", rung = "", url = "", proxy = "", issuer = "" } = line.values;
+	const { zone = "", ms = 0, group = "", rung = "", port = 0, url = "", proxy = "", issuer = "" } = line.values;
 	switch (line.key) {
 		case "best_zone":
 			return t("room.summary.best_zone", { zone, ms: Math.round(Number(ms)) });
@@ -19,10 +19,16 @@ export function summaryText(t: T, line: SummaryLine): string {
 			return t(`room.summary.${line.key}`, { zone, group, url, proxy, issuer });
 		case "path":
 		case "tunnelled":
-			return t(`room.summary.${line.key}`, { group, rung: isRung(rung) ? t(`room.rung.${rung}`) : rung });
+			return t(`room.summary.${line.key}`, { group, rung: isRung(rung) ? wayText(t, rung, Number(port)) : rung });
 		default:
 			return line.key satisfies never;
 	}
+}
+
+/** A rung by the port that packets go to, since there may be several; 0 is the usual one. */
+export function wayText(t: T, rung: Rung, port: number): string {
+	if (port === 0 || rung === Rung.TLS443) return t(`room.rung.${rung}`);
+	return `${rung === Rung.TCP8801 ? "TCP" : "UDP"} ${port}`;
 }
 
 function isRung(text: string | number): text is Rung {
