@@ -71,7 +71,8 @@ soak: modules
 fuzz: modules
 	scripts/fuzz.sh $(FUZZTIME)
 
-## bench: what a forwarded packet costs, beside what it costs at least; BENCH="-quick" takes two minutes
+## bench: what a forwarded packet costs, beside what it costs at least, with one shard and with two: an hour and a
+## half, and how much is left is on stderr; BENCH="-quick" takes two minutes
 bench: build
 	$(GO) build -trimpath -o bin/bench ./bench
 	$(GO) -C lab/interop test -c -o ../../bin/strangers .

@@ -63,6 +63,38 @@ func TestFlagsThatMeanNothingAreRefused(t *testing.T) {
 	}
 }
 
+func TestAWholeBenchComparesOneShardWithTwo(t *testing.T) {
+	for _, c := range []struct {
+		o    options
+		want string
+	}{
+		{options{}, "1,2"}, {options{quick: true}, "1"}, {options{filter: "video 1→100"}, "1"},
+		{options{filter: "video", shards: "1,2"}, "1,2"}, {options{quick: true, shards: "2"}, "2"}, {options{shards: "1"}, "1"},
+	} {
+		o := c.o
+		if o.defaultShards(); o.shards != c.want {
+			t.Errorf("-quick %v -run %q -shards %q: %q, want %q", c.o.quick, c.o.filter, c.o.shards, o.shards, c.want)
+		}
+	}
+	rows := []one{{Scenario: "a", Shards: 1, Rel: 0.5}, {Scenario: "a", GRO: true, Shards: 1, Rel: 0.4}, {Scenario: "b", Shards: 1, Rel: 9}}
+	for _, c := range []struct {
+		r    one
+		want float64
+	}{
+		{one{Scenario: "a", Shards: 2, Rel: 0.55}, 1.1},
+		{one{Scenario: "a", GRO: true, Shards: 2, Rel: 0.6}, 1.5},
+		{one{Scenario: "c", Shards: 2, Rel: 1}, 0}, // nothing to compare with
+		{one{Scenario: "a", Shards: 1, Rel: 1}, 0},
+	} {
+		if c.r.compare(rows); c.r.ToOne < c.want-0.001 || c.r.ToOne > c.want+0.001 {
+			t.Errorf("%+v: %v of one shard, want %v", c.r, c.r.ToOne, c.want)
+		}
+	}
+	if got := table([]one{{Scenario: "a", Shards: 2, ToOne: 1.12}}, options{markdown: true}, baseline{}); !strings.Contains(got, "| 1.12 |") {
+		t.Errorf("no cost of two shards in\n%s", got)
+	}
+}
+
 func TestTableHasARowForEachRun(t *testing.T) {
 	rows := []one{
 		{Scenario: "a", NS: 1500, Rel: 0.5, Floor: 1000, Ratio: 1.5, Peer: "1.96", Target: 0.45, Load: load.Result{Packets: 10}},
@@ -71,7 +103,7 @@ func TestTableHasARowForEachRun(t *testing.T) {
 	for _, markdown := range []bool{false, true} {
 		got := table(rows, options{runs: 3, markdown: markdown}, baseline{is: [2]float64{1.1, 0.9}})
 		for _, want := range []string{
-			"| a | – |", "| 1.50 | 0.50 (≤ 0.45; 1.96) | 1.00 | 1.50 | – |", "| b: **800 people**, 2 shards | yes |", "| 3.00 |",
+			"| a | – |", "| 1.50 | 0.50 (≤ 0.45; 1.96) | 1.00 | 1.50 | – | – |", "| b: **800 people**, 2 shards | yes |", "| 3.00 |",
 			"25 %, 2 people short of what is due (**void**: because)", "1.10 × without UDP_GRO, 0.90 × with it",
 		} {
 			if !strings.Contains(got, want) {

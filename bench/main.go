@@ -55,7 +55,7 @@ func run() error {
 	flag.StringVar(&o.binary, "parley", "bin/parley", "the server's binary")
 	flag.StringVar(&o.filter, "run", "", "scenarios whose name contains one of these, separated by commas")
 	flag.BoolVar(&o.quick, "quick", false, "the three scenarios with targets, one run each")
-	flag.StringVar(&o.shards, "shards", "1", "shards of the server: a number, or several to be compared (1,2)")
+	flag.StringVar(&o.shards, "shards", "", "shards of the server: a number, or several to be compared (default 1,2; with -quick or -run 1)")
 	flag.BoolVar(&o.markdown, "markdown", false, "the table without what only those who change the path look at")
 	flag.StringVar(&o.strangers, "viewers", "bin/strangers", "the test binary of lab/interop, for the scenario with pion/webrtc")
 	flag.IntVar(&o.fits, "fits", 0, "run the scenarios that seek how many fit with this many meetings or viewers instead")
@@ -86,6 +86,7 @@ func run() error {
 	}
 	def(&o.measure, 6*time.Second, 4*time.Second)
 	def(&o.warm, 2*time.Second, time.Second)
+	o.defaultShards()
 	if o.runs == 0 {
 		o.runs = 3
 		if o.quick {
@@ -121,6 +122,17 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return benchAll(ctx, o, list, merges, shards)
+}
+
+// defaultShards compares one shard with two where everything is measured, and only there: it takes twice as long.
+func (o *options) defaultShards() {
+	switch {
+	case o.shards != "":
+	case o.quick || o.filter != "":
+		o.shards = "1"
+	default:
+		o.shards = "1,2"
+	}
 }
 
 // parse reads what the flags gro and shards say.

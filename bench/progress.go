@@ -15,7 +15,7 @@ type progress struct {
 	whole time.Duration // estimated, of all
 }
 
-// estimate is about how long one run of a scenario takes.
+// estimate is about how long one run of a scenario takes; of one that seeks, each.
 func (o options) estimate(s scenario) time.Duration {
 	people := 0
 	for _, m := range s.members {
@@ -27,7 +27,23 @@ func (o options) estimate(s scenario) time.Duration {
 		d += time.Duration(s.viewers) * 150 * time.Millisecond
 	}
 	if s.fit != nil {
-		return probes * (d + time.Duration(s.fit.from*s.fit.people)*5*time.Millisecond)
+		d += time.Duration(s.fit.from*s.fit.people) * 5 * time.Millisecond
+	}
+	return d
+}
+
+// estimateAll is about how long all runs of all rows take.
+func (o options) estimateAll(list []scenario, merges []bool, shards []int) (d time.Duration) {
+	for _, s := range list {
+		runs := o.runs
+		if s.fit != nil {
+			runs += probes - 1
+		}
+		for _, merge := range merges {
+			if !merge || !s.plain {
+				d += time.Duration(runs*len(shards)) * o.estimate(s)
+			}
+		}
 	}
 	return d
 }

@@ -29,6 +29,7 @@ func columns() []column {
 		{"rel (target; best peer)", false, func(r *one) string { return fmt.Sprintf("%.2f", r.Rel) + r.against() }},
 		{"floor µs", false, func(r *one) string { return known(r.Floor / 1000) }},
 		{"ratio", false, func(r *one) string { return known(r.Ratio) }},
+		{"÷ one shard", false, func(r *one) string { return known(r.ToOne) }},
 		{"packets/send", false, func(r *one) string { return known(r.PerSend) }},
 		{"p50 / p99 ms", false, func(r *one) string { return fmt.Sprintf("%.2f / %.2f", r.Load.P50, r.Load.P99) }},
 		{"loss", false, func(r *one) string { return r.loss() }},

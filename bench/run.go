@@ -35,19 +35,20 @@ type one struct {
 	PerSend     float64            `json:"packets_send,omitempty"` // seen with UDP_GRO alone
 	Loss        float64            `json:"loss"`                   // of what should have come, 0 to 1
 	MiB         float64            `json:"mib_participant"`
-	Mallocs     float64            `json:"mallocs_packet"`     // all there were
-	MediaAllocs float64            `json:"mallocs_packet_net"` // less what the same time costs with nothing published
-	JoinCPU     float64            `json:"join_cpu_ms"`        // server CPU for a transport, lookup and control included
-	Idle        float64            `json:"idle_cpu"`           // of one processor, everybody in and nothing published
-	Wakes       float64            `json:"wakes_s"`            // times a second a thread of the server went to sleep
-	Preempted   float64            `json:"preempted_s"`        // times a second it was made to: a busy machine
-	Drops       map[string]float64 `json:"drops,omitempty"`    // what the server dropped since it started, by reason
-	Overflow    float64            `json:"overflow"`           // datagrams the server's socket lost while measuring
-	Reference   float64            `json:"reference"`          // cost of the reference shape ÷ the same on the reference machine, see valid.go
-	Void        string             `json:"void,omitempty"`     // why the run does not count
-	Fits        int                `json:"fits,omitempty"`     // people served without loss, where that was sought
-	Due         float64            `json:"due_s,omitempty"`    // packets/s that everybody who is served receives, all in all
-	Runs        int                `json:"runs,omitempty"`     // this is the median of so many; 0: a single run
+	Mallocs     float64            `json:"mallocs_packet"`             // all there were
+	MediaAllocs float64            `json:"mallocs_packet_net"`         // less what the same time costs with nothing published
+	JoinCPU     float64            `json:"join_cpu_ms"`                // server CPU for a transport, lookup and control included
+	Idle        float64            `json:"idle_cpu"`                   // of one processor, everybody in and nothing published
+	Wakes       float64            `json:"wakes_s"`                    // times a second a thread of the server went to sleep
+	Preempted   float64            `json:"preempted_s"`                // times a second it was made to: a busy machine
+	Drops       map[string]float64 `json:"drops,omitempty"`            // what the server dropped since it started, by reason
+	Overflow    float64            `json:"overflow"`                   // datagrams the server's socket lost while measuring
+	Reference   float64            `json:"reference"`                  // cost of the reference shape ÷ the same on the reference machine, see valid.go
+	Void        string             `json:"void,omitempty"`             // why the run does not count
+	ToOne       float64            `json:"rel_to_one_shard,omitempty"` // rel ÷ that of the same row with one shard
+	Fits        int                `json:"fits,omitempty"`             // people served without loss, where that was sought
+	Due         float64            `json:"due_s,omitempty"`            // packets/s that everybody who is served receives, all in all
+	Runs        int                `json:"runs,omitempty"`             // this is the median of so many; 0: a single run
 }
 
 // settle is how long people stand before they publish, and once more before that is measured.
@@ -59,6 +60,7 @@ type bench struct {
 	shards   int // of the server's, now
 	base     baseline
 	progress progress
+	fitted   map[string]int     // what a search found, by scenario and merge: where that with more shards begins
 	bursts   map[string]float64 // packets in a send, by scenario, from the runs with UDP_GRO
 }
 
@@ -264,14 +266,8 @@ func (b *bench) tell(r one) {
 
 // all runs everything and prints the table.
 func benchAll(ctx context.Context, o options, list []scenario, merges []bool, shards []int) error {
-	b := &bench{options: o, bursts: map[string]float64{}, progress: progress{out: os.Stderr, began: time.Now()}}
-	for _, s := range list {
-		for _, merge := range merges {
-			if !merge || !s.plain {
-				b.progress.whole += time.Duration(o.runs*len(shards)) * o.estimate(s)
-			}
-		}
-	}
+	b := &bench{options: o, fitted: map[string]int{}, bursts: map[string]float64{}, progress: progress{out: os.Stderr, began: time.Now()}}
+	b.progress.whole = o.estimateAll(list, merges, shards)
 	fmt.Fprintf(os.Stderr, "%d scenarios, about %v\n", len(list), b.progress.whole.Round(time.Minute))
 	if !o.noFloor {
 		var err error
@@ -297,6 +293,7 @@ func benchAll(ctx context.Context, o options, list []scenario, merges []bool, sh
 				if r.Runs == 0 {
 					continue
 				}
+				r.compare(rows)
 				rows = append(rows, r)
 				if o.asJSON {
 					json.NewEncoder(os.Stdout).Encode(r)
@@ -308,6 +305,15 @@ func benchAll(ctx context.Context, o options, list []scenario, merges []bool, sh
 		fmt.Print(table(rows, o, b.base))
 	}
 	return nil
+}
+
+// compare relates a row to that of the same with one shard, if there is one.
+func (r *one) compare(rows []one) {
+	for _, o := range rows {
+		if r.Shards > 1 && o.Shards == 1 && o.Scenario == r.Scenario && o.GRO == r.GRO && o.Rel > 0 {
+			r.ToOne = r.Rel / o.Rel
+		}
+	}
 }
 
 // figures are what a row shows the median of.

@@ -63,7 +63,8 @@ func (b *bench) search(ctx context.Context, s scenario, merge bool) ([]one, erro
 		r.Fits = n * s.fit.people
 		return r, err
 	}
-	best, err := seek(s.fit.from, s.fit.people, func(n int) (bool, error) {
+	key := fmt.Sprint(s.name, merge)
+	best, err := seek(cmp.Or(b.fitted[key], s.fit.from), s.fit.people, func(n int) (bool, error) {
 		for range 2 {
 			r, err := run(n)
 			if err != nil {
@@ -81,6 +82,7 @@ func (b *bench) search(ctx context.Context, s scenario, merge bool) ([]one, erro
 		}
 		return false, nil
 	})
+	b.fitted[key] = best
 	if err == nil && best == 0 {
 		err = fmt.Errorf("%s: not even one is served without loss", s.name)
 	}
