@@ -3,6 +3,7 @@ package link
 import (
 	"errors"
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
 
@@ -102,5 +103,37 @@ func TestAKernelWithoutTrains(t *testing.T) {
 	}
 	if c, _ := CountersOf(client); c != (Counters{Sent: 3}) {
 		t.Errorf("counters %+v, want 3 sent", c)
+	}
+}
+
+// One path that takes no segment, for its MTU is small, says nothing of a socket's others.
+func TestOneSmallPathDoesNotEndSegmentation(t *testing.T) {
+	a, b := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("198.51.100.2")
+	type refusal struct {
+		errno  syscall.Errno
+		to     netip.Addr
+		proven bool // by then
+		want   bool
+	}
+	for _, c := range []struct {
+		name string
+		all  []refusal
+	}{
+		{"one host again and again", []refusal{{unix.EINVAL, a, false, false}, {unix.EINVAL, a, false, false}}},
+		{"two hosts", []refusal{{unix.EINVAL, a, false, false}, {unix.EINVAL, b, false, true}}},
+		{"two hosts, another served between", []refusal{{unix.EINVAL, a, false, false}, {unix.EINVAL, b, true, false}}},
+		{"a newer kernel", []refusal{{unix.EMSGSIZE, a, false, false}, {unix.EMSGSIZE, b, false, false}}},
+		{"a newer kernel, then one strange host", []refusal{{unix.EMSGSIZE, a, false, false}, {unix.EINVAL, b, false, false}}},
+		{"no checksums", []refusal{{unix.EIO, a, true, true}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var w writer
+			for i, r := range c.all {
+				w.proven = r.proven
+				if got := w.refused(r.errno, r.to); got != r.want {
+					t.Errorf("refusal %d: %v, want %v", i, got, r.want)
+				}
+			}
+		})
 	}
 }

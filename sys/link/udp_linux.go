@@ -61,7 +61,18 @@ type transfer struct {
 type writer struct {
 	transfer
 	start  [maxBatch + 1]cursor
-	proven bool // a segmented send has succeeded on this socket
+	proven bool       // a segmented send has succeeded on this socket
+	doubt  netip.Addr // before that, the first host to which one was refused
+}
+
+// refused takes note of a segmented send to a host that was refused, and reports whether the socket can do none at all.
+// EIO: the device cannot checksum segments. EMSGSIZE, before Linux 6.13 EINVAL: the segment does not fit this path's
+// MTU. EINVAL may also be a kernel that refuses always: if it never once worked, and for two hosts not.
+func (w *writer) refused(errno syscall.Errno, to netip.Addr) bool {
+	if errno == unix.EINVAL && !w.proven && !w.doubt.IsValid() {
+		w.doubt = to
+	}
+	return errno == unix.EIO || errno == unix.EINVAL && !w.proven && w.doubt != to
 }
 
 // cursor is a place in the messages being sent: byte off of message i.
@@ -237,9 +248,7 @@ func (c *udpConn) WriteBatch(ms []Message) (int, error) {
 		e := c.entry(ms, at, single)
 		switch {
 		case e.segment > 0 && (w.errno == unix.EIO || w.errno == unix.EINVAL || w.errno == unix.EMSGSIZE):
-			// EIO: the device cannot checksum segments. EMSGSIZE, before Linux 6.13 EINVAL: the segment does not
-			// fit this path's MTU. EINVAL may also be a kernel that refuses always, if it never once worked.
-			if w.errno == unix.EIO || w.errno == unix.EINVAL && !w.proven {
+			if w.refused(w.errno, ms[at.i].Addr.Addr()) {
 				c.gso.Store(false)
 			}
 			single = at.i + e.messages
