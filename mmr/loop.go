@@ -92,10 +92,7 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 		s.runCommands(now)
 		s.turn(now)
 		ended := time.Now()
-		next, thick := pace.turned(began, ended, s.filled(room))
-		if s.pacedAt = (time.Time{}); thick {
-			s.pacedAt = next
-		}
+		next, thick := s.paced(&pace, began, ended, room)
 		left := max(s.wake(now).Sub(ended), 0)
 		switch _, held := s.heldVideo.first(); {
 		case s.exchange != nil && s.exchange.jammed:
@@ -114,6 +111,15 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 	}
 	s.close()
 	return nil
+}
+
+// paced notes a turn, and when the next is to follow at the earliest where things come thick; no hold ends before.
+func (s *shard) paced(p *pace, began, ended time.Time, room int) (next time.Time, thick bool) {
+	next, thick = p.turned(began, ended, s.filled(room))
+	if s.pacedAt = (time.Time{}); thick {
+		s.pacedAt = next
+	}
+	return next, thick
 }
 
 // filled is how much of the room for what arrives the turn has found taken, of what may be: half of the sockets'

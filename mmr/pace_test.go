@@ -7,6 +7,7 @@ import (
 
 	"parley/core/forward"
 	"parley/sys/link"
+	"parley/wire/rtp"
 )
 
 func TestPace(t *testing.T) {
@@ -83,6 +84,102 @@ func TestBusyShardsLookBeforeTheirLanesAreFull(t *testing.T) {
 		}
 		if n := all[0].drops[DropLane]; n > 5*perMS*1000/50 { // until the pace is known
 			t.Errorf("with shard %d busy %d datagrams found no room", slow, n)
+		}
+	}
+}
+
+// Where things come thick nothing wakes a shard before its next turn, neither a hold that ends nor what is set aside;
+// where they do not, both do.
+func TestNoHoldEndsBeforeTheNextTurn(t *testing.T) {
+	const ms = time.Millisecond
+	st := newStage(t, 1, PlaneConfig{HoldFrom: -1})
+	s, p := st.s, pace{least: ms}
+	now := st.now
+	s.turn(now)
+	s.asides = true
+	if !s.busy(now) {
+		t.Fatal("the shard is not busy")
+	}
+	for range 200 {
+		s.paced(&p, now, now.Add(ms), 0)
+		now = now.Add(2 * ms)
+	}
+	began := now
+	next, thick := s.paced(&p, began, began.Add(ms), 0)
+	if want := began.Add(6 * ms); !thick || (next.Sub(want)).Abs() > ms/10 {
+		t.Fatalf("the next turn after %v, thick %v", next.Sub(began), thick)
+	}
+	s.heldVideo.push(hold{at: began.Add(ms)})
+	s.asideAt = began.Add(2 * ms)
+	if got := s.wake(began.Add(ms)); got != next {
+		t.Errorf("woken %v after the turn began, want %v", got.Sub(began), next.Sub(began))
+	}
+	later := began.Add(time.Second)
+	if _, thick := s.paced(&p, later, later.Add(ms/10), 0); thick {
+		t.Fatal("thick after a pause of a second")
+	}
+	if got := s.wake(began.Add(ms)); got != began.Add(ms) {
+		t.Errorf("where little comes a hold ends %v after the turn began, want 1 ms", got.Sub(began))
+	}
+}
+
+// What is set aside waits less while anybody speaks, whoever's shard they are on.
+func TestSoundSetAsideWaitsNoLongerThanItsHold(t *testing.T) {
+	const hold = 3 * time.Millisecond
+	st := newStage(t, 1, PlaneConfig{HoldFrom: -1, HoldAudio: hold, Shards: 2, Together: 1})
+	far := func() rtp.Seq { return 1000 }
+	a, b := st.join(1, false, far, far), st.join(2, false, far, far)
+	st.lax = true
+	st.watch(a, b, 0)
+	want := func(where string, a *actor, want time.Duration) {
+		t.Helper()
+		if got := st.of(a.key).asideWait(st.now); got != want {
+			t.Errorf("%s: of %d it waits for %v, want %v", where, a.id, got, want)
+		}
+	}
+	for _, who := range []*actor{a, b} {
+		want("silence", who, asideEvery)
+	}
+	st.speak(b)
+	for _, p := range st.queue {
+		m := link.Message{Buf: p.data, N: len(p.data), Addr: p.from, Local: stageAddr.Addr()}
+		st.of(b.key).receive(st.now, st.conn, []link.Message{m})
+		st.turn()
+	}
+	for _, who := range []*actor{a, b} {
+		want("somebody speaks", who, hold)
+	}
+	st.wait(soundFor + time.Millisecond)
+	for _, who := range []*actor{a, b} {
+		want("silence again", who, asideEvery)
+	}
+}
+
+// Holding begins in the second after enough was sent in one, and ends likewise; of several shards each has its part.
+func TestHoldingFollowsTheLoad(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		from, shards int
+		sent         []uint64 // in each second
+		holding      []bool   // at its end
+	}{
+		{"one shard", 1000, 1, []uint64{0, 999, 1000, 5000, 999, 0}, []bool{false, false, true, true, false, false}},
+		{"four", 1000, 4, []uint64{0, 249, 250, 1000, 0}, []bool{false, false, true, true, false}},
+		{"always", -1, 1, []uint64{0, 0}, []bool{true, true}},
+	} {
+		s := &shard{plane: &Plane{cfg: PlaneConfig{HoldFrom: c.from}, shards: make([]*shard, c.shards)}}
+		now := time.Now()
+		s.judgeLoad(now)
+		for i, n := range c.sent {
+			was := s.holding
+			s.sent.packets += n
+			if s.judgeLoad(now.Add(time.Second - 1)); s.holding != was {
+				t.Errorf("%s, second %d: judged before it was over", c.name, i)
+			}
+			now = now.Add(time.Second)
+			if s.judgeLoad(now); s.holding != c.holding[i] {
+				t.Errorf("%s, second %d: %d packets, holding %v, want %v", c.name, i, n, s.holding, c.holding[i])
+			}
 		}
 	}
 }
