@@ -45,7 +45,7 @@ type Config struct {
 	Build string       // told to servers; "" is "dev"
 	Log   *slog.Logger // nil: discard
 
-	LastZone string       // zone that worked from this network before (S7)
+	LastZone string       // zone that worked from this network before (S7); "": the one remembered
 	LastRung proto.Rung   // the same of the media path
 	Rungs    []proto.Rung // media paths to try; nil: the whole ladder (S11)
 	OneGroup bool         // all media on one transport
@@ -200,6 +200,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.LastRung == "" {
 		cfg.LastRung = lastNetwork(cfg.State, time.Now()).Rung
 		c.cfg.LastRung = cfg.LastRung
+	}
+	if cfg.LastZone == "" {
+		c.cfg.LastZone = lastZone(cfg.State, site.String(), time.Now())
 	}
 	c.memory = remember(cfg.State, site.String())
 	c.tunnels.know(c.memory.Tunnels)
@@ -359,6 +362,7 @@ func (c *Client) act(now time.Time) {
 		case join.Waiting:
 			c.emit(Waiting{Topic: a.Topic})
 		case join.Joined:
+			c.keepZone(now, a.Zone)
 			c.emit(Joined{Participant: c.room.self, Router: a.Router, Zone: a.Zone, Resumed: a.Resumed, MS: c.sinceClick(a.MS)})
 		case join.Failed:
 			if c.lobby.waits && !(a.Refused && a.Code != proto.CodeNotStarted) {

@@ -328,3 +328,21 @@ func TestRefusalIsPassedOn(t *testing.T) {
 		}
 	})
 }
+
+// The zone of the last meeting is what the next choice leans to (S9), and told to the site (S7).
+func TestTheZoneUsedLastIsRemembered(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		state := t.TempDir()
+		for _, name := range []string{"ann", "ben"} { // two hosts of one machine
+			a := w.join(name, func(c *client.Config) { c.State = state })
+			time.Sleep(2 * time.Second)
+			a.Leave()
+			a.end()
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.lookups) != 2 || w.lookups[0].Network.LastZone != "" || w.lookups[1].Network.LastZone != "z1" {
+			t.Errorf("lookups %+v, want z1 in the second only", w.lookups)
+		}
+	})
+}

@@ -21,8 +21,13 @@ const (
 
 // memoryFile is the site's own file in the state directory.
 func memoryFile(dir, site string) string {
+	return filepath.Join(dir, "site-"+siteKey(site)+".json")
+}
+
+// siteKey is a name for the site that does not tell its address.
+func siteKey(site string) string {
 	sum := sha256.Sum256([]byte(site))
-	return filepath.Join(dir, "site-"+hex.EncodeToString(sum[:8])+".json")
+	return hex.EncodeToString(sum[:8])
 }
 
 // remember reads what was kept; what can't be read was never known.

@@ -16,23 +16,25 @@ import (
 )
 
 // What is remembered of networks: the rung that carried sound, so that the next join from there starts it
-// beside the first (S11). A network is known by this machine's own addresses, of which only a hash is kept.
+// beside the first (S11), and of each site there the zone used last, so that the choice does not wander (S9).
+// A network is known by this machine's own addresses, of which only a hash is kept.
 
 const (
 	networkFor  = 24 * time.Hour
-	maxNetworks = 32
+	maxNetworks = 64 // entries
 )
 
 // network is one entry.
 type network struct {
 	Rung proto.Rung `json:"rung,omitempty"`
+	Zone string     `json:"zone,omitempty"` // of a site, whose entries are apart
 	At   time.Time  `json:"at"`
 	// Classical is when TLS with post-quantum key shares was found not to pass here, and is not moved on by use:
 	// it is tried anew after a day.
 	Classical time.Time `json:"classical,omitzero"`
 }
 
-// networks are all entries, by networkKey.
+// networks are all entries, by networkKey, and by zoneKey for what is known of a site.
 type networks map[string]network
 
 func networksFile(dir string) string { return filepath.Join(dir, "networks.json") }
@@ -56,6 +58,9 @@ func networkKey() string {
 	}
 	return hex.EncodeToString(h.Sum(nil)[:12])
 }
+
+// zoneKey names a site as seen from the network this machine is in.
+func zoneKey(site string) string { return networkKey() + " " + siteKey(site) }
 
 // readNetworks gives what is still worth knowing; what can't be read was never known.
 func readNetworks(dir string, now time.Time) networks {
@@ -83,9 +88,26 @@ func lastNetwork(dir string, now time.Time) network {
 	return readNetworks(dir, now)[networkKey()]
 }
 
+// lastZone is the zone of this site used last from this network; "" where none is known.
+func lastZone(dir, site string, now time.Time) string {
+	if dir == "" {
+		return ""
+	}
+	return readNetworks(dir, now)[zoneKey(site)].Zone
+}
+
+// keepZone writes down in which zone the meeting was reached.
+func (c *Client) keepZone(now time.Time, zone string) {
+	c.keepOfNetwork(now, zoneKey(c.site.String()), func(n *network) {
+		if n.Zone != zone || now.Sub(n.At) >= time.Hour {
+			n.Zone, n.At = zone, now
+		}
+	})
+}
+
 // keepNetwork writes down what carries sound now.
 func (c *Client) keepNetwork(now time.Time, rung proto.Rung) {
-	c.keepOfNetwork(now, func(n *network) {
+	c.keepOfNetwork(now, networkKey(), func(n *network) {
 		if n.Rung != rung || now.Sub(n.At) >= time.Hour {
 			n.Rung, n.At = rung, now
 		}
@@ -94,7 +116,7 @@ func (c *Client) keepNetwork(now time.Time, rung proto.Rung) {
 
 // keepClassical writes down that long TLS handshakes do not pass here.
 func (c *Client) keepClassical(now time.Time) {
-	c.keepOfNetwork(now, func(n *network) {
+	c.keepOfNetwork(now, networkKey(), func(n *network) {
 		if n.Classical.IsZero() {
 			n.At, n.Classical = now, now
 		}
@@ -102,11 +124,11 @@ func (c *Client) keepClassical(now time.Time) {
 }
 
 // keepOfNetwork writes down news of this network. That it can't be kept is no reason to fail.
-func (c *Client) keepOfNetwork(now time.Time, change func(*network)) {
+func (c *Client) keepOfNetwork(now time.Time, key string, change func(*network)) {
 	if c.cfg.State == "" {
 		return
 	}
-	all, key := readNetworks(c.cfg.State, now), networkKey()
+	all := readNetworks(c.cfg.State, now)
 	is := all[key]
 	if change(&is); is == all[key] {
 		return

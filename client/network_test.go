@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"testing"
 	"time"
@@ -59,6 +60,37 @@ func TestFewNetworksAreKept(t *testing.T) {
 	}
 	if _, ok := got["n0"]; !ok {
 		t.Error("the newest of the others was forgotten")
+	}
+}
+
+func TestTheZoneUsedLastIsOfOneSiteAndNetwork(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	of := func(dir, site string) *Client {
+		c := &Client{cfg: Config{State: dir}}
+		c.site, _ = url.Parse(site)
+		return c
+	}
+	dir := t.TempDir()
+	of(dir, "https://a").keepZone(now, "oslo")
+	of(dir, "https://b").keepZone(now, "paris")
+	of(dir, "https://a").keepNetwork(now, proto.TCP8801)
+	of(dir, "https://a").keepZone(now.Add(time.Minute), "tokyo")
+	for site, want := range map[string]string{"https://a": "tokyo", "https://b": "paris", "https://c": ""} {
+		if got := lastZone(dir, site, now.Add(time.Hour)); got != want {
+			t.Errorf("%s: %q, want %q", site, got, want)
+		}
+	}
+	if got := lastZone(dir, "https://a", now.Add(25*time.Hour)); got != "" {
+		t.Errorf("a day later: %q", got)
+	}
+	if got := lastNetwork(dir, now).Rung; got != proto.TCP8801 {
+		t.Errorf("rung %q beside it", got)
+	}
+	b, _ := json.Marshal(networks{"other " + siteKey("https://a"): {Zone: "oslo", At: now}})
+	dir = t.TempDir()
+	os.WriteFile(networksFile(dir), b, 0o600)
+	if got := lastZone(dir, "https://a", now); got != "" {
+		t.Errorf("in another network: %q", got)
 	}
 }
 
