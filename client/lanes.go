@@ -12,6 +12,7 @@ import (
 	"parley/sys/link"
 	"parley/sys/rtc"
 	"parley/wire/proto"
+	"parley/wire/rtp"
 )
 
 // transport is what the media needs of a path: rtc.Conn.
@@ -32,6 +33,7 @@ type carrier struct {
 	conn  transport
 	rtc   *rtc.Conn    // conn, to try ways on
 	lanes int          // attempts that share it
+	left  bool         // media has gone over to another; what is on its way is still taken
 	via   atomic.Value // string: the tunnel its next attempt over TLS takes
 }
 
@@ -188,7 +190,16 @@ func (c *Client) useTransport(a join.UseTransport, now time.Time) {
 	if was == nil || was.carrier != l.carrier {
 		c.startSending(now)
 	}
+	if was != nil && was.carrier != l.carrier {
+		// The router goes over too when something authentic comes, and takes it from where a check came from: that
+		// may be another address by now than the one the handshake had.
+		l.carrier.rtc.Recheck()
+		c.writeRTCP(a.Group, rtp.AppendRR(nil, c.media.reporter))
+	}
 }
+
+// farewellFor is how long a transport that another has taken over from is still received.
+const farewellFor = time.Second
 
 // closeTransport ends an attempt, up or not, and with the last one of a transport the transport.
 func (c *Client) closeTransport(attempt int) {
@@ -201,8 +212,15 @@ func (c *Client) closeTransport(attempt int) {
 	if l.carrier.lanes--; l.carrier.lanes == 0 && c.media.carriers[l.ufrag] == l.carrier {
 		delete(c.media.carriers, l.ufrag)
 	}
+	after := time.Duration(0)
+	if in := c.media.active[l.group]; l.up && l.carrier.lanes == 0 && in != nil && in.carrier != l.carrier {
+		l.carrier.left, after = true, farewellFor
+	}
 	if l.way != nil {
-		c.wg.Go(l.way.Close) // may wait for a stream's writer
+		c.wg.Go(func() {
+			sleep(c.ctx, after)
+			l.way.Close() // may wait for a stream's writer
+		})
 	}
 	for g := range c.media.active {
 		if c.media.active[g] == l {

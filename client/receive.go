@@ -79,7 +79,7 @@ type inStats struct {
 
 // receive takes one packet from a transport.
 func (c *Client) receive(now time.Time, p received) {
-	if p.carrier.lanes == 0 {
+	if p.carrier.lanes == 0 && !p.carrier.left {
 		return // closed meanwhile
 	}
 	g := p.carrier.group

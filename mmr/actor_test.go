@@ -188,10 +188,18 @@ func (st *stage) connect(a *actor) {
 	st.turn()
 }
 
-// reconnect gives an actor another peer connection, with keys of its own.
+// reconnect gives an actor another peer connection, with keys of its own, and has it used.
 func (st *stage) reconnect(a *actor) {
 	st.t.Helper()
 	st.connect(a)
+	for _, tr := range a.all {
+		b, err := tr.out.SealRTCP(nil, rtp.AppendRR(nil, a.rtcp))
+		if err != nil {
+			st.t.Fatal(err)
+		}
+		st.receive(arrived{tr.addr, b})
+	}
+	st.turn()
 	a.any = false // transport-wide numbers begin anew
 	for _, sl := range a.slots {
 		st.ref.rekey(sl.SSRC)

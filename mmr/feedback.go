@@ -167,6 +167,7 @@ func (s *shard) tickPeer(now time.Time, p *peer) time.Time {
 			next = at
 		}
 	}
+	s.successions(now, p)
 	for _, c := range p.conns {
 		if !c.heard {
 			continue

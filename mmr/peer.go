@@ -1,6 +1,7 @@
 package mmr
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -101,7 +102,7 @@ func (s *shard) transportUp(now time.Time, t *rtc.Transport, fingerprint string)
 	}
 	if c == nil {
 		if len(p.conns) >= 3 { // a client makes a second before it breaks the first; more is abuse
-			s.closeConn(now, p.conns[0])
+			s.closeConn(now, p.conns[max(slices.IndexFunc(p.conns, func(c *conn) bool { return !c.used() }), 0)])
 		}
 		c = &conn{peer: p, nonce: a.nonce}
 		p.conns = append(p.conns, c)
@@ -112,12 +113,60 @@ func (s *shard) transportUp(now time.Time, t *rtc.Transport, fingerprint string)
 	a.conn = c
 	c.transports[a.group] = t
 	a.fingerprint = fingerprint
-	if p.admitted {
+	switch {
+	case !p.admitted:
+	case p.active[a.group] == nil:
+		s.activate(now, p, a.group, t)
+	default:
+		t.Release() // it is used once the other side has shown that it has the keys too, see succeed
+	}
+}
+
+const (
+	// successionAfter is how long a transport in use may be silent before one that stands beside it takes over
+	// without a word from the other side: some have nothing to say of what they only receive.
+	successionAfter = 1500 * time.Millisecond
+	// farewellFor is how long a transport that another has taken over from is still received.
+	farewellFor = time.Second
+)
+
+// succeed lets a transport take over that has carried something authentic: so the other side has its keys, which the
+// handshake alone does not show here, where its last word is ours and may be lost.
+func (s *shard) succeed(now time.Time, t *rtc.Transport) {
+	a := t.Tag.(*association)
+	if p := a.conn.peer; p.active[a.group] != t && a.leftAt.IsZero() {
 		s.activate(now, p, a.group, t)
 	}
 }
 
-// activate puts a transport into use. Its predecessor goes once the newer one stands: make before break.
+// successions looks after transports that stand beside the one in use.
+func (s *shard) successions(now time.Time, p *peer) {
+	for i := len(p.conns) - 1; i >= 0; i-- {
+		for g, t := range p.conns[i].transports {
+			if t == nil || p.active[g] == t {
+				continue
+			}
+			switch a, used := t.Tag.(*association), p.active[g]; {
+			case a.leftAt.IsZero() && (used == nil || now.Sub(used.MediaAt()) >= successionAfter):
+				s.activate(now, p, proto.Group(g), t)
+			case !a.leftAt.IsZero() && now.Sub(a.leftAt) >= farewellFor:
+				s.detach(now, t)
+			}
+		}
+	}
+}
+
+// used reports whether a transport of the peer connection is what we send on.
+func (c *conn) used() bool {
+	for g, t := range c.transports {
+		if t != nil && c.peer.active[g] == t {
+			return true
+		}
+	}
+	return false
+}
+
+// activate puts a transport into use. What its predecessor still carries here is taken for a moment.
 func (s *shard) activate(now time.Time, p *peer, g proto.Group, t *rtc.Transport) {
 	old := p.active[g]
 	t.Release()
@@ -126,8 +175,13 @@ func (s *shard) activate(now time.Time, p *peer, g proto.Group, t *rtc.Transport
 	}
 	s.clearBox(p, g) // what has a number is sealed with the keys before or never
 	p.active[g] = t
+	if a, ok := t.Tag.(*association); ok {
+		a.leftAt = time.Time{}
+	}
 	if old != nil && old != t {
-		s.detach(now, old)
+		if a, ok := old.Tag.(*association); ok {
+			a.leftAt = now
+		}
 	}
 	for i := range p.slots {
 		if sl := &p.slots[i]; p.group(sl.kind) == g {
@@ -227,6 +281,7 @@ func (s *shard) transportDown(now time.Time, t *rtc.Transport, why rtc.Reason) {
 	if wasActive && p.room != nil {
 		s.tell(p.room, pathDown{id: p.key.id, group: a.group, why: why.String()})
 		s.retable(now, p, a.group)
+		s.soon(now, p) // another may stand beside it
 	}
 }
 

@@ -147,3 +147,25 @@ func TestSSRCsInAnotherTableGoOn(t *testing.T) {
 		t.Errorf("%d SSRCs were used: too few to show anything", len(sent))
 	}
 }
+
+// A transport on which nothing is said stands beside the one in use until that has been silent for long enough.
+func TestASilentTransportTakesOverFromASilentOne(t *testing.T) {
+	st := newStage(t, 10, PlaneConfig{HoldFrom: -1})
+	low := func() rtp.Seq { return 1000 }
+	a := st.join(1, false, low, low)
+	p := st.of(a.key).peers[a.key]
+	was := p.active
+	a.any = false
+	st.connect(a)
+	if p.active != was || len(p.conns) != 2 {
+		t.Fatalf("of %d peer connections the second is in use before anything came on it", len(p.conns))
+	}
+	st.wait(successionAfter + lifeEvery + 100*time.Millisecond)
+	if p.active == was || p.active != p.conns[len(p.conns)-1].transports {
+		t.Errorf("the second is not in use though the first is silent")
+	}
+	st.wait(farewellFor + lifeEvery + 100*time.Millisecond)
+	if len(p.conns) != 1 {
+		t.Errorf("%d peer connections stand, want the one in use", len(p.conns))
+	}
+}

@@ -189,6 +189,7 @@ func (s *shard) take(now time.Time, via link.PacketConn, ms []link.Message) {
 			s.drops[DropNotAdmitted]++
 			continue
 		}
+		s.succeed(now, in.T)
 		if in.RTCP {
 			s.feedback(now, c, in.Data)
 			continue
@@ -288,6 +289,7 @@ type association struct {
 	// Set once the transport is up.
 	fingerprint string
 	conn        *conn
+	leftAt      time.Time // when another took over from it
 }
 
 // connOf is the peer connection of a transport, nil before it is up.

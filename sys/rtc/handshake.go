@@ -242,13 +242,22 @@ func (m *Mux) handleEvent(now time.Time, e event) {
 	}
 }
 
-// sendDTLS answers where the peer's DTLS came from. Until that path is proven it gets no more than three
-// times what came from it: an address in a replayed check belongs to a victim.
+// sendDTLS answers where the peer's DTLS came from. Once keys stand only a peer is answered that asks again, since it
+// has not got the end of the handshake where that went: then every path is tried.
 func (t *Transport) sendDTLS(b []byte) {
-	m, p := t.mux, t.dtlsPath
-	if t.in != nil && t.sendPath != nil {
-		p = t.sendPath
+	if t.in == nil {
+		t.sendDTLSOn(t.dtlsPath, b)
+		return
 	}
+	for _, p := range t.paths {
+		t.sendDTLSOn(p, b)
+	}
+}
+
+// sendDTLSOn sends on one path. Until it is proven it gets no more than three times what came from it: an address in
+// a replayed check belongs to a victim.
+func (t *Transport) sendDTLSOn(p *path, b []byte) {
+	m := t.mux
 	switch {
 	case p == nil:
 		m.drop(ReasonNoPath)

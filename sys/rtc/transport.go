@@ -273,6 +273,9 @@ func (t *Transport) Profile() srtp.Profile {
 // HeardAt is when the peer last proved to be there: by a check or by an authenticated packet.
 func (t *Transport) HeardAt() time.Time { return later(t.checkedAt, t.mediaAt) }
 
+// MediaAt is when something authentic last came, keys included.
+func (t *Transport) MediaAt() time.Time { return t.mediaAt }
+
 // Rung is the step of the ladder media goes over (S11), empty while there is no path. A link that is not
 // UDP says so by a method Rung.
 func (t *Transport) Rung() proto.Rung {
