@@ -206,6 +206,7 @@ type seen struct {
 	skew      time.Duration // this computer's clock against the site's
 	proxy     string        // in use
 	proxyFrom string        // who named it
+	unused    string        // why the configured one is not used, in words
 	direct    bool          // the site can be reached without the proxy
 
 	answer  proto.NetworkAnswer

@@ -68,13 +68,14 @@ const (
 	CauseLoss           Cause = "udp_loss"
 	CauseMarks          Cause = "marks_dropped"
 	CauseMTU            Cause = "mtu_" // and the number
-	CauseNAT            Cause = "symmetric_nat"
+	CauseProxyUnusable  Cause = "proxy_unusable"
 	CauseIPv6           Cause = "ipv6_silent"
+	CauseNAT            Cause = "symmetric_nat"
 )
 
 // gravity orders causes.
 var gravity = [...]Cause{CauseCaptivePortal, CauseClockFatal, CauseProxyLogin, CauseProxyRefuses, CauseInspected, CauseName, CauseNoPath, CauseNoRouter, CauseTunnelOnly,
-	CauseProxyRequired, CauseOnly443, CauseUDPBlocked, CauseUDPThrottled, CauseUDP8801Blocked, CauseZone, CauseLongHello, CauseLoss, CauseMarks, CauseMTU, CauseIPv6, CauseNAT}
+	CauseProxyRequired, CauseOnly443, CauseUDPBlocked, CauseUDPThrottled, CauseUDP8801Blocked, CauseZone, CauseLongHello, CauseLoss, CauseMarks, CauseMTU, CauseProxyUnusable, CauseIPv6, CauseNAT}
 
 // Status is how a finding is to be taken.
 type Status string
@@ -224,6 +225,11 @@ func (v *verdict) judgeSilence() {
 		v.blame(CauseProxyRefuses, g)
 		v.advise(fmt.Sprintf("Let the proxy %s pass CONNECT to %s, port 443, and to the site's zones.", refused.Proxy, v.hostname()))
 		return
+	case v.unused != "":
+		v.find("site", "Proxy", Fail, v.unused, "")
+		v.blame(CauseProxyUnusable, g)
+		v.advise(mendProxy)
+		return
 	case v.dnsErr != "":
 		v.blame(CauseName, g)
 		v.advise(fmt.Sprintf("Let this computer's DNS server resolve %s; and see that the name is spelt rightly.", v.hostname()))
@@ -240,6 +246,9 @@ func (v *verdict) judgeSilence() {
 	v.advise("If this network has a proxy, name it: --proxy http://HOST:PORT, or --pac URL.")
 }
 
+// mendProxy is what to do about a proxy that can't be used.
+const mendProxy = "See that the proxy or its script is named rightly (--proxy, --pac, HTTPS_PROXY) and runs; where this network has none, take the setting away."
+
 func (v *verdict) judgeSite() {
 	value := fmt.Sprintf("%s, %s", millis(v.siteRTT), cmp.Or(v.tlsName, "without TLS"))
 	if v.issuer != "" {
@@ -254,6 +263,12 @@ func (v *verdict) judgeSite() {
 			v.blame(CauseProxyRequired, Limited)
 		}
 		v.find("site", "Proxy", OK, v.proxy+", "+v.proxyFrom, note)
+	}
+	if v.unused != "" {
+		v.say(join.SayUnused(v.unused))
+		v.blame(CauseProxyUnusable, Best)
+		v.find("site", "Proxy", Warn, v.unused, "Servers are reached directly instead, a little later.")
+		v.advise(mendProxy)
 	}
 	switch {
 	case v.inspected != "":

@@ -91,6 +91,8 @@ func TestJudge(t *testing.T) {
 		{"certificate not valid yet", func(s *seen) { silent(s, untrusted(x509.CertificateInvalidError{Reason: x509.Expired})) }, Useless, "[clock_wrong]", "", "is its clock right?"},
 		{"long hello", func(s *seen) { s.classical = true }, Limited, "[tls_hello_dropped]", "", "X25519MLKEM768"},
 		{"proxy, direct way open", func(s *seen) { s.proxy, s.proxyFrom, s.direct = "proxy:3128", "named", true }, Best, "[]", "", "through the proxy proxy:3128"},
+		{"proxy gone, direct way open", func(s *seen) { s.unused = "The proxy proxy:3128 does not answer" }, Best, "[proxy_unusable]", "", "The proxy proxy:3128 does not answer; servers are reached directly."},
+		{"proxy gone, direct way closed", func(s *seen) { s.unused = "The proxy proxy:3128 does not answer"; silent(s, errors.New("no answer")) }, Useless, "[proxy_unusable]", "", "See that the proxy"},
 		{"proxy refuses", func(s *seen) { silent(s, &proxy.Refused{Proxy: "proxy:3128", Status: 403}) }, Useless, "[proxy_refuses]", "", "Let the proxy proxy:3128 pass CONNECT to meet.test"},
 		{"name unknown", func(s *seen) {
 			s.dnsErr = "this computer can't find the name meet.test"

@@ -43,6 +43,7 @@ func (d *doctor) examineSite(ctx context.Context) {
 	if err == nil && s.answer.V == 0 {
 		err = errors.New("something else than a Parley site answers")
 	}
+	s.unused = d.host.Unused()
 	if err != nil {
 		s.siteErr = err
 		_, s.siteText = blame(err)

@@ -151,6 +151,7 @@ func (c *Client) lookedUp(now time.Time, f found) {
 	if f.via == "" {
 		done.Inspected = inspected(f.reply, answer)
 		c.hands.inspected = done.Inspected != ""
+		done.Unused = c.host.Unused()
 	}
 	for _, g := range answer.Grants {
 		if grant, ok := c.grant(g); ok {

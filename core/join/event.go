@@ -19,6 +19,8 @@ type LookupDone struct {
 	Via       string `json:"via,omitempty"`
 	Proxy     string `json:"proxy,omitempty"`
 	Inspected string `json:"inspected,omitempty"`
+	// Unused says why a proxy that is configured is not used, though it was tried: "The proxy … does not answer".
+	Unused string `json:"unused,omitempty"`
 }
 
 // LookupFailed says that the site refused (Code) or could not be reached (Code empty).

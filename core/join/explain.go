@@ -161,6 +161,9 @@ func (m *Mind) summary() []string {
 	if m.way.proxy != "" {
 		out = append(out, SayProxy(m.way.proxy))
 	}
+	if m.way.unused != "" {
+		out = append(out, SayUnused(m.way.unused))
+	}
 	if m.way.inspected != "" {
 		out = append(out, SayInspected(m.way.inspected))
 	}

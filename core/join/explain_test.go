@@ -30,3 +30,17 @@ func TestThePortIsNamed(t *testing.T) {
 	w.wantWhy("Audio runs over UDP 443.")
 	w.record("other-port")
 }
+
+// TestAProxyThatIsNotUsedIsTold: who set one would look for the fault elsewhere.
+func TestAProxyThatIsNotUsedIsTold(t *testing.T) {
+	zones := []proto.Zone{zoneOf("a", 0, 0)}
+	w := newWorld(t, Config{}, zones...)
+	w.lookup = func(int) (Event, float64) {
+		done := w.answer(zones)
+		done.Unused = "The proxy script could not be used: its server answers 404"
+		return done, 360
+	}
+	w.run(5000)
+	w.wantWhy("The proxy script could not be used: its server answers 404; servers are reached directly.")
+	w.record("proxy-unused")
+}

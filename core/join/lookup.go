@@ -36,7 +36,7 @@ func (m *Mind) handleLookupDone(now time.Time, e LookupDone) {
 	}
 	m.lookupAttempt.end(m, now, Won, "")
 	m.answer, m.grants, m.answeredAt = e.Answer, e.Grants, now
-	m.way = way{proxy: e.Proxy, inspected: e.Inspected}
+	m.way = way{proxy: e.Proxy, inspected: e.Inspected, unused: e.Unused}
 	if e.Via != "" {
 		m.lookupAttempt.amend("through the tunnel " + e.Via)
 	} else if e.Proxy != "" {

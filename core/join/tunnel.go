@@ -11,6 +11,7 @@ import (
 // way is what the lookup told of the network (S7), for the report.
 type way struct {
 	proxy     string // host and port
+	unused    string // why a configured proxy is not used
 	inspected string // who opens TLS on the way
 }
 

@@ -21,6 +21,9 @@ func SayNoZone() string { return "No zone controller answered over HTTPS." }
 // SayProxy says that a proxy is in use.
 func SayProxy(name string) string { return "Servers are reached through the proxy " + name + "." }
 
+// SayUnused says why a proxy that is configured is not used.
+func SayUnused(why string) string { return why + "; servers are reached directly." }
+
 // SayInspected says that somebody opens TLS on the way.
 func SayInspected(by string) string {
 	return fmt.Sprintf("TLS is opened and inspected on the way by ‘%s’; sound and pictures stay encrypted up to the server.", by)

@@ -97,9 +97,10 @@ type Host struct {
 	asking sync.Mutex // one question to a person at a time
 
 	mu        sync.Mutex
-	direct    bool                // the direct way carried what the configured one did not; guarded by mu
-	settled   bool                // some way did; guarded by mu
-	classical bool                // guarded by mu
+	direct    bool // the direct way carried what the configured one did not; guarded by mu
+	settled   bool // some way did; guarded by mu
+	classical bool // guarded by mu
+	trouble   trouble
 	states    map[string]*account // by proxy; guarded by mu
 }
 
@@ -272,6 +273,7 @@ func (h *Host) race(ctx context.Context, addr string, try func(context.Context, 
 	configured := func(ctx context.Context) (net.Conn, error) {
 		ways, err := h.way(ctx, addr)
 		if err != nil {
+			h.tried(ctx, err)
 			return nil, err
 		}
 		var dials []func(context.Context) (net.Conn, error)
@@ -279,7 +281,11 @@ func (h *Host) race(ctx context.Context, addr string, try func(context.Context, 
 			dials = append(dials, func(ctx context.Context) (net.Conn, error) { return try(ctx, w) })
 		}
 		viaProxy.Store(ways[0].proxy != nil)
+		h.trying(ways[0].name())
 		c, _, err := first(ctx, &h.wg, beside, dials...)
+		if ways[0].proxy != nil {
+			h.tried(ctx, err)
+		}
 		return c, err
 	}
 	if h.only {

@@ -18,6 +18,8 @@ export type JoinEvent =
 			via?: string | undefined;
 			proxy?: string | undefined;
 			inspected?: string | undefined;
+			/** Why a proxy that is configured is not used. A page does not know. */
+			unused?: string | undefined;
 	  }
 	/** The site refused (code), or could not be reached (no code); final: however often one asks. */
 	| { is: "lookup_failed"; code?: Code | undefined; text?: string | undefined; final?: boolean | undefined }

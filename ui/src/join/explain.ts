@@ -45,6 +45,7 @@ export type Fact =
 	| { key: "no_controller"; values: Record<string, never> }
 	| { key: "home_zone"; values: { zone: string } }
 	| { key: "proxy"; values: { proxy: string } }
+	| { key: "proxy_unused"; values: { why: string } }
 	| { key: "inspected"; values: { issuer: string } }
 	| { key: "tunnel"; values: { url: string } }
 	| { key: "udp_blocked"; values: { probes: number; transports: number } }
@@ -80,6 +81,9 @@ export function facts(m: Mind): Fact[] {
 	}
 	if (m.lookup.proxy !== "") {
 		out.push({ key: "proxy", values: { proxy: m.lookup.proxy } });
+	}
+	if (m.lookup.unused !== "") {
+		out.push({ key: "proxy_unused", values: { why: m.lookup.unused } });
 	}
 	if (m.lookup.inspected !== "") {
 		out.push({ key: "inspected", values: { issuer: m.lookup.inspected } });
@@ -141,6 +145,8 @@ function sentence({ key, values: v }: Fact): string {
 			return `The meeting runs in zone ${v.zone}, so everybody meets there.`;
 		case "proxy":
 			return `Servers are reached through the proxy ${v.proxy}.`;
+		case "proxy_unused":
+			return `${v.why}; servers are reached directly.`;
 		case "inspected":
 			return `TLS is opened and inspected on the way by ‘${v.issuer}’; sound and pictures stay encrypted up to the server.`;
 		case "tunnel":

@@ -25,6 +25,7 @@ export function newLookup(): LookupState {
 		grants: [],
 		proxy: "",
 		inspected: "",
+		unused: "",
 	};
 }
 
@@ -64,6 +65,7 @@ export function handleLookupDone(m: Mind, now: Nanos, e: EventOf<"lookup_done">)
 	l.answeredAt = now;
 	l.proxy = e.proxy ?? "";
 	l.inspected = e.inspected ?? "";
+	l.unused = e.unused ?? "";
 	if (e.via) {
 		amend(l.attempt, `through the tunnel ${e.via}`);
 	} else if (e.proxy) {

@@ -118,6 +118,8 @@ export interface LookupState {
 	/** What the lookup told of the network, for the report: the proxy, and who opens TLS on the way. */
 	proxy: string;
 	inspected: string;
+	/** Why a proxy that is configured is not used. */
+	unused: string;
 }
 
 /** Whether the process is past measuring and not over. */

@@ -4,7 +4,7 @@ import { Rung } from "../proto/messages.gen.ts";
 
 /** A sentence of the report, as `parley join --explain` says it. */
 export function summaryText(t: T, line: SummaryLine): string {
-	const { zone = "", ms = 0, group = "", rung = "", port = 0, url = "", proxy = "", issuer = "" } = line.values;
+	const { zone = "", ms = 0, group = "", rung = "", port = 0, url = "", proxy = "", issuer = "", why = "" } = line.values;
 	switch (line.key) {
 		case "best_zone":
 			return t("room.summary.best_zone", { zone, ms: Math.round(Number(ms)) });
@@ -15,8 +15,9 @@ export function summaryText(t: T, line: SummaryLine): string {
 		case "no_path":
 		case "no_controller":
 		case "proxy":
+		case "proxy_unused":
 		case "inspected":
-			return t(`room.summary.${line.key}`, { zone, group, url, proxy, issuer });
+			return t(`room.summary.${line.key}`, { zone, group, url, proxy, issuer, why });
 		case "path":
 		case "tunnelled":
 			return t(`room.summary.${line.key}`, { group, rung: isRung(rung) ? wayText(t, rung, Number(port)) : rung });
