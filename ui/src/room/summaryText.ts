@@ -4,7 +4,17 @@ import { Rung } from "../proto/messages.gen.ts";
 
 /** A sentence of the report, as `parley join --explain` says it. */
 export function summaryText(t: T, line: SummaryLine): string {
-	const { zone = "", ms = 0, group = "", rung = "", port = 0, url = "", proxy = "", issuer = "", why = "" } = line.values;
+	const {
+		zone = "",
+		ms = 0,
+		group = "",
+		rung = "",
+		port = 0,
+		url = "",
+		proxy = "",
+		issuer = "",
+		why = "",
+	} = line.values;
 	switch (line.key) {
 		case "best_zone":
 			return t("room.summary.best_zone", { zone, ms: Math.round(Number(ms)) });
