@@ -23,13 +23,14 @@ run: build
 build: modules
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.build=$(VERSION)" -o bin/parley ./cmd/parley
 
-## test: all tests with the race detector, then another's client against the binary, then meetings in
-## browsers (see scripts/browsers.sh), and joins through ten kinds of network (LAB=none: not); skips are printed,
-## those in tests/required fail; what fails on real clocks has a second chance, loudly (tests/realtime)
+## test: all tests with the race detector, what participants weigh without it, then another's client against the
+## binary, then meetings in browsers (see scripts/browsers.sh), and joins through ten kinds of network (LAB=none:
+## not); skips are printed, those in tests/required fail; what fails on real clocks has a second chance, loudly (tests/realtime)
 test: setup build bin/testlog
 	@export PARLEY_BINARY=$(CURDIR)/bin/parley PARLEY_LAB=$(LAB); \
 	failed() { echo "{\"Action\":\"exit\",\"Package\":\"$$1\"}"; }; \
 	{ $(GO) test -race -timeout 9m -json ./... || failed "go test"; \
+	  $(GO) test -timeout 2m -json -count 1 -run IsLight ./bench/load || failed bench/load; \
 	  $(GO) -C lab/interop test -timeout 5m -json ./... || failed lab/interop; \
 	  scripts/browsers.sh || failed scripts/browsers.sh; } \
 	| bin/testlog -required tests/required -again tests/realtime

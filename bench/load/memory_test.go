@@ -149,11 +149,12 @@ func growth(t *testing.T, members []Member) (joined, flowing weight) {
 }
 
 // With the collector's usual pace a process grows to twice what it holds: half of 120 KiB is what a
-// participant who only receives may hold, with its control channel open over TLS.
+// participant who only receives may hold, with its control channel open over TLS, and a tenth more on a machine
+// that is busy with others: 43 to 55 KiB are seen, with which 82 to 100 are resident.
 func TestAReceiverIsLight(t *testing.T) {
 	people, _ := strconv.Atoi(os.Getenv("PARLEY_MEMORY_PEOPLE"))
 	joined, flowing := growth(t, []Member{{Count: 1, Audio: true, Video: OneLayer()}, {Count: cmp.Or(people, 150)}})
-	const most = 60 << 10
+	const most = 66 << 10
 	if !raceEnabled && joined.Heap+joined.Stack > most {
 		t.Errorf("a receiver holds %d bytes, want at most %d", joined.Heap+joined.Stack, most)
 	}
@@ -162,11 +163,13 @@ func TestAReceiverIsLight(t *testing.T) {
 	}
 }
 
-// A participant of a meeting of fifteen, all with cameras, holds above all 600 ms of its own video for those who
-// lost some: 180 KiB of 330.
+// A participant of a meeting of fifteen, all with cameras, holds 185 to 210 KiB of heap, most of it the 600 ms of
+// its own video that are kept for those who lost some, and 40 to 50 KiB of stacks, a fifteenth of the server's own
+// among them: 225 to 250 KiB, with which 450 to 490 are resident. That is more than the 400 aimed at; the bound,
+// a fifth above what is seen, keeps it from growing.
 func TestAMeetingIsLight(t *testing.T) {
 	_, flowing := growth(t, []Member{{Count: 15, Audio: true, Video: OneLayer()}})
-	const most = 400 << 10
+	const most = 300 << 10
 	if !raceEnabled && flowing.Heap+flowing.Stack > most {
 		t.Errorf("a participant holds %d bytes, want at most %d", flowing.Heap+flowing.Stack, most)
 	}
