@@ -57,7 +57,8 @@ type Config struct {
 	Share   Source // shared screen and its sound; nil: nothing
 	// Level gives the audio level of a packet in −dBov (RFC 6464); nil: 30, which is speech.
 	Level func(kind proto.Kind, packet []byte) uint8
-	// Marking is the DSCP profile (S12): "" or "rfc8837" (46, 34, 26), "original" (56, 40, 40), "none".
+	// Marking is the DSCP profile (S12): "" is the site's, as its routers say, or else "rfc8837" (46, 34, 26),
+	// "original" (56, 40, 40), "none".
 	Marking string
 
 	Record string // directory for one file per participant and an index; "": none

@@ -71,6 +71,17 @@ func marks(profile string) ([proto.NGroups]uint8, error) {
 	return [proto.NGroups]uint8{}, fmt.Errorf("unknown DSCP profile %q: use rfc8837, original or none", profile)
 }
 
+// marking is how what goes to a router is marked: as it says itself, if the configuration has no other wish.
+func (c *Client) marking(g proto.Grant) [proto.NGroups]uint8 {
+	all, _ := marks(c.cfg.Marking)
+	if c.cfg.Marking == "" && len(g.Marks) == proto.NGroups {
+		for i, mark := range g.Marks {
+			all[i] = uint8(mark & 63)
+		}
+	}
+	return all
+}
+
 // startTransport tries one rung for a group.
 func (c *Client) startTransport(a join.StartTransport) {
 	ctx, cancel := context.WithCancel(c.ctx)
@@ -124,11 +135,10 @@ func (c *Client) carrierFor(a join.StartTransport, grant proto.Grant) *carrier {
 
 // newCarrier makes a transport without a way yet, and keys it as soon as one answers.
 func (c *Client) newCarrier(a join.StartTransport, grant proto.Grant) *carrier {
-	dscp, _ := marks(c.cfg.Marking)
 	cr := &carrier{group: a.Group}
 	conn := rtc.Open(rtc.DialConfig{
 		Host: c.host, Credentials: a.Credentials, Fingerprint: a.Fingerprint,
-		Certificate: c.cert, DSCP: dscp[a.Group], Log: c.cfg.Log,
+		Certificate: c.cert, DSCP: c.marking(grant)[a.Group], Log: c.cfg.Log,
 		TLS: func(ctx context.Context) (*link.Stream, error) { return c.dialMedia(ctx, cr, grant) },
 	})
 	cr.conn, cr.rtc = conn, conn

@@ -40,6 +40,7 @@ type world struct {
 	site    *trust.Site
 	srv     *lab.Host
 	router  *mmr.Server
+	dscp    mmr.DSCP
 	refusal *proto.Error                                  // the lookup's answer; nil: the meeting
 	door    func(http.ResponseWriter) http.ResponseWriter // between clients and the router; nil: nothing
 	lookups []proto.LookupRequest                         // guarded by mu
@@ -51,9 +52,12 @@ type world struct {
 }
 
 // inWorld runs f in a bubble.
-func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
+func inWorld(t *testing.T, f func(t *testing.T, w *world)) { inMarkedWorld(t, mmr.DSCP{}, f) }
+
+// inMarkedWorld runs f where the router marks media in its own way.
+func inMarkedWorld(t *testing.T, dscp mmr.DSCP, f func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, net: lab.NewNet(1)}
+		w := &world{t: t, net: lab.NewNet(1), dscp: dscp}
 		w.net.Default(lab.Link{Delay: oneWay})
 		w.start()
 		f(t, w)
@@ -78,7 +82,7 @@ func (w *world) start() {
 	v := must(trust.NewVerifier(w.site.Keys()))(t)
 	plane := must(mmr.NewPlane(mmr.PlaneConfig{
 		Host: w.srv, Listen: []netip.AddrPort{netip.AddrPortFrom(w.srv.Addr(), 8801)},
-		Certificate: must(rtc.NewCertificate(now))(t),
+		Certificate: must(rtc.NewCertificate(now))(t), DSCP: w.dscp,
 	}))(t)
 	key := w.site.ZoneKey("z1")
 	m := must(mmr.New(mmr.Config{ID: "m1", Zone: "z1", URL: "/mmr/m1", TLS: "meet.test:443", Plane: plane, Bus: b, Verifier: v, ZoneKey: key}))(t)

@@ -65,6 +65,9 @@ func (s *Server) Announcement() proto.RouterAnnounce {
 		Candidates: s.candidates(), Fingerprint: s.cfg.Plane.Fingerprint(), Shards: len(s.cfg.Plane.shards),
 		MaxPeople: s.cfg.MaxPeople, MaxMeetings: s.cfg.MaxMeetings, Meetings: []proto.MeetingLoad{},
 	}
+	for _, mark := range s.cfg.Plane.cfg.DSCP {
+		a.Marks = append(a.Marks, int(mark))
+	}
 	s.mu.Lock()
 	for _, r := range s.rooms {
 		if !r.claimed.Load() {

@@ -318,7 +318,7 @@ func (s *Server) grant(now time.Time, router proto.RouterAnnounce, seat store.Se
 		Shard: uint8(uint32(seat.Participant) % uint32(max(1, router.Shards))), Expires: expires, Nonce: binary.BigEndian.Uint32(nonce[:])}
 	key := s.cfg.Site.ZoneKey(router.Zone)
 	g := proto.Grant{Router: router.ID, Zone: router.Zone, Meeting: seat.Meeting, Participant: seat.Participant, URL: router.URL,
-		Candidates: router.Candidates, Fingerprint: router.Fingerprint, Expires: expires.UnixMilli(), Home: epoch > 0, Epoch: epoch}
+		Candidates: router.Candidates, Fingerprint: router.Fingerprint, Marks: router.Marks, Expires: expires.UnixMilli(), Home: epoch > 0, Epoch: epoch}
 	for t.Group = 0; t.Group < proto.NGroups; t.Group++ {
 		g.Groups = append(g.Groups, key.Credentials(t))
 	}

@@ -28,7 +28,7 @@ func (k ZoneKey) Grant(r proto.RouterAnnounce, meeting proto.MeetingID, seat pro
 	}
 	g := proto.Grant{
 		Router: r.ID, Zone: r.Zone, Meeting: meeting, Participant: seat, URL: r.URL,
-		Candidates: r.Candidates, Fingerprint: r.Fingerprint,
+		Candidates: r.Candidates, Fingerprint: r.Fingerprint, Marks: r.Marks,
 		Expires: expires.UnixMilli(), Home: home, Epoch: epoch,
 	}
 	for t.Group = range proto.Group(proto.NGroups) {

@@ -96,11 +96,11 @@ func TestTicketForged(t *testing.T) {
 func TestZoneKeyGrant(t *testing.T) {
 	k := ZoneKey{1}
 	meeting := NewMeetingID()
-	r := proto.RouterAnnounce{ID: "mmr1", Zone: "fra", URL: "/mmr/1", Fingerprint: "sha-256 AB", Shards: 4,
+	r := proto.RouterAnnounce{ID: "mmr1", Zone: "fra", URL: "/mmr/1", Fingerprint: "sha-256 AB", Marks: []int{56, 40, 40}, Shards: 4,
 		Candidates: []proto.Candidate{{Rung: proto.UDP8801, Addr: "192.0.2.1:8801"}}}
 	now := start.Add(300 * time.Millisecond)
 	g := k.Grant(r, meeting, 9, true, 2, now)
-	if g.Router != "mmr1" || g.Zone != "fra" || !g.Home || g.Epoch != 2 || g.Fingerprint != "sha-256 AB" ||
+	if g.Router != "mmr1" || g.Zone != "fra" || !g.Home || g.Epoch != 2 || g.Fingerprint != "sha-256 AB" || len(g.Marks) != 3 ||
 		g.Expires != now.Add(GrantLife).UnixMilli() || len(g.Groups) != 3 || len(g.Candidates) != 1 {
 		t.Errorf("grant %+v", g)
 	}

@@ -113,9 +113,11 @@ type Grant struct {
 	Candidates  []Candidate   `json:"candidates"` // for all groups
 	Fingerprint string        `json:"fingerprint"`
 	Groups      []Credentials `json:"groups"`
-	Expires     int64         `json:"expires"` // milliseconds since 1970, server time
-	Home        bool          `json:"home"`    // the meeting already lives there
-	Epoch       uint32        `json:"epoch"`   // of the home claim, 0 while there is none
+	// Marks are the DSCP code points, 0 to 63, of what goes to and from this router, by group (S12). Absent: 46, 34, 26.
+	Marks   []int  `json:"marks,omitempty"`
+	Expires int64  `json:"expires"` // milliseconds since 1970, server time
+	Home    bool   `json:"home"`    // the meeting already lives there
+	Epoch   uint32 `json:"epoch"`   // of the home claim, 0 while there is none
 }
 
 // PingAnswer is the body of GET {controller}/ping (S9).

@@ -25,6 +25,7 @@ type RouterAnnounce struct {
 	URL         string        `json:"url"`
 	Candidates  []Candidate   `json:"candidates"`
 	Fingerprint string        `json:"fingerprint"`
+	Marks       []int         `json:"marks,omitempty"` // as in Grant
 	Shards      int           `json:"shards"`
 	Load        float64       `json:"load"`   // 0 to 1
 	People      int           `json:"people"` // participants now

@@ -272,6 +272,8 @@ export interface Grant {
 	candidates: readonly Candidate[];
 	fingerprint: string;
 	groups: readonly Credentials[];
+	/** Marks are the DSCP code points, 0 to 63, of what goes to and from this router, by group (S12). Absent: 46, 34, 26. */
+	marks?: readonly number[] | undefined;
 	/** milliseconds since 1970, server time */
 	expires: number;
 	/** the meeting already lives there */
@@ -873,7 +875,7 @@ export const shapes = {
 	MeetingInfo: { id: "string", number: "string", topic: "string", hosting: "string" },
 	Zone: { id: "string", name: "string", controllers: "[]string", controller_ids: "?[]string", probes: "[]string", bias: "int", floor: "?int" },
 	SigningKey: { kid: "string", key: "string" },
-	Grant: { router: "string", zone: "string", meeting: "string", participant: "uint32", url: "string", candidates: "[]Candidate", fingerprint: "string", groups: "[]Credentials", expires: "int64", home: "bool", epoch: "uint32" },
+	Grant: { router: "string", zone: "string", meeting: "string", participant: "uint32", url: "string", candidates: "[]Candidate", fingerprint: "string", groups: "[]Credentials", marks: "?[]int", expires: "int64", home: "bool", epoch: "uint32" },
 	PingAnswer: { v: "int", zone: "string", id: "string", time: "int64", load: "float64" },
 	RouteRequest: { v: "int", token: "string", lost: "?string" },
 	RouteAnswer: { v: "int", grant: "string" },
