@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -143,12 +145,12 @@ func TestMedianIsTheMiddleOfTheRunsThatCount(t *testing.T) {
 
 func TestEachFigureOfARowIsAMedianAndLossTheWorst(t *testing.T) {
 	run := func(rel, p99, mib, loss, overflow float64) one {
-		return one{Rel: rel, MiB: mib, Loss: loss, Overflow: overflow, Load: load.Result{P99: p99}}
+		return one{Rel: rel, MiB: mib, Loss: loss, Overflow: overflow, P99: p99}
 	}
 	got := median([]one{run(0.4, 9, 3, 0, 7), run(0.2, 1, 1, 0.01, 0), run(0.9, 5, 2, 0, 0)})
-	if want := run(0.4, 5, 2, 0.01, 7); got.Rel != want.Rel || got.Load.P99 != want.Load.P99 || got.MiB != want.MiB || got.Loss != want.Loss || got.Overflow != want.Overflow {
-		t.Errorf("rel %v, p99 %v, MiB %v, loss %v, overflow %v; want %v, %v, %v, %v, %v", got.Rel, got.Load.P99, got.MiB, got.Loss, got.Overflow,
-			want.Rel, want.Load.P99, want.MiB, want.Loss, want.Overflow)
+	if want := run(0.4, 5, 2, 0.01, 7); got.Rel != want.Rel || got.P99 != want.P99 || got.MiB != want.MiB || got.Loss != want.Loss || got.Overflow != want.Overflow {
+		t.Errorf("rel %v, p99 %v, MiB %v, loss %v, overflow %v; want %v, %v, %v, %v, %v", got.Rel, got.P99, got.MiB, got.Loss, got.Overflow,
+			want.Rel, want.P99, want.MiB, want.Loss, want.Overflow)
 	}
 	// A run that does not count counts for the loss neither.
 	void := run(0.1, 1, 1, 0.5, 0)
@@ -201,6 +203,44 @@ func TestWhatIsLeftFollowsFromWhatIsDone(t *testing.T) {
 	p.say("x")
 	if !strings.Contains(out.String(), "left: x") {
 		t.Errorf("said %q", out.String())
+	}
+}
+
+func TestEveryColumnIsPrintedInEachForm(t *testing.T) {
+	r := one{
+		PerSecond: 18001, NS: 1942, Rel: 0.58, Floor: 951, Ratio: 2.04, P50: 0.97, P99: 2.06, Loss: 0.0625, MiB: 0.146, Mallocs: 0.0007,
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"packets_s":18001,`, `"ns_packet":1942,`, `"rel":0.58,`, `"floor_ns":951,`, `"ratio":2.04,`, `"p50_ms":0.97,`, `"p99_ms":2.06,`,
+		`"loss":0.0625,`, `"mib_participant":0.146,`, `"mallocs_packet":0.0007,`,
+	} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("-json: no %s in %s", want, b)
+		}
+	}
+	for _, markdown := range []bool{false, true} {
+		got := table([]one{r}, options{markdown: markdown}, baseline{})
+		for _, want := range []string{
+			"| 18001 |", "| 1.94 |", "| 0.58 |", "| 0.95 |", "| 2.04 |", "| 0.97 / 2.06 |", "| 6.25 % |", "| 0.146 |", "| 0.0007 (",
+		} {
+			if !strings.Contains(got, want) {
+				t.Errorf("-markdown %v: no %q in\n%s", markdown, want, got)
+			}
+		}
+	}
+}
+
+func TestTheFloorsRuleIsSaid(t *testing.T) {
+	got := baseline{is: [2]float64{1.2, 1.7}}.String()
+	if strings.Contains(machine(), referenceCPU) != !strings.Contains(got, otherMachine) {
+		t.Errorf("on %s it says %q", machine(), got)
+	}
+	if !strings.Contains(otherMachine, fmt.Sprintf("%.0f %%", 100*tolerance)) {
+		t.Errorf("%q does not name the tolerance of %v", otherMachine, tolerance)
 	}
 }
 

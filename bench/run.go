@@ -34,6 +34,8 @@ type one struct {
 	Ratio       float64            `json:"ratio"`
 	PerSend     float64            `json:"packets_send,omitempty"` // seen with UDP_GRO alone
 	Loss        float64            `json:"loss"`                   // of what should have come, 0 to 1
+	P50         float64            `json:"p50_ms"`
+	P99         float64            `json:"p99_ms"`
 	MiB         float64            `json:"mib_participant"`
 	Mallocs     float64            `json:"mallocs_packet"`             // all there were
 	MediaAllocs float64            `json:"mallocs_packet_net"`         // less what the same time costs with nothing published
@@ -218,7 +220,7 @@ func (m *meter) wait() { m.profiled.Wait() }
 func (m *meter) sum() {
 	r := m.r
 	n, seconds := float64(r.Load.Packets), r.Load.Seconds
-	r.PerSecond, r.Loss = n/seconds, r.Load.Loss()
+	r.PerSecond, r.Loss, r.P50, r.P99 = n/seconds, r.Load.Loss(), r.Load.P50, r.Load.P99
 	r.Wakes, r.Preempted = m.slept/seconds, m.preempted/seconds
 	r.CPU = (m.cpu1 - m.cpu0).Seconds() / seconds
 	r.NS = float64(m.cpu1-m.cpu0) / n
@@ -320,7 +322,7 @@ func (r *one) compare(rows []one) {
 func (r *one) figures() []*float64 {
 	return []*float64{
 		&r.PerSecond, &r.CPU, &r.NS, &r.Calibration, &r.Rel, &r.Floor, &r.Ratio, &r.PerSend, &r.MiB, &r.Mallocs, &r.MediaAllocs,
-		&r.JoinCPU, &r.Idle, &r.Wakes, &r.Preempted, &r.Reference,
+		&r.JoinCPU, &r.Idle, &r.Wakes, &r.Preempted, &r.Reference, &r.P50, &r.P99,
 		&r.Load.P50, &r.Load.P99, &r.Load.JoinP50, &r.Load.JoinP90, &r.Load.InP50,
 	}
 }

@@ -29,6 +29,10 @@ const (
 	tolerance            = 0.25
 )
 
+// otherMachine says what the rule about the floor is worth where the processor is not the reference's.
+const otherMachine = "This processor is not the reference's: a run is compared with this machine as it was when the bench " +
+	"began, not with the reference, and is void where sending costs over 25 % more or less than then."
+
 // baseline is what the reference shape costs on this machine, ÷ what it should: 1 on the reference's kind
 // of processor, else as measured now.
 type baseline struct {
@@ -73,7 +77,7 @@ func (b baseline) String() string {
 	if strings.Contains(machine(), referenceCPU) {
 		return fmt.Sprintf("%s; a run is void where that differs from 1 by more than %.0f %%.", s, 100*tolerance)
 	}
-	return fmt.Sprintf("%s, whose processor is another; a run is void where that changes by more than %.0f %%.", s, 100*tolerance)
+	return s + ". " + otherMachine
 }
 
 func index(merge bool) int {
