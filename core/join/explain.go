@@ -212,10 +212,31 @@ func (m *Mind) udpSummary() []string {
 	if !m.zones.open && up == 0 && !answered && (n > 0 && dead == n || down > 0) {
 		out = append(out, SayUDPBlocked(fmt.Sprintf("%d probes and %d transports", n, down)))
 	}
+	if m.deadIPv6() {
+		out = append(out, SayIPv6())
+	}
 	if short && !m.zones.open {
 		out = append(out, SayShort())
 	}
 	return out
+}
+
+// deadIPv6 reports whether probes over IPv6 went out and none of them came back, though it had time enough in zones
+// that answered over IPv4.
+func (m *Mind) deadIPv6() bool {
+	dead := false
+	for _, z := range m.zones.list {
+		for _, p := range z.probes {
+			if !strings.HasPrefix(p.addr, "[") || p.failed {
+				continue
+			}
+			if p.rtt >= 0 {
+				return false
+			}
+			dead = dead || p.dead && z.udpRTT() >= 0
+		}
+	}
+	return dead
 }
 
 // tried lists for the user what did not work, each thing once.

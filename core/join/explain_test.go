@@ -1,6 +1,7 @@
 package join
 
 import (
+	"strings"
 	"testing"
 
 	"parley/wire/proto"
@@ -43,4 +44,46 @@ func TestAProxyThatIsNotUsedIsTold(t *testing.T) {
 	w.run(5000)
 	w.wantWhy("The proxy script could not be used: its server answers 404; servers are reached directly.")
 	w.record("proxy-unused")
+}
+
+// TestIPv6ThatLeadsNowhereIsTold: and nothing is said of it where it answers, where there is none, and where nobody
+// has waited for it.
+func TestIPv6ThatLeadsNowhereIsTold(t *testing.T) {
+	const told = "IPv6 does not answer"
+	for _, tt := range []struct {
+		name string
+		udp  float64 // of the address over IPv6, ms; negative: silent
+		ping float64
+		none bool // this computer has no IPv6
+		want bool
+	}{
+		{"ipv6-silent", -1, 60, false, true},
+		{"ipv6-answers", 25, 60, false, false},
+		{"ipv6-not-waited-for", -1, 20, false, false},
+		{"ipv6-none", -1, 60, true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			zones := []proto.Zone{zoneOf("a", 0, 0), zoneOf("b", 0, 0)}
+			for i, at := range []string{"[2001:db8::1]:8801", "[2001:db8::2]:8801"} {
+				zones[i].Probes = append(zones[i].Probes, at)
+			}
+			w := newWorld(t, Config{}, zones...)
+			for _, z := range zones {
+				w.rtt[z.Controllers[0]] = tt.ping
+				if tt.udp < 0 {
+					delete(w.udp, z.Probes[1])
+				} else {
+					w.udp[z.Probes[1]] = tt.udp
+				}
+				if tt.none {
+					w.at(61, ProbeFailed{Addr: z.Probes[1], Text: "network unreachable"})
+				}
+			}
+			w.run(5000)
+			if got := strings.Contains(w.lines(), told); got != tt.want {
+				t.Errorf("told %v, want %v:\n%s", got, tt.want, w.lines())
+			}
+			w.record(tt.name)
+		})
+	}
 }

@@ -42,6 +42,9 @@ func SayShort() string {
 	return "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments."
 }
 
+// SayIPv6 says that IPv6 leads nowhere, though this computer has it.
+func SayIPv6() string { return "IPv6 does not answer; IPv4 is used." }
+
 // SayRuns says what carries a medium: a way by its name (WayName).
 func SayRuns(g proto.Group, way string, tunnel bool) string {
 	through := ""

@@ -188,6 +188,15 @@ func (z *zone) udp(now, startAt time.Time) string {
 	return "silent"
 }
 
+// silent reports whether a probe of the zone that has not been answered by now has had time enough: three round trips
+// of one that was.
+func (z *zone) silent(now, startAt time.Time) bool {
+	if rtt := z.udpRTT(); rtt >= 0 {
+		return now.Sub(startAt) >= max(150*time.Millisecond, millis(3*rtt))
+	}
+	return z.udp(now, startAt) == "silent"
+}
+
 // score is what zones are compared by, in milliseconds. A zone whose UDP is dead is worse, unless UDP
 // is dead to everywhere: then it says nothing about the zone.
 func (m *Mind) score(now time.Time, z *zone) float64 {
@@ -514,7 +523,7 @@ func (m *Mind) stopMeasuring(now time.Time, won *zone) {
 		}
 		for j := range z.probes {
 			p := &z.probes[j]
-			if p.rtt < 0 && z.udp(now, m.zones.startAt) != "silent" {
+			if p.rtt < 0 && !z.silent(now, m.zones.startAt) {
 				p.try.end(m, now, Lost, fmt.Sprintf("no answer within %d ms, which says little", now.Sub(m.zones.startAt).Milliseconds()))
 			} else if p.rtt < 0 {
 				p.dead = true

@@ -50,6 +50,7 @@ export type Fact =
 	| { key: "tunnel"; values: { url: string } }
 	| { key: "udp_blocked"; values: { probes: number; transports: number } }
 	| { key: "small_datagrams"; values: Record<string, never> }
+	| { key: "ipv6_silent"; values: Record<string, never> }
 	| { key: "path"; values: Carried }
 	| { key: "tunnelled"; values: Carried }
 	| { key: "no_path"; values: { group: GroupName } };
@@ -127,11 +128,26 @@ function udpFacts(m: Mind): Fact[] {
 	if (!up && answered.length === 0 && (allDead || down > 0)) {
 		out.push({ key: "udp_blocked", values: { probes: probes.length, transports: down } });
 	}
+	if (deadIPv6(m)) {
+		out.push({ key: "ipv6_silent", values: {} });
+	}
 	const used = m.grant ? (findZone(m, m.grant.zone)?.probes ?? []) : [];
 	if (used.some(p => p.rtt >= 0) && !used.some(p => p.padded)) {
 		out.push({ key: "small_datagrams", values: {} });
 	}
 	return out;
+}
+
+/**
+ * Whether probes over IPv6 went out and none of them came back, though it had time enough in zones that answered over
+ * IPv4.
+ */
+function deadIPv6(m: Mind): boolean {
+	const sixth = (z: Zone) => z.probes.filter(p => p.addr.startsWith("[") && !p.failed);
+	return (
+		!m.zones.list.some(z => sixth(z).some(p => p.rtt >= 0)) &&
+		m.zones.list.some(z => z.probes.some(p => p.rtt >= 0) && sixth(z).some(p => p.dead))
+	);
 }
 
 /** The words of the report that is the same in Go. A page that speaks other languages has its own. */
@@ -155,6 +171,8 @@ function sentence({ key, values: v }: Fact): string {
 			return `UDP 8801 seems to be blocked: none of ${v.probes} probes and ${v.transports} transports was answered.`;
 		case "small_datagrams":
 			return "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments.";
+		case "ipv6_silent":
+			return "IPv6 does not answer; IPv4 is used.";
 		case "path":
 			return `${title(v.group)} runs over ${wayName(v.rung, v.port)}.`;
 		case "tunnelled":

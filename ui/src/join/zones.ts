@@ -253,6 +253,12 @@ function score(m: Mind, now: Nanos, z: Zone): number {
 	return udp(z, now, m.zones.startAt) === "silent" && udpOpenSomewhere(m) ? s + udpPenalty : s;
 }
 
+/** Whether a probe that has not been answered by now has had time enough: three round trips of one that was. */
+function silent(z: Zone, now: Nanos, startAt: Nanos): boolean {
+	const rtt = udpRTT(z);
+	return rtt < 0 ? udp(z, now, startAt) === "silent" : now - startAt >= Math.max(150 * millisecond, millis(3 * rtt));
+}
+
 function udpOpenSomewhere(m: Mind): boolean {
 	return m.zones.list.some(z => udpRTT(z) >= 0);
 }
@@ -552,7 +558,7 @@ export function stopMeasuring(m: Mind, now: Nanos, won: Zone | undefined): void 
 			}
 		}
 		for (const p of z.probes) {
-			if (p.rtt < 0 && udp(z, now, m.zones.startAt) !== "silent") {
+			if (p.rtt < 0 && !silent(z, now, m.zones.startAt)) {
 				end(m, p.try, now, "lost", `no answer within ${took} ms, which says little`);
 			} else if (p.rtt < 0) {
 				p.dead = true;

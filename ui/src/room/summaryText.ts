@@ -22,6 +22,7 @@ export function summaryText(t: T, line: SummaryLine): string {
 		case "tunnel":
 		case "udp_blocked":
 		case "small_datagrams":
+		case "ipv6_silent":
 		case "no_path":
 		case "no_controller":
 		case "proxy":
