@@ -60,6 +60,7 @@ type Flow struct {
 	Bytes int
 	First time.Time
 	Last  time.Time
+	Pause time.Duration // the longest between two packets
 }
 
 type flowKey struct {
@@ -240,6 +241,9 @@ func count(flows map[flowKey]*Flow, d wire.Direction, p *wire.Packet) *Flow {
 		f = &Flow{Dir: d, Proto: p.Proto, Near: near, Far: far, DSCP: k.dscp, Kind: k.kind, First: now}
 		flows[k] = f
 	}
+	if f.N > 0 {
+		f.Pause = max(f.Pause, now.Sub(f.Last))
+	}
 	f.N++
 	f.Bytes += len(p.Bytes)
 	f.Last = now
@@ -384,6 +388,7 @@ func (m *Machine) Attach(a *Access) error {
 		for range a.clients {
 			host = host.Next()
 		}
+		m.in.UserSecret(host.String())
 		errs = append(errs, m.ip(fmt.Sprintf("addr add %s/64 dev eth%d nodad", host, i),
 			fmt.Sprintf("route replace ::/0 via %s dev eth%d", a.net6().Addr().Next(), i)))
 	}

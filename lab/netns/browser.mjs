@@ -73,9 +73,13 @@ async function end(code) {
 	try {
 		if (code === 0) {
 			await page.keyboard.press("i");
-			await there(page, () => document.querySelector("[role=dialog]"), 6000);
+			// Where the meeting is over there is no panel, and the page itself says why.
+			await there(page, () => document.querySelector("[role=dialog], h1"), 6000);
+			// The router hears a page before the page is sure of its path.
+			const pathless = /(Sound|The picture) has no path/;
+			await page.waitForFunction(none => !new RegExp(none).test(document.body.innerText), { polling: 50, timeout: 5000 }, pathless.source).catch(() => {});
 			await page.evaluate(() => { for (const d of document.querySelectorAll("details")) d.open = true; });
-			const text = await page.evaluate(() => document.querySelector("[role=dialog]").innerText);
+			const text = await page.evaluate(() => (document.querySelector("[role=dialog]") ?? document.body).innerText);
 			say({ event: "explain", summary: text.split("\n").filter(Boolean) });
 		} else {
 			const text = await page.evaluate(() => document.body.innerText);
@@ -111,7 +115,7 @@ try {
 	await page.evaluate(() => [...document.querySelectorAll("input")].find(i => i.labels?.[0]?.innerText.startsWith("Your name")).focus());
 	await page.keyboard.type(wish.name);
 	// A person looks at the picture first; what the page can do meanwhile, it does.
-	await new Promise(done => setTimeout(done, wish.lobby ?? 300));
+	await new Promise(done => setTimeout(done, wish.lobby));
 	await there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Join now" && !b.disabled), 5000);
 	const clicked = await page.evaluate(() => {
 		const b = [...document.querySelectorAll("button")].find(b => b.innerText.trim() === "Join now");

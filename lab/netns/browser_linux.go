@@ -1,7 +1,6 @@
 package netns
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -20,7 +19,7 @@ type BrowserConfig struct {
 	Script, Modules string
 	Others          []*Person // who is in the meeting already
 	Patience        time.Duration
-	Lobby           time.Duration // how long she looks at herself before she joins; 0: 300 ms
+	Lobby           time.Duration // how long she looks at herself before she joins; what the page can do meanwhile, it does
 }
 
 // JoinBrowser opens the meeting's link in a browser on a machine and joins, as a person does.
@@ -30,7 +29,7 @@ func (in *Internet) JoinBrowser(on *Namespace, m Meeting, c BrowserConfig) (*Per
 		return nil, err
 	}
 	wish, err := json.Marshal(map[string]any{"browser": c.Browser, "link": m.Link, "name": c.Name, "modules": c.Modules, "proxy": c.Proxy, "pac": c.PAC,
-		"home": home, "patience": c.Patience.Milliseconds(), "lobby": cmp.Or(c.Lobby, 300*time.Millisecond).Milliseconds()})
+		"home": home, "patience": c.Patience.Milliseconds(), "lobby": c.Lobby.Milliseconds()})
 	if err != nil {
 		return nil, err
 	}

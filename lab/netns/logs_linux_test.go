@@ -2,6 +2,7 @@ package netns
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -44,7 +45,7 @@ func (l *logSearch) search(in *Internet, again bool) (found []string) {
 			}
 		}
 		text := b.String()
-		for _, s := range secrets {
+		for _, s := range slices.Concat(secrets, secretForm.FindAllString(text, -1)) {
 			if at := indexWhole(text, s); at >= 0 {
 				line := text[strings.LastIndexByte(text[:at], '\n')+1:]
 				line, _, _ = strings.Cut(line, "\n")
@@ -54,6 +55,10 @@ func (l *logSearch) search(in *Internet, again bool) (found []string) {
 	}
 	return found
 }
+
+// secretForm is what looks like a token of whatever kind (a JWS in compact form begins so), or like a password of ICE,
+// and was never named as secret.
+var secretForm = regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]*|ice-pwd:\S+|"pwd": ?"[^"]+`)
 
 func sorted(list []string) []string {
 	list = slices.Clone(list)
@@ -66,7 +71,8 @@ func (in *Internet) isServer(p *Process) bool {
 	return slices.ContainsFunc(in.servers, func(s *Server) bool { return s.Process == p })
 }
 
-// indexWhole finds s where it does not go on with a digit, as an address within a longer one would.
+// indexWhole finds s where it does not go on with a digit, as an address within a longer one would: of IPv6 that may
+// be a letter.
 func indexWhole(text, s string) int {
 	for i := 0; s != ""; {
 		j := strings.Index(text[i:], s)
@@ -74,7 +80,9 @@ func indexWhole(text, s string) int {
 			return -1
 		}
 		at := i + j
-		if i = at + len(s); i >= len(text) || text[i] < '0' || text[i] > '9' {
+		i = at + len(s)
+		more := i < len(text) && (text[i] >= '0' && text[i] <= '9' || strings.Contains(s, ":") && text[i] >= 'a' && text[i] <= 'f')
+		if !more {
 			return at
 		}
 	}
@@ -84,7 +92,7 @@ func indexWhole(text, s string) int {
 // The search finds what it is to find, once for each time it is written, and nothing where nothing is.
 func TestSecretsInLogsAreFound(t *testing.T) {
 	server, user := &Process{Name: "site"}, &Process{Name: "Ann"}
-	in := &Internet{logs: []*Process{server, user}, servers: []*Server{{Process: server}}, secrets: []string{"hunter2"}, shown: []string{"192.168.1.2"}}
+	in := &Internet{logs: []*Process{server, user}, servers: []*Server{{Process: server}}, secrets: []string{"hunter2"}, shown: []string{"192.168.1.2", "2001:db8::2"}}
 	var l logSearch
 	for _, step := range []struct {
 		name  string
@@ -97,6 +105,10 @@ func TestSecretsInLogsAreFound(t *testing.T) {
 		{"an address", map[*Process]Line{server: {Text: "from 192.168.1.2:4000", Stderr: true}}, false, 1},
 		{"nothing new", nil, false, 0},
 		{"everything again", nil, true, 1},
+		{"a longer IPv6 address", map[*Process]Line{server: {Text: "[2001:db8::2f]:4000", Stderr: true}}, false, 0},
+		{"an IPv6 address", map[*Process]Line{server: {Text: "[2001:db8::2]:4000", Stderr: true}}, false, 1},
+		{"a token nobody has named", map[*Process]Line{server: {Text: "opened with eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiI3In0.c2ln", Stderr: true}}, false, 1},
+		{"a password of ICE", map[*Process]Line{user: {Text: "a=ice-pwd:b1946ac92492d2347c6235b4d2611184", Stderr: true}}, false, 1},
 		{"a password", map[*Process]Line{user: {Text: "--proxy-user mia:hunter2", Stderr: true}}, false, 1},
 	} {
 		for p, line := range step.write {

@@ -194,9 +194,17 @@ func (n *Person) Told() string {
 
 // Says is over which rung the client says a medium runs, once it has ended: "" for none.
 func (n *Person) Says(g proto.Group) proto.Rung {
-	rungs := map[string]proto.Rung{
-		"UDP 8801": proto.UDP8801, "TCP 8801": proto.TCP8801, "TLS 443": proto.TLS443,
-		"TLS 443 through the tunnel": proto.UDP8801, // from the tunnel on, which is what the router sees
+	rung := func(words string) proto.Rung {
+		way, _, _ := strings.Cut(words, " ") // of several ports the one in use is said
+		switch {
+		case way == "UDP", words == "TLS 443 through the tunnel": // from the tunnel on, which is what the router sees
+			return proto.UDP8801
+		case way == "TCP":
+			return proto.TCP8801
+		case words == "TLS 443":
+			return proto.TLS443
+		}
+		return ""
 	}
 	for _, e := range n.Events() {
 		if e.Event != "explain" {
@@ -205,12 +213,12 @@ func (n *Person) Says(g proto.Group) proto.Rung {
 		for i, line := range e.Summary {
 			if n.browser { // a table: its name, and in the next line the rung
 				if i > 0 && e.Summary[i-1] == [...]string{"Sound", "Picture", "Screen"}[g] {
-					return rungs[line]
+					return rung(line)
 				}
 				continue
 			}
 			if over, ok := strings.CutPrefix(line, [...]string{"Audio", "Video", "Content"}[g]+" runs over "); ok {
-				return rungs[strings.TrimSuffix(over, ".")]
+				return rung(strings.TrimSuffix(over, "."))
 			}
 		}
 	}

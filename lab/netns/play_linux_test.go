@@ -41,12 +41,17 @@ func play(r *run, s scenario, clip string, res *row) {
 	r.join(s, clip)
 	defer r.client.Kill()
 	close(r.joining)
-	if s.fails {
+	if s.silent > 0 {
+		r.watchSilence(s, res, fault)
+	} else if s.fails {
 		r.watchFailure(s, started, res, fault)
 	} else if r.watch(s, res, fault) && s.after != nil {
 		s.after(r)
 		// The router moves with a client's first packet, half a round trip before the client is sure of it.
 		time.Sleep(500 * time.Millisecond)
+	} else if s.browser != "" && s.udpOnly {
+		r.steady = time.Now().Add(2 * time.Second)
+		r.pause(4 * time.Second)
 	}
 	r.agree()
 	record, known := r.client.Seat()
@@ -56,10 +61,16 @@ func play(r *run, s scenario, clip string, res *row) {
 	case <-time.After(r.patience()):
 		fault("the client does not leave")
 	}
+	if !known && !s.fails && s.silent == 0 && r.client.joined != nil {
+		fault("no router knows of the client when it leaves")
+	}
 	for _, g := range []proto.Group{proto.GroupAudio, proto.GroupVideo} {
-		if said := r.client.Says(g); known && said != record.Rungs[g] {
+		if said := r.client.Says(g); known && s.silent == 0 && said != record.Rungs[g] {
 			fault("it says that %s runs over %q, the router's record has %q", g, said, record.Rungs[g])
 		}
+	}
+	if s.then != nil {
+		s.then(r)
 	}
 	told := r.client.Told()
 	res.told = strings.Join(strings.Fields(firstWords(told)), " ")
@@ -168,6 +179,22 @@ func (r *run) watchFailure(s scenario, started time.Time, res *row, fault func(s
 	}
 }
 
+// watchSilence sees a page into a meeting to which no media leads.
+func (r *run) watchSilence(s scenario, res *row, fault func(string, ...any)) {
+	if _, err := r.client.WaitJoined(s.within + r.patience()); err != nil {
+		fault("not joined: %v", err)
+		return
+	}
+	select {
+	case <-r.client.Done():
+	case <-time.After(s.silent):
+	}
+	if seat, ok := r.client.Seat(); ok && !seat.HeardAt.IsZero() {
+		fault("there is sound, over %q", seat.Rungs[0])
+	}
+	res.first, res.bound = "none", ""
+}
+
 // watch sees a client into the meeting and compares the router's record with what is wanted. It reports
 // whether the client is in, with media as wanted.
 func (r *run) watch(s scenario, res *row, fault func(string, ...any)) bool {
@@ -224,12 +251,12 @@ func (r *run) agree() {
 
 // forbidden counts what the machine tried to send and must not have.
 func (r *run) forbidden(s scenario, fault func(string, ...any)) {
-	if s.browser != "" {
-		return
+	rules := s.forbid
+	if s.browser == "" {
+		rules = append([]func(Flow) string{otherPorts, flood}, rules...)
 	}
-	rules := append([]func(Flow) string{otherPorts, flood}, s.forbid...)
-	if s.udpOnly && !r.fast {
-		rules = append(rules, noMediaOverTCP)
+	if s.udpOnly && !r.fast && (s.browser == "" || !r.steady.IsZero()) {
+		rules = append(rules, r.noMediaOverTCP)
 	}
 	for _, f := range r.access.Tried() {
 		for _, forbidden := range rules {
@@ -240,9 +267,10 @@ func (r *run) forbidden(s scenario, fault func(string, ...any)) {
 	}
 }
 
-// noMediaOverTCP: where UDP works, no TCP connection may be opened for media, not even to be left unused.
-func noMediaOverTCP(f Flow) string {
-	if f.Proto == wire.TCP && f.Far.Port() == 8801 {
+// noMediaOverTCP: where UDP works, no TCP connection may be opened for media, not even to be left unused. A page that
+// is slow may have begun with one, and has let it go soon.
+func (r *run) noMediaOverTCP(f Flow) string {
+	if f.Proto == wire.TCP && f.Far.Port() == 8801 && f.Last.After(r.steady) {
 		return "a TCP connection for media where UDP works"
 	}
 	return ""
@@ -264,6 +292,23 @@ func otherPorts(f Flow) string {
 func flood(f Flow) string {
 	if f.Kind == "stun" && f.N > 300 || f.Kind == "dtls" && f.N > 100 || f.Kind == "syn" && f.N > 20 {
 		return "too often"
+	}
+	return ""
+}
+
+// otherUDP is otherPorts for a page, whose browser looks names up and, where TURN is asked, also asks for what is
+// relayed there directly (PROTOCOL.md: port 49153). What else browsers do over TCP for themselves is not looked at.
+func otherUDP(f Flow) string {
+	if p := f.Far.Port(); f.Proto == wire.UDP && p != 443 && p != 3478 && p != 8801 && p != 53 && p != 49153 {
+		return "UDP nobody has asked for"
+	}
+	return ""
+}
+
+// pastPageProxy: a browser with a proxy opens no connection past it, for media either. Its UDP knows no proxy, by design.
+func pastPageProxy(f Flow) string {
+	if f.Proto == wire.TCP {
+		return "a connection past the browser's proxy"
 	}
 	return ""
 }
@@ -301,7 +346,7 @@ func fewDirect(f Flow) string {
 func firstWords(told string) string {
 	var out []string
 	for l := range strings.Lines(told) {
-		if strings.TrimSpace(l) == "How you got in" {
+		if what := strings.TrimSpace(l); what == "How you got in" || what == "What was tried" {
 			break
 		}
 		if !strings.HasPrefix(l, "  ") && strings.TrimSpace(l) != "Connection" {

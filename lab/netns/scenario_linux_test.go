@@ -1,9 +1,11 @@
 package netns
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,15 +34,20 @@ type scenario struct {
 	video    []proto.Rung // likewise
 	within   time.Duration
 	browsers []string              // also in these
+	page     func(s *scenario)     // what is otherwise there
 	fails    bool                  // no path exists, or none that may be taken: the client must end, and say why, within this
 	says     []string              // regular expressions of what the user must be told
-	never    []string              // and must not
+	pageSays []string              // and in a page's words
+	never    []string              // what nobody must be told
 	cause    client.Cause          // what parley doctor must say of the network; "" nothing
 	forbid   []func(f Flow) string // of what the machine tries to send: why it must not have
+	silent   time.Duration         // a page gets in and has no media: after so long it must have said why
+	pageForb []func(f Flow) string // likewise of a page, of which less can be said
 	udpOnly  bool                  // UDP is open all the time: no connection for media may be tried
 	fast     bool                  // also runs with all other tests, where times are not judged
 	before   func(r *run)          // what has to happen before it can be in; the bound counts from r.freeAt
 	after    func(r *run)          // in the meeting
+	then     func(r *run)          // when it has left
 }
 
 // run is one scenario under way.
@@ -62,6 +69,7 @@ type run struct {
 	notes   []string
 	fast    bool          // times are not judged
 	joining chan struct{} // closed when the client has been started
+	steady  time.Time     // from when on nothing of the beginning is left; zero: not looked at
 	freeAt  time.Time     // set by scenario.before: the way is open
 }
 
@@ -111,19 +119,27 @@ const (
 	rtt   = 60 * time.Millisecond
 	slack = 150 * time.Millisecond
 	// A page's handshakes wait for its scripts, its camera and a process of their own.
-	browserSlack = 600 * time.Millisecond
+	browserSlack = 750 * time.Millisecond
+	firefoxSlack = 500 * time.Millisecond // further: its processes start later
 )
 
-// withBrowsers adds the runs in browsers. What the page says is in its own words, which its own tests check; what
-// a browser sends of its own accord nobody can forbid.
+// withBrowsers adds the runs in browsers. A page has no lobby here: it is opened and Join is clicked at once, so its
+// bound is that of a cold join, two round trips more than a native client has.
 func withBrowsers(list []scenario) []scenario {
 	var out []scenario
 	for _, s := range list {
 		out = append(out, s)
 		for _, b := range s.browsers {
 			in := s
-			in.browser, in.says, in.never, in.forbid, in.udpOnly = b, nil, nil, nil, false
-			in.within += 2*rtt + browserSlack
+			trip := max(rtt, 2*s.link.Delay)
+			in.browser, in.says, in.forbid = b, s.pageSays, append(slices.Clone(s.pageForb), otherUDP)
+			in.within += 2*trip + browserSlack
+			if b == "firefox" {
+				in.within += firefoxSlack
+			}
+			if s.page != nil {
+				s.page(&in)
+			}
 			in.number += "-" + b
 			in.name += ", " + b
 			out = append(out, in)
@@ -145,9 +161,13 @@ type shared struct {
 func TestScenario(t *testing.T) {
 	needLab(t)
 	var b built
-	var m matrix
 	binary := b.get(t)
 	fast := fastLab()
+	m := newMatrix("../../tests/out/lab.md", flag.Lookup("test.run").Value.String() == "")
+	if os.Getenv("PARLEY_LAB") != "all" {
+		m.path = ""
+	}
+	began := time.Now()
 	common := &shared{}
 	dir := t.TempDir()
 	t.Cleanup(func() {
@@ -157,11 +177,7 @@ func TestScenario(t *testing.T) {
 				t.Error(found)
 			}
 		}
-		if os.Getenv("PARLEY_LAB") == "all" {
-			if err := m.write("../../tests/out/lab.md"); err != nil {
-				t.Error(err)
-			}
-		}
+		t.Log(m.total(time.Since(began)))
 	})
 	for i, s := range withBrowsers(scenarios()) {
 		if fast && (!s.fast || s.browser != "") {
@@ -170,7 +186,14 @@ func TestScenario(t *testing.T) {
 		t.Run(fmt.Sprintf("%s %s", padded(s.number), s.name), func(t *testing.T) {
 			t.Parallel()
 			res := row{number: s.number, name: s.name, result: "🔴", bound: fmt.Sprintf("%d ms", s.within.Milliseconds())}
-			defer func() { m.add(res) }()
+			opened := time.Now()
+			defer func() {
+				res.took = time.Since(opened)
+				t.Logf("%s; first sound after %s, bound %s; audio %s, video %s; told: %s", res.result, res.first, res.bound, res.audio, res.video, res.told)
+				if err := m.add(res); err != nil {
+					t.Error(err)
+				}
+			}()
 			var in *Internet
 			logs := &common.logs
 			if s.alone {
