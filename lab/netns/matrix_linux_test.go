@@ -25,7 +25,9 @@ type matrix struct {
 // newMatrix begins a matrix: of a whole run anew, of some scenarios beside the rows of earlier runs.
 func newMatrix(path string, whole bool) *matrix {
 	m := &matrix{path: path}
-	if earlier, err := os.ReadFile(path); err == nil && !whole {
+	if whole {
+		os.Remove(path)
+	} else if earlier, err := os.ReadFile(path); err == nil {
 		m.keep(earlier)
 	}
 	return m

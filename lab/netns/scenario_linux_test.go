@@ -163,10 +163,11 @@ func TestScenario(t *testing.T) {
 	var b built
 	binary := b.get(t)
 	fast := fastLab()
-	m := newMatrix("../../tests/out/lab.md", flag.Lookup("test.run").Value.String() == "")
-	if os.Getenv("PARLEY_LAB") != "all" {
-		m.path = ""
+	var path string
+	if os.Getenv("PARLEY_LAB") == "all" {
+		path = "../../tests/out/lab.md"
 	}
+	m := newMatrix(path, flag.Lookup("test.run").Value.String() == "")
 	began := time.Now()
 	common := &shared{}
 	dir := t.TempDir()
