@@ -20,6 +20,7 @@ func (n *Node) debugPages() []monitor.Page {
 			}
 		})
 	}
+	n.frontReasons()
 	if n.plane == nil {
 		return nil
 	}
@@ -30,7 +31,6 @@ func (n *Node) debugPages() []monitor.Page {
 			}
 		})
 	n.metrics.Gauge("parley_media_seats", "Seats the media plane holds.", func() float64 { return float64(n.plane.Peers()) })
-	n.frontReasons()
 	n.socketGauges()
 	return []monitor.Page{
 		{Path: "drops", Title: "dropped packets by reason", Write: n.writeDrops},
@@ -39,10 +39,14 @@ func (n *Node) debugPages() []monitor.Page {
 	}
 }
 
-// frontReasons tell what became of connections to 443 that were neither pages nor TURN.
+// frontReasons tell what became of connections to 443 that were neither pages nor TURN, and of requests that can't be
+// read.
 func (n *Node) frontReasons() {
-	n.metrics.Reasons("parley_front_refused_total", "Connections to the HTTPS port that were closed unserved, by reason.",
+	n.metrics.Reasons("parley_front_refused_total", "Connections and requests to the HTTPS port that were closed unserved, by reason.",
 		func(add func(reason string, total uint64)) {
+			if total := n.unread.Total(); total > 0 {
+				add("unreadable", total)
+			}
 			if n.demux == nil {
 				return
 			}

@@ -29,6 +29,7 @@ func (n *Node) serve(fail context.CancelCauseFunc) *front {
 		}
 		srv := link.HTTPServer(link.PeekedTLS(link.LimitBody(h)), n.log)
 		srv.TLSConfig, srv.ConnContext = conf, link.PeekedContext // connections come with TLS done: this says that HTTP/2 may be spoken
+		n.unread.Watch(srv)
 		f.servers = append(f.servers, srv)
 		f.wg.Go(func() {
 			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {

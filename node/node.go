@@ -70,6 +70,7 @@ type Node struct {
 
 	https, http, admin net.Listener
 	demux              *link.Demux    // on https, while running
+	unread             link.Unread    // requests to the listeners that reached no part
 	proxies            []netip.Prefix // balancers that say whom they speak for
 	cert               *keeper
 	mux                *http.ServeMux
