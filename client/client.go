@@ -80,6 +80,7 @@ type Client struct {
 	cert     tls.Certificate
 	host     *proxy.Host // cfg.Host through what stands in the way
 	memory   memory
+	short    bool // that long datagrams get lost is what is remembered of this network
 	requests *requests
 	tunnels  tunnels
 	mind     *join.Mind
@@ -198,10 +199,12 @@ func New(cfg Config) (*Client, error) {
 	if c.cert, err = rtc.NewCertificate(time.Now()); err != nil {
 		return nil, fmt.Errorf("making keys: %w", err)
 	}
+	here := lastNetwork(cfg.State, time.Now())
 	if cfg.LastRung == "" {
-		cfg.LastRung = lastNetwork(cfg.State, time.Now()).Rung
+		cfg.LastRung = here.Rung
 		c.cfg.LastRung = cfg.LastRung
 	}
+	c.short = here.Short
 	if cfg.LastZone == "" {
 		c.cfg.LastZone = lastZone(cfg.State, site.String(), time.Now())
 	}
@@ -223,7 +226,7 @@ func New(cfg Config) (*Client, error) {
 
 func (c *Client) newMind() *join.Mind {
 	return join.New(join.Config{
-		Rungs: c.cfg.Rungs, OneGroup: c.cfg.OneGroup, LastZone: c.cfg.LastZone, LastRung: c.cfg.LastRung,
+		Rungs: c.cfg.Rungs, OneGroup: c.cfg.OneGroup, LastZone: c.cfg.LastZone, LastRung: c.cfg.LastRung, Short: c.short,
 		WebURL: c.site.JoinPath("j", c.cfg.Number).String(),
 	})
 }
@@ -314,6 +317,7 @@ func (c *Client) tell(e join.Event) {
 
 // act does what the mind wants.
 func (c *Client) act(now time.Time) {
+	c.keepShort(now)
 	for n := 0; ; n++ {
 		a, ok := c.mind.Next()
 		if !ok {

@@ -32,6 +32,8 @@ type network struct {
 	// Classical is when TLS with post-quantum key shares was found not to pass here, and is not moved on by use:
 	// it is tried anew after a day.
 	Classical time.Time `json:"classical,omitzero"`
+	// Short says that long datagrams get lost here. Each join asks again.
+	Short bool `json:"short,omitempty"`
 }
 
 // networks are all entries, by networkKey, and by zoneKey for what is known of a site.
@@ -121,6 +123,16 @@ func (c *Client) keepClassical(now time.Time) {
 			n.At, n.Classical = now, now
 		}
 	})
+}
+
+// keepShort writes down whether long datagrams get lost here, if that is news.
+func (c *Client) keepShort(now time.Time) {
+	short := c.mind.Short()
+	if short == c.short {
+		return
+	}
+	c.short = short
+	c.keepOfNetwork(now, networkKey(), func(n *network) { n.Short, n.At = short, now })
 }
 
 // keepOfNetwork writes down news of this network. That it can't be kept is no reason to fail.

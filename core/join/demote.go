@@ -39,14 +39,14 @@ func (m *Mind) passable(t *rungTry) bool {
 	return slices.Contains(m.cfg.Rungs, t.rung) && len(m.candidates(t)) > 0
 }
 
-// onRungs makes attempts, with the credentials in use, on the rungs whose rank is in a range.
-func (m *Mind) onRungs(from, before int) (out []*rungTry) {
-	for _, rung := range ladder {
+// onRungs makes attempts of a group, with the credentials in use, on the rungs whose rank is in a range.
+func (m *Mind) onRungs(g proto.Group, from, before int) (out []*rungTry) {
+	for _, rung := range m.ladder(g) {
 		t := &rungTry{rung: rung, set: m.media.set}
 		if rung == proto.TLS443 {
 			t.via = m.zones.via
 		}
-		if r := rank(rung); r >= from && r < before && m.passable(t) {
+		if r := m.rank(g, rung); r >= from && r < before && m.passable(t) {
 			out = append(out, t)
 		}
 	}
@@ -55,7 +55,7 @@ func (m *Mind) onRungs(from, before int) (out []*rungTry) {
 
 func (m *Mind) handlePathSilent(now time.Time, e PathSilent) {
 	g, t := m.findTry(e.Attempt)
-	if t == nil || m.lanes[g].inUse != t || m.lanes[g].floor > rank(t.rung) {
+	if t == nil || m.lanes[g].inUse != t || m.lanes[g].floor > m.rank(g, t.rung) {
 		return
 	}
 	if !m.demote(now, g, "nothing arrives any more") {
@@ -71,18 +71,18 @@ func (m *Mind) handlePathHeard(now time.Time, e PathHeard) {
 		return
 	}
 	l := &m.lanes[g]
-	if l.inUse != t || l.floor <= rank(t.rung) || m.cfg.FreshWays {
+	if l.inUse != t || l.floor <= m.rank(g, t.rung) || m.cfg.FreshWays {
 		return
 	}
 	l.floor = 0
-	m.dropTries(now, g, func(o *rungTry) bool { return rank(o.rung) > rank(t.rung) }, "the better path works again")
+	m.dropTries(now, g, func(o *rungTry) bool { return m.rank(g, o.rung) > m.rank(g, t.rung) }, "the better path works again")
 	m.progress(now, "media", fmt.Sprintf("%s over %s", g, t.rung))
 }
 
 // handlePathMoved follows a browser that moved media by itself.
 func (m *Mind) handlePathMoved(now time.Time, e PathMoved) {
 	g, t := m.findTry(e.Attempt)
-	if t == nil || m.lanes[g].inUse != t || rank(e.Rung) == len(ladder) {
+	if t == nil || m.lanes[g].inUse != t || m.rank(g, e.Rung) == len(ladder) {
 		return
 	}
 	t.port = e.Port
@@ -92,7 +92,7 @@ func (m *Mind) handlePathMoved(now time.Time, e PathMoved) {
 	m.note(now, "media", t.what(g), Lost, "the browser has moved to "+string(e.Rung))
 	t.rung = e.Rung
 	m.progress(now, "media", fmt.Sprintf("%s over %s", g, t.rung))
-	m.dropTries(now, g, func(o *rungTry) bool { return o != t && rank(o.rung) >= rank(t.rung) }, "a better path is up")
+	m.dropTries(now, g, func(o *rungTry) bool { return o != t && m.rank(g, o.rung) >= m.rank(g, t.rung) }, "a better path is up")
 }
 
 // handlePathLoss looks for paths that lose too much. Pictures move first: often that is all it takes.
@@ -120,7 +120,7 @@ func (m *Mind) handlePathLoss(now time.Time, e PathLoss) {
 	why := fmt.Sprintf("%d %% of its packets are lost", int(100*e.Loss+0.5))
 	moved := false
 	for _, g := range [...]proto.Group{proto.GroupVideo, proto.GroupContent} {
-		if o := &m.lanes[g]; o.inUse != nil && o.inUse.rung == l.inUse.rung && o.floor <= rank(o.inUse.rung) {
+		if o := &m.lanes[g]; o.inUse != nil && o.inUse.rung == l.inUse.rung && o.floor <= m.rank(g, o.inUse.rung) {
 			moved = m.demote(now, g, why) || moved
 		}
 	}
@@ -136,14 +136,14 @@ func (m *Mind) handlePathLoss(now time.Time, e PathLoss) {
 func (m *Mind) demote(now time.Time, g proto.Group, why string) bool {
 	l := &m.lanes[g]
 	t := l.inUse
-	below := m.onRungs(rank(t.rung)+1, len(ladder))
+	below := m.onRungs(g, m.rank(g, t.rung)+1, len(ladder))
 	if len(below) == 0 || m.cfg.FreshWays && (m.state != In || len(m.media.spare) == 0) {
 		return false
 	}
 	if now.Sub(t.upAt) >= probeMost {
 		l.fell = 0
 	}
-	l.floor, l.fell, l.probeAt = rank(t.rung)+1, l.fell+1, time.Time{}
+	l.floor, l.fell, l.probeAt = m.rank(g, t.rung)+1, l.fell+1, time.Time{}
 	m.note(now, "media", t.what(g), Lost, why)
 	m.progress(now, "media", fmt.Sprintf("%s leaves %s: %s", g, t.rung, why))
 	if m.cfg.FreshWays || t.set != m.media.set {
@@ -168,9 +168,9 @@ func (m *Mind) advanceDescent(now time.Time, g proto.Group) {
 		l.probeAt = time.Time{}
 		return
 	}
-	best := rank(l.inUse.rung)
-	trying := slices.ContainsFunc(l.tries, func(t *rungTry) bool { return !t.done && rank(t.rung) < best })
-	better := m.onRungs(0, best)
+	best := m.rank(g, l.inUse.rung)
+	trying := slices.ContainsFunc(l.tries, func(t *rungTry) bool { return !t.done && m.rank(g, t.rung) < best })
+	better := m.onRungs(g, 0, best)
 	switch {
 	case trying || len(better) == 0:
 		l.probeAt = time.Time{}

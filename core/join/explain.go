@@ -174,6 +174,8 @@ func (m *Mind) summary() []string {
 	for g := range m.lanes {
 		l := &m.lanes[g]
 		switch {
+		case l.inUse != nil && m.short && l.inUse.rung != proto.UDP8801 && l.inUse.via == "" && m.soundOnUDP():
+			out = append(out, SayRunsSinceShort(proto.Group(g), WayName(l.inUse.rung, l.inUse.port)))
 		case l.inUse != nil:
 			out = append(out, SayRuns(proto.Group(g), WayName(l.inUse.rung, l.inUse.port), l.inUse.via != ""))
 		case l.wanted && (m.state == In || m.state == Over):
@@ -184,12 +186,10 @@ func (m *Mind) summary() []string {
 }
 
 // udpSummary says what probes and transports together tell of UDP. A probe that was not waited for
-// tells nothing; nor does one long datagram that is lost while another comes back.
+// tells nothing.
 func (m *Mind) udpSummary() []string {
-	n, dead, answered, short := 0, 0, false, false
+	n, dead, answered := 0, 0, false
 	for _, z := range m.zones.list {
-		whole := slices.ContainsFunc(z.probes, func(p probe) bool { return p.padded })
-		short = short || z.ID == m.grant.Zone && z.udpRTT() >= 0 && !whole
 		for _, p := range z.probes {
 			n++
 			if p.dead {
@@ -215,7 +215,7 @@ func (m *Mind) udpSummary() []string {
 	if m.deadIPv6() {
 		out = append(out, SayIPv6())
 	}
-	if short && !m.zones.open {
+	if m.short {
 		out = append(out, SayShort())
 	}
 	return out

@@ -41,6 +41,8 @@ type Config struct {
 	// LastZone and LastRung are what worked from this network before; empty where nothing is known.
 	LastZone string     `json:"last_zone,omitempty"`
 	LastRung proto.Rung `json:"last_rung,omitempty"`
+	// Short says that long datagrams got lost in this network before: pictures start over connections.
+	Short bool `json:"short,omitempty"`
 	// WebURL is where to send the user when even the lookup fails (S15); the lookup answer replaces it.
 	WebURL string `json:"web_url,omitempty"`
 
@@ -165,6 +167,7 @@ type Mind struct {
 	grant   proto.Grant         // in use; Router empty before there is one
 	grantAt time.Time           // its router was chosen
 	media   mediaClock
+	short   bool // long datagrams get lost: long.go
 	failure Failed
 }
 
@@ -185,7 +188,7 @@ func New(cfg Config) *Mind {
 			*x.d = x.def
 		}
 	}
-	return &Mind{cfg: cfg}
+	return &Mind{cfg: cfg, short: cfg.Short}
 }
 
 // State is where the process stands.
@@ -294,6 +297,7 @@ func (m *Mind) advance(now time.Time) {
 		m.advanceReach(now)
 	}
 	if m.state != Over && m.state >= Routing {
+		m.advanceLong(now)
 		m.advanceMedia(now)
 	}
 	if m.state == In {
@@ -317,6 +321,7 @@ func (m *Mind) Wake() (at time.Time, why Reason) {
 	if m.state >= Routing {
 		m.wakeReach(&w)
 		m.wakeMedia(&w)
+		m.wakeLong(&w)
 	}
 	if m.state == In {
 		w.add(m.zones.directAt, ReasonTunnel)

@@ -25,15 +25,8 @@ import (
 // lane that was up needs credentials of a fresh set, and then all lanes move to it, each keeping its old
 // transport until the new one is up. A welcome brings a spare set, so the first repair costs no request.
 
-// ladder is S11's order, best first.
+// ladder is S11's order, best first; long.go has that of pictures on a narrow path.
 var ladder = [...]proto.Rung{proto.UDP8801, proto.TCP8801, proto.TLS443}
-
-func rank(r proto.Rung) int {
-	if i := slices.Index(ladder[:], r); i >= 0 {
-		return i
-	}
-	return len(ladder)
-}
 
 // lane is one media group.
 type lane struct {
@@ -119,17 +112,17 @@ func (m *Mind) climb(now time.Time, g proto.Group) {
 		l.tries = append(l.tries, l.inUse)
 	}
 	h, n, from := m.stagger(), 0, m.headStart(now)
-	for _, rung := range ladder {
+	for _, rung := range m.ladder(g) {
 		t := &rungTry{rung: rung, set: m.media.set}
 		if rung == proto.TLS443 {
 			t.via = m.zones.via
 		}
-		if !m.passable(t) || rank(rung) < l.floor {
+		if !m.passable(t) || m.rank(g, rung) < l.floor {
 			continue
 		}
 		t.startAt = from.Add(time.Duration(n) * h)
 		// Behind a proxy, or a tunnel, little else than TLS is likely to pass (S13); UDP still has its start.
-		if rung == m.cfg.LastRung || t.via != "" || rung == proto.TLS443 && m.way.proxy != "" {
+		if rung == m.cfg.LastRung && !(rung == proto.UDP8801 && m.narrow(g)) || t.via != "" || rung == proto.TLS443 && m.way.proxy != "" {
 			t.startAt = now
 		}
 		l.tries = append(l.tries, t)
@@ -231,15 +224,15 @@ func (m *Mind) handleTransportUp(now time.Time, e TransportUp) {
 	}
 	t.try.end(m, now, Won, "")
 	l.inUse, l.spent = t, true
-	if rank(t.rung) < l.floor {
+	if m.rank(g, t.rung) < l.floor {
 		l.floor = 0 // what was left is good again
 	}
 	l.poorAt, l.deadAt = time.Time{}, time.Time{}
 	m.do(UseTransport{Attempt: t.id, Group: g, Rung: t.rung})
 	m.progress(now, "media", fmt.Sprintf("%s over %s", g, t.rung))
 	// What is worse than this one has lost; what is better may still come and take over.
-	m.dropTries(now, g, func(o *rungTry) bool { return o.set != t.set || rank(o.rung) > rank(t.rung) }, "a better path is up")
-	m.dropTries(now, g, func(o *rungTry) bool { return rank(o.rung) < l.floor }, "media has left it")
+	m.dropTries(now, g, func(o *rungTry) bool { return o.set != t.set || m.rank(g, o.rung) > m.rank(g, t.rung) }, "a better path is up")
+	m.dropTries(now, g, func(o *rungTry) bool { return m.rank(g, o.rung) < l.floor }, "media has left it")
 }
 
 // adopt makes the spare credentials, with which a probe has come up, those in use: all lanes move to them.

@@ -346,6 +346,7 @@ func (m *Mind) handleNetworkChanged(now time.Time) {
 		m.progress(now, "resume", "the network changed")
 		m.closeControl()
 		m.closeLanes(now, "the network changed")
+		m.forgetLong()
 		m.reach.round = 0
 		m.again(now, "")
 	}

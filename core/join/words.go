@@ -54,6 +54,11 @@ func SayRuns(g proto.Group, way string, tunnel bool) string {
 	return fmt.Sprintf("%s runs over %s%s.", title(g.String()), way, through)
 }
 
+// SayRunsSinceShort says what carries pictures where packets of full size get lost over UDP.
+func SayRunsSinceShort(g proto.Group, way string) string {
+	return fmt.Sprintf("%s runs over %s, since large UDP datagrams get lost.", title(g.String()), way)
+}
+
 // SayNoPath says that nothing carries a medium.
 func SayNoPath(g proto.Group) string { return title(g.String()) + " has no path." }
 

@@ -32,6 +32,8 @@ type zones struct {
 	directAt time.Time // through a tunnel: when to look for the way without one
 	leave    bool      // that way was found: media follows with the next grant
 
+	long long // long.go
+
 	tunnels      []string // still to dial
 	tunnelNextAt time.Time
 	tunnelsOut   map[string]*Attempt
@@ -281,14 +283,17 @@ func (m *Mind) handlePingFailed(now time.Time, e PingFailed) {
 }
 
 func (m *Mind) handleProbeDone(now time.Time, e ProbeDone) {
-	_, p := m.findProbe(e.Addr)
-	if p == nil || !m.zones.open || e.RTT < 0 || math.IsNaN(e.RTT) {
+	z, p := m.findProbe(e.Addr)
+	if p == nil || e.RTT < 0 || math.IsNaN(e.RTT) {
+		return
+	}
+	m.heardLong(now, z, p, e)
+	if !m.zones.open {
 		return
 	}
 	if p.rtt < 0 || e.RTT < p.rtt {
 		p.rtt = e.RTT
 	}
-	p.padded = p.padded || e.Padded
 	p.nextAt = time.Time{}
 	p.try.end(m, now, Won, fmt.Sprintf("UDP is open, %.0f ms", p.rtt))
 	m.answered(now)

@@ -158,7 +158,8 @@ func ladder() []scenario {
 		},
 		{
 			number: "20b", cause: "mtu_1200", name: "MTU 1200, no ICMP", audio: only(udpRung), within: 6*rtt + slack, bigVideo: true, friend: true,
-			link: wire.Link{Delay: rtt / 2, MTU: 1200, Silent: true}, prepare: clampMSS, says: []string{"MTU"},
+			link: wire.Link{Delay: rtt / 2, MTU: 1200, Silent: true}, prepare: clampMSS, says: []string{"MTU", "Audio runs over UDP 8801", "Video runs over TCP 8801, since large UDP"},
+			after: func(r *run) { r.picturesElsewhere(5 * time.Second) },
 		},
 	}
 }

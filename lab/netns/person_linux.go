@@ -218,7 +218,8 @@ func (n *Person) Says(g proto.Group) proto.Rung {
 				continue
 			}
 			if over, ok := strings.CutPrefix(line, [...]string{"Audio", "Video", "Content"}[g]+" runs over "); ok {
-				return rung(strings.TrimSuffix(over, "."))
+				way, _, _ := strings.Cut(strings.TrimSuffix(over, "."), ",") // without the reason
+				return rung(way)
 			}
 		}
 	}

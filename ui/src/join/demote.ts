@@ -9,16 +9,15 @@ import { groupName } from "../proto/ids.ts";
 import { Group, Rung } from "../proto/messages.gen.ts";
 import { due, minute, type Nanos, second } from "./clock.ts";
 import type { EventOf } from "./events.ts";
+import { ladder, rank } from "./long.ts";
 import {
 	candidates,
 	dropTries,
 	findTry,
 	handleTransportDown,
-	ladder,
 	newTry,
 	pathName,
 	type RungTry,
-	rank,
 	renew,
 	stagger,
 	startDue,
@@ -51,10 +50,10 @@ export function newDescent(): Descent {
 	return { floor: 0, fell: 0, poorAt: undefined, deadAt: undefined, probeAt: undefined };
 }
 
-/** Attempts, with the credentials in use, on the rungs whose rank is in a range. */
-function onRungs(m: Mind, now: Nanos, from: number, before: number): RungTry[] {
-	return ladder
-		.filter(r => rank(r) >= from && rank(r) < before)
+/** Attempts of a group, with the credentials in use, on the rungs whose rank is in a range. */
+function onRungs(m: Mind, now: Nanos, g: Group, from: number, before: number): RungTry[] {
+	return ladder(m, g)
+		.filter(r => rank(m, g, r) >= from && rank(m, g, r) < before)
 		.map(r => newTry(m, r, now))
 		.filter(t => m.cfg.rungs.includes(t.rung) && candidates(m, t.rung, t.via).length > 0);
 }
@@ -66,7 +65,7 @@ export function handlePathSilent(m: Mind, now: Nanos, e: EventOf<"path_silent">)
 	}
 	const [g, t] = found;
 	const l = m.lanes[g];
-	if (l.inUse !== t || l.floor > rank(t.rung)) {
+	if (l.inUse !== t || l.floor > rank(m, g, t.rung)) {
 		return;
 	}
 	if (!demote(m, now, g, "nothing arrives any more")) {
@@ -83,11 +82,11 @@ export function handlePathHeard(m: Mind, now: Nanos, e: EventOf<"path_heard">): 
 	}
 	const [g, t] = found;
 	const l = m.lanes[g];
-	if (l.inUse !== t || l.floor <= rank(t.rung) || m.cfg.fresh_ways) {
+	if (l.inUse !== t || l.floor <= rank(m, g, t.rung) || m.cfg.fresh_ways) {
 		return;
 	}
 	l.floor = 0;
-	dropTries(m, now, g, o => rank(o.rung) > rank(t.rung), "the better path works again");
+	dropTries(m, now, g, o => rank(m, g, o.rung) > rank(m, g, t.rung), "the better path works again");
 	progress(m, now, "media", pathName(g, t.rung));
 }
 
@@ -98,7 +97,7 @@ export function handlePathMoved(m: Mind, now: Nanos, e: EventOf<"path_moved">): 
 		return;
 	}
 	const [g, t] = found;
-	if (m.lanes[g].inUse !== t || rank(e.rung) === ladder.length) {
+	if (m.lanes[g].inUse !== t || rank(m, g, e.rung) === ladder(m, g).length) {
 		return;
 	}
 	t.port = e.port ?? 0;
@@ -108,7 +107,7 @@ export function handlePathMoved(m: Mind, now: Nanos, e: EventOf<"path_moved">): 
 	note(m, now, "media", what(g, t), "lost", `the browser has moved to ${e.rung}`);
 	t.rung = e.rung;
 	progress(m, now, "media", pathName(g, t.rung));
-	dropTries(m, now, g, o => o !== t && rank(o.rung) >= rank(t.rung), "a better path is up");
+	dropTries(m, now, g, o => o !== t && rank(m, g, o.rung) >= rank(m, g, t.rung), "a better path is up");
 }
 
 /** Looks for paths that lose too much. Pictures move first: often that is all it takes. */
@@ -130,7 +129,7 @@ export function handlePathLoss(m: Mind, now: Nanos, e: EventOf<"path_loss">): vo
 	let moved = false;
 	for (const g of [Group.Video, Group.Content]) {
 		const o = m.lanes[g];
-		if (o.inUse !== undefined && o.inUse.rung === inUse.rung && o.floor <= rank(o.inUse.rung)) {
+		if (o.inUse !== undefined && o.inUse.rung === inUse.rung && o.floor <= rank(m, g, o.inUse.rung)) {
 			moved = demote(m, now, g, why) || moved;
 		}
 	}
@@ -150,14 +149,14 @@ function demote(m: Mind, now: Nanos, g: Group, why: string): boolean {
 	if (t === undefined) {
 		return false;
 	}
-	const below = onRungs(m, now, rank(t.rung) + 1, ladder.length);
+	const below = onRungs(m, now, g, rank(m, g, t.rung) + 1, ladder(m, g).length);
 	if (below.length === 0 || (m.cfg.fresh_ways && (m.state !== "in" || m.media.spare.length === 0))) {
 		return false;
 	}
 	if (t.upAt !== undefined && now - t.upAt >= probeMost) {
 		l.fell = 0;
 	}
-	l.floor = rank(t.rung) + 1;
+	l.floor = rank(m, g, t.rung) + 1;
 	l.fell++;
 	l.probeAt = undefined;
 	note(m, now, "media", what(g, t), "lost", why);
@@ -184,9 +183,9 @@ export function advanceDescent(m: Mind, now: Nanos, g: Group): void {
 		l.probeAt = undefined;
 		return;
 	}
-	const best = rank(l.inUse.rung);
-	const better = onRungs(m, now, 0, best);
-	if (better.length === 0 || l.tries.some(t => !t.done && rank(t.rung) < best)) {
+	const best = rank(m, g, l.inUse.rung);
+	const better = onRungs(m, now, g, 0, best);
+	if (better.length === 0 || l.tries.some(t => !t.done && rank(m, g, t.rung) < best)) {
 		l.probeAt = undefined;
 	} else if (l.probeAt === undefined) {
 		l.probeAt = now + Math.min(probeMin * 2 ** Math.min(Math.max(l.fell - 1, 0), 4), probeMost);

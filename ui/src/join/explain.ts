@@ -2,6 +2,8 @@
 import { groupName, groups } from "../proto/ids.ts";
 import { Rung } from "../proto/messages.gen.ts";
 import { rounded } from "./clock.ts";
+import { soundOnUDP } from "./long.ts";
+import type { RungTry } from "./media.ts";
 import type { Attempt, Mind, State, StepName } from "./mind.ts";
 import { leastRTT, nAnswered, nameOf, type Zone } from "./zones.ts";
 
@@ -52,6 +54,7 @@ export type Fact =
 	| { key: "small_datagrams"; values: Record<string, never> }
 	| { key: "ipv6_silent"; values: Record<string, never> }
 	| { key: "path"; values: Carried }
+	| { key: "path_short"; values: Carried }
 	| { key: "tunnelled"; values: Carried }
 	| { key: "no_path"; values: { group: GroupName } };
 
@@ -101,8 +104,8 @@ function pathFacts(m: Mind): Fact[] {
 		const l = m.lanes[g];
 		const group = groupName(g);
 		if (l.inUse !== undefined) {
-			const { rung, port, via } = l.inUse;
-			out.push({ key: via === "" ? "path" : "tunnelled", values: { group, rung, port } });
+			const { rung, port } = l.inUse;
+			out.push({ key: pathKey(m, l.inUse), values: { group, rung, port } });
 		} else if (l.wanted && (m.state === "in" || m.state === "over")) {
 			out.push({ key: "no_path", values: { group } });
 		}
@@ -110,14 +113,15 @@ function pathFacts(m: Mind): Fact[] {
 	return out;
 }
 
-/**
- * What probes and transports together tell of UDP. A probe that was not waited for tells nothing; nor does one long
- * datagram that is lost while another comes back.
- */
-function udpFacts(m: Mind): Fact[] {
-	if (m.zones.open) {
-		return [];
+function pathKey(m: Mind, { rung, via }: RungTry): "path" | "path_short" | "tunnelled" {
+	if (via !== "") {
+		return "tunnelled";
 	}
+	return m.short && rung !== Rung.UDP8801 && soundOnUDP(m) ? "path_short" : "path";
+}
+
+/** What probes and transports together tell of UDP. A probe that was not waited for tells nothing. */
+function udpFacts(m: Mind): Fact[] {
 	const probes = m.zones.list.flatMap(z => z.probes);
 	const answered = probes.filter(p => p.rtt >= 0);
 	const transports = m.record.filter(a => a.phase === "media" && a.what.endsWith(Rung.UDP8801));
@@ -125,14 +129,13 @@ function udpFacts(m: Mind): Fact[] {
 	const up = transports.some(a => a.outcome === "won");
 	const allDead = probes.length > 0 && probes.every(p => p.dead);
 	const out: Fact[] = [];
-	if (!up && answered.length === 0 && (allDead || down > 0)) {
+	if (!m.zones.open && !up && answered.length === 0 && (allDead || down > 0)) {
 		out.push({ key: "udp_blocked", values: { probes: probes.length, transports: down } });
 	}
 	if (deadIPv6(m)) {
 		out.push({ key: "ipv6_silent", values: {} });
 	}
-	const used = m.grant ? (findZone(m, m.grant.zone)?.probes ?? []) : [];
-	if (used.some(p => p.rtt >= 0) && !used.some(p => p.padded)) {
+	if (m.short) {
 		out.push({ key: "small_datagrams", values: {} });
 	}
 	return out;
@@ -175,6 +178,8 @@ function sentence({ key, values: v }: Fact): string {
 			return "IPv6 does not answer; IPv4 is used.";
 		case "path":
 			return `${title(v.group)} runs over ${wayName(v.rung, v.port)}.`;
+		case "path_short":
+			return `${title(v.group)} runs over ${wayName(v.rung, v.port)}, since large UDP datagrams get lost.`;
 		case "tunnelled":
 			return `${title(v.group)} runs over ${wayName(v.rung, v.port)} through the tunnel.`;
 		case "no_path":

@@ -25,6 +25,7 @@ import { millisecond, type Nanos, second } from "./clock.ts";
 import * as demote from "./demote.ts";
 import type { JoinEvent } from "./events.ts";
 import { type Fact, facts, type Report, report } from "./explain.ts";
+import * as long from "./long.ts";
 import {
 	advanceLookup,
 	handleAsked,
@@ -74,6 +75,7 @@ export class Join {
 			grant: undefined,
 			grantAt: 0,
 			media: media.newMediaClock(),
+			short: config.short ?? false,
 			failure: undefined,
 		};
 	}
@@ -144,6 +146,7 @@ function withDefaults(c: Config): FullConfig {
 		one_group: c.one_group ?? false,
 		last_zone: c.last_zone ?? "",
 		last_rung: c.last_rung,
+		short: c.short ?? false,
 		web_url: c.web_url ?? "",
 		lookup_for: c.lookup_for || 15 * second,
 		answer_for: c.answer_for || 5500 * millisecond,
@@ -259,6 +262,7 @@ function advance(m: Mind, now: Nanos): void {
 		reach.advanceReach(m, now);
 	}
 	if (seeking(m)) {
+		long.advanceLong(m, now);
 		media.advanceMedia(m, now);
 	}
 	if (stateOf(m) === "in") {
@@ -281,6 +285,7 @@ function earliest(m: Mind): Waker["earliest"] {
 	if (seeking(m)) {
 		reach.wakeReach(m, w);
 		media.wakeMedia(m, w);
+		long.wakeLong(m, w);
 	}
 	if (m.state === "in") {
 		w.add(m.zones.directAt, "tunnel");

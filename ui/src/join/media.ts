@@ -19,22 +19,15 @@ import { some } from "./actions.ts";
 import { due, millisecond, type Nanos, second } from "./clock.ts";
 import { advanceDescent, type Descent, newDescent } from "./demote.ts";
 import type { EventOf } from "./events.ts";
+import { isNarrow, ladder, rank } from "./long.ts";
 import { type Attempt, act, begin, end, type Mind, nextID, note, progress, routerOf, stateOf, step } from "./mind.ts";
 import { again, backoff, closeControl, fail, steadyAfter } from "./reach.ts";
 import type { Waker } from "./waker.ts";
 import { assumedRTT } from "./zones.ts";
 
-/** S11's order, best first. */
-export const ladder: readonly Rung[] = [Rung.UDP8801, Rung.TCP8801, Rung.TLS443];
-
 const transportFor = 5 * second; // one attempt on one rung
 const minH = 250 * millisecond;
 const maxH = second;
-
-export function rank(rung: Rung): number {
-	const i = ladder.indexOf(rung);
-	return i >= 0 ? i : ladder.length;
-}
 
 /** One media group. */
 export interface Lane extends Descent {
@@ -151,12 +144,12 @@ function climb(m: Mind, now: Nanos, g: Group): void {
 	l.channel = m.control.id;
 	const h = stagger(m);
 	const from = headStart(m, now);
-	const rungs = ladder.filter(
-		r => m.cfg.rungs.includes(r) && rank(r) >= l.floor && candidates(m, r, viaOf(m, r)).length > 0,
+	const rungs = ladder(m, g).filter(
+		r => m.cfg.rungs.includes(r) && rank(m, g, r) >= l.floor && candidates(m, r, viaOf(m, r)).length > 0,
 	);
 	for (const [n, rung] of rungs.entries()) {
 		const via = viaOf(m, rung);
-		l.tries.push(newTry(m, rung, atOnce(m, rung, via) ? now : from + n * h));
+		l.tries.push(newTry(m, rung, atOnce(m, g, rung, via) ? now : from + n * h));
 	}
 	startDue(m, now, g);
 }
@@ -172,8 +165,9 @@ function headStart(m: Mind, now: Nanos): Nanos {
  * Whether a rung starts beside the first. Behind a proxy, or a tunnel, little else than TLS is likely to pass (S13);
  * UDP still has its start.
  */
-function atOnce(m: Mind, rung: Rung, via: string): boolean {
-	return rung === m.cfg.last_rung || via !== "" || (rung === Rung.TLS443 && m.lookup.proxy !== "");
+function atOnce(m: Mind, g: Group, rung: Rung, via: string): boolean {
+	const last = rung === m.cfg.last_rung && !(rung === Rung.UDP8801 && isNarrow(m, g));
+	return last || via !== "" || (rung === Rung.TLS443 && m.lookup.proxy !== "");
 }
 
 /** The tunnel a rung goes through. */
@@ -287,7 +281,7 @@ export function handleTransportUp(m: Mind, now: Nanos, e: EventOf<"transport_up"
 	end(m, t.try, now, "won", "");
 	l.inUse = t;
 	l.spent = true;
-	if (rank(t.rung) < l.floor) {
+	if (rank(m, g, t.rung) < l.floor) {
 		l.floor = 0; // what was left is good again
 	}
 	l.poorAt = undefined;
@@ -295,8 +289,8 @@ export function handleTransportUp(m: Mind, now: Nanos, e: EventOf<"transport_up"
 	act(m, { do: "use_transport", attempt: t.id, group: g, rung: t.rung });
 	progress(m, now, "media", pathName(g, t.rung));
 	// What is worse than this one has lost; what is better may still come and take over.
-	dropTries(m, now, g, o => o.set !== t.set || rank(o.rung) > rank(t.rung), "a better path is up");
-	dropTries(m, now, g, o => rank(o.rung) < l.floor, "media has left it");
+	dropTries(m, now, g, o => o.set !== t.set || rank(m, g, o.rung) > rank(m, g, t.rung), "a better path is up");
+	dropTries(m, now, g, o => rank(m, g, o.rung) < l.floor, "media has left it");
 }
 
 /** The spare credentials, with which a probe has come up, are those in use from now on: all lanes move to them. */

@@ -19,6 +19,8 @@ export interface Config {
 	/** What worked from this network before. */
 	last_zone?: string | undefined;
 	last_rung?: Rung | undefined;
+	/** Long datagrams got lost in this network before: pictures start over connections. */
+	short?: boolean | undefined;
 	/** Where to send the user when even the lookup fails (S15); the lookup answer replaces it. */
 	web_url?: string | undefined;
 	/** All tries of the lookup: 15 s. */
@@ -99,6 +101,8 @@ export interface Mind {
 	/** Its router was chosen. */
 	grantAt: Nanos;
 	media: MediaClock;
+	/** Long datagrams get lost: long.ts. */
+	short: boolean;
 	failure: ActionOf<"failed"> | undefined;
 }
 

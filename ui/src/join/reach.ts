@@ -5,6 +5,7 @@ import { some } from "./actions.ts";
 import { due, millis, millisecond, type Nanos, second } from "./clock.ts";
 import type { EventOf } from "./events.ts";
 import { tried } from "./explain.ts";
+import { forgetLong } from "./long.ts";
 import { isFinal, sendLookup, startLookup } from "./lookup.ts";
 import { closeLanes, startLanes, welcomeLanes } from "./media.ts";
 import {
@@ -437,6 +438,7 @@ export function handleNetworkChanged(m: Mind, now: Nanos): void {
 		progress(m, now, "resume", "the network changed");
 		closeControl(m);
 		closeLanes(m, now, "the network changed");
+		forgetLong(m);
 		m.reach.round = 0;
 		again(m, now, "");
 	}

@@ -6,6 +6,7 @@ import type { Grant, Zone as ZoneOffer } from "../proto/messages.gen.ts";
 import { some } from "./actions.ts";
 import { due, millis, millisecond, type Nanos, rounded, wholeMillis } from "./clock.ts";
 import type { EventOf } from "./events.ts";
+import { heardLong, type Long, newLong } from "./long.ts";
 import { good } from "./lookup.ts";
 import { type Attempt, act, amend, begin, end, type Mind, note, progress, step } from "./mind.ts";
 import { startRouting, type Target, takeGrant } from "./reach.ts";
@@ -49,6 +50,8 @@ export interface Zones {
 	/** That way was found: media follows with the next grant. */
 	leave: boolean;
 
+	long: Long;
+
 	/** Still to dial. */
 	tunnels: readonly string[];
 	tunnelNextAt: Nanos | undefined;
@@ -77,7 +80,7 @@ interface Ctrl {
 	try: Attempt;
 }
 
-interface Probe {
+export interface Probe {
 	addr: string;
 	/** Of the probe last sent. */
 	seq: number;
@@ -109,6 +112,7 @@ export function newZones(): Zones {
 		opened: false,
 		directAt: undefined,
 		leave: false,
+		long: newLong(),
 		tunnels: [],
 		tunnelNextAt: undefined,
 		tunnelsOut: undefined,
@@ -176,7 +180,7 @@ export function nameOf(z: Zone): string {
 	return z.offer.name || z.offer.id;
 }
 
-function label(z: Zone): string {
+export function label(z: Zone): string {
 	return `zone ${nameOf(z)}`;
 }
 
@@ -197,7 +201,7 @@ export function zoneRTT(z: Zone): number {
 }
 
 /** The least round trip of the zone's probes, negative where none answered. */
-function udpRTT(z: Zone): number {
+export function udpRTT(z: Zone): number {
 	return least(z.probes);
 }
 
@@ -273,8 +277,14 @@ function findCtrl(m: Mind, url: string): [Zone, Ctrl] | undefined {
 	return undefined;
 }
 
-function findProbe(m: Mind, addr: string): Probe | undefined {
-	return m.zones.list.flatMap(z => z.probes).find(p => p.addr === addr);
+function findProbe(m: Mind, addr: string): [Zone, Probe] | undefined {
+	for (const z of m.zones.list) {
+		const p = z.probes.find(x => x.addr === addr);
+		if (p !== undefined) {
+			return [z, p];
+		}
+	}
+	return undefined;
 }
 
 export function handlePingDone(m: Mind, now: Nanos, e: EventOf<"ping_done">): void {
@@ -332,21 +342,25 @@ export function handlePingFailed(m: Mind, now: Nanos, e: EventOf<"ping_failed">)
 }
 
 export function handleProbeDone(m: Mind, now: Nanos, e: EventOf<"probe_done">): void {
-	const p = findProbe(m, e.addr);
-	if (p === undefined || !m.zones.open || !(e.rtt_ms >= 0)) {
+	const found = findProbe(m, e.addr);
+	if (found === undefined || !(e.rtt_ms >= 0)) {
+		return;
+	}
+	const [z, p] = found;
+	heardLong(m, now, z, p, e);
+	if (!m.zones.open) {
 		return;
 	}
 	if (p.rtt < 0 || e.rtt_ms < p.rtt) {
 		p.rtt = e.rtt_ms;
 	}
-	p.padded ||= e.padded ?? false;
 	p.nextAt = undefined;
 	end(m, p.try, now, "won", `UDP is open, ${rounded(p.rtt)} ms`);
 	answered(m, now);
 }
 
 export function handleProbeFailed(m: Mind, now: Nanos, e: EventOf<"probe_failed">): void {
-	const p = findProbe(m, e.addr);
+	const p = findProbe(m, e.addr)?.[1];
 	if (p === undefined || !m.zones.open || p.rtt >= 0 || p.failed) {
 		return;
 	}

@@ -5,7 +5,7 @@
 // TLS 443 is a TURN server, and a peer connection gathers relays when it is made or never. One that was made
 // without, and has had no answer at all by then, is made again with the same credentials: nothing is lost.
 
-import { rank } from "../join/media.ts";
+import { usualRank } from "../join/long.ts";
 import { type Candidate, type Credentials, Group, Rung, type Slot } from "../proto/messages.gen.ts";
 import { candidateLines, iceServers, type Relay, relayServer } from "./addresses.ts";
 import { Peer } from "./peer.ts";
@@ -200,7 +200,9 @@ export class Lanes {
 	/** Whether something better than a rung has answered a peer. */
 	private betterThan(rung: Rung, peer: Peer): boolean {
 		const used = [...this.inUse.values()].filter(u => u.peer === peer);
-		return used.length > 0 ? used.some(u => rank(u.rung) < rank(rung)) : rung !== Rung.UDP8801 && peer.answers;
+		return used.length > 0
+			? used.some(u => usualRank(u.rung) < usualRank(rung))
+			: rung !== Rung.UDP8801 && peer.answers;
 	}
 
 	private join(a: Attempt, peer: Peer): void {
@@ -215,7 +217,7 @@ export class Lanes {
 		const table = { slots: this.slots, groups, fingerprint, oneGroup: this.oneGroup };
 		const fresh = [...this.attempts.values()].filter(a => !a.peer);
 		const now = fresh.some(a => a.rung === Rung.TLS443);
-		const worse = (a: Attempt) => rank(a.rung) >= rank(this.inUse.get(a.group)?.rung ?? Rung.UDP8801);
+		const worse = (a: Attempt) => usualRank(a.rung) >= usualRank(this.inUse.get(a.group)?.rung ?? Rung.UDP8801);
 		if (this.inUse.size > 0 && fresh.some(worse)) this.doubt = true; // it is made because what is in use fails
 		const direct = now || this.doubt ? iceServers(this.addresses(groups), groups) : [];
 		const peer: Peer = new Peer(table, this.certificate, relay ? [relayServer(relay)] : direct, relay?.tunnel, {

@@ -30,6 +30,7 @@ export function summaryText(t: T, line: SummaryLine): string {
 		case "inspected":
 			return t(`room.summary.${line.key}`, { zone, group, url, proxy, issuer, why });
 		case "path":
+		case "path_short":
 		case "tunnelled":
 			return t(`room.summary.${line.key}`, { group, rung: isRung(rung) ? wayText(t, rung, Number(port)) : rung });
 		default:
