@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"parley/core/join"
+	"parley/sys/link"
 	"parley/sys/rtc"
 	"parley/sys/trust"
 	"parley/wire/proto"
@@ -144,6 +145,10 @@ func (c *Client) probe(a join.Probe) {
 		addr, err := netip.ParseAddrPort(a.Addr)
 		if err != nil {
 			c.tell(join.ProbeFailed{Addr: a.Addr, Text: "not an address"})
+			return
+		}
+		if addr.Addr().Is6() && !link.Source(c.cfg.Host, addr).IsValid() { // no way out over IPv6, which is no silence
+			c.tell(join.ProbeFailed{Addr: a.Addr, Text: "this machine can't send to it"})
 			return
 		}
 		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
