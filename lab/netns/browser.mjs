@@ -76,8 +76,8 @@ async function end(code) {
 			// Where the meeting is over there is no panel, and the page itself says why.
 			await there(page, () => document.querySelector("[role=dialog], h1"), 6000);
 			// The router hears a page before the page is sure of its path.
-			const pathless = /(Sound|The picture) has no path/;
-			await page.waitForFunction(none => !new RegExp(none).test(document.body.innerText), { polling: 50, timeout: 5000 }, pathless.source).catch(() => {});
+			const sure = () => !document.querySelector("[role=dialog]") || ["Sound", "The picture"].every(m => document.body.innerText.includes(`${m} runs over`));
+			await page.waitForFunction(sure, { polling: 50, timeout: 5000 }).catch(() => {});
 			await page.evaluate(() => { for (const d of document.querySelectorAll("details")) d.open = true; });
 			const text = await page.evaluate(() => (document.querySelector("[role=dialog]") ?? document.body).innerText);
 			say({ event: "explain", summary: text.split("\n").filter(Boolean) });

@@ -342,14 +342,15 @@ func fewDirect(f Flow) string {
 	return ""
 }
 
-// firstWords leaves the list of attempts out, and what else a page's panel says below its summary.
+// firstWords leaves the list of attempts out, what else a page's panel says below its summary, and what a browser
+// tells its developers.
 func firstWords(told string) string {
 	var out []string
 	for l := range strings.Lines(told) {
 		if what := strings.TrimSpace(l); what == "How you got in" || what == "What was tried" {
 			break
 		}
-		if !strings.HasPrefix(l, "  ") && strings.TrimSpace(l) != "Connection" {
+		if !strings.HasPrefix(l, "  ") && !strings.HasPrefix(l, "page: ") && strings.TrimSpace(l) != "Connection" {
 			out = append(out, l)
 		}
 	}
