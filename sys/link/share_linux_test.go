@@ -44,6 +44,7 @@ func TestSharedSocketsEachHaveTheirPorts(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				t.Cleanup(func() { sender.Close() }) // not sooner: the next one could have the same port
 				port := sender.LocalAddr().Port()
 				for aside, text := range []string{"4a", "5a"} {
 					want[port%n][aside][port] = true
@@ -51,7 +52,6 @@ func TestSharedSocketsEachHaveTheirPorts(t *testing.T) {
 						t.Fatal(k, err)
 					}
 				}
-				sender.Close()
 			}
 			for i, c := range conns {
 				for aside, try := range []func(PacketConn, []Message) (int, error){
