@@ -24,7 +24,7 @@ build: modules
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.build=$(VERSION)" -o bin/parley ./cmd/parley
 
 ## test: all tests with the race detector, what participants weigh without it, then another's client against the
-## binary, then meetings in browsers (see scripts/browsers.sh), and joins through ten kinds of network (LAB=none:
+## binary, then meetings in browsers (see scripts/browsers.sh), and joins through nine kinds of network (LAB=none:
 ## not); skips are printed, those in tests/required fail; what fails on real clocks has a second chance, loudly (tests/realtime)
 test: setup build bin/testlog
 	@export PARLEY_BINARY=$(CURDIR)/bin/parley PARLEY_LAB=$(LAB); \

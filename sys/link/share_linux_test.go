@@ -6,6 +6,25 @@ import (
 	"testing"
 )
 
+// shared makes n sockets of one, each with a poller that sets aside what can wait.
+func shared(t *testing.T, first PacketConn, n int) []PacketConn {
+	t.Helper()
+	conns, err := Share(first, n, patient...)
+	if err != nil || len(conns) != n {
+		first.Close()
+		t.Fatalf("%d sockets, %v", len(conns), err)
+	}
+	for _, c := range conns {
+		t.Cleanup(func() { c.Close() })
+		p, err := NewPoller([]PacketConn{c}, patient...)
+		if err != nil || !p.SetsAside() {
+			t.Fatalf("poller %v, %v", p, err)
+		}
+		t.Cleanup(func() { p.Close() })
+	}
+	return conns
+}
+
 func TestSharedSocketsEachHaveTheirPorts(t *testing.T) {
 	const n = 3
 	for _, addr := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::]:0", "[::1]:0"} {
@@ -14,18 +33,8 @@ func TestSharedSocketsEachHaveTheirPorts(t *testing.T) {
 			if err != nil {
 				t.Skip(err) // a kernel without IPv6
 			}
-			conns, err := Share(first, n, patient...)
-			if err != nil || len(conns) != n {
-				first.Close()
-				t.Fatalf("%d sockets, %v", len(conns), err)
-			}
+			conns := shared(t, first, n)
 			for _, c := range conns {
-				t.Cleanup(func() { c.Close() })
-				p, err := NewPoller([]PacketConn{c}, patient...)
-				if err != nil || !p.SetsAside() {
-					t.Fatalf("poller %v, %v", p, err)
-				}
-				t.Cleanup(func() { p.Close() })
 				if c.LocalAddr() != first.LocalAddr() {
 					t.Errorf("bound to %v, want %v", c.LocalAddr(), first.LocalAddr())
 				}
@@ -93,19 +102,7 @@ func TestSharedSocketsThatAreLeftOutGetNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conns, err := Share(first, n, patient...)
-	if err != nil || len(conns) != n {
-		first.Close()
-		t.Fatalf("%d sockets, %v", len(conns), err)
-	}
-	for _, c := range conns {
-		t.Cleanup(func() { c.Close() })
-		p, err := NewPoller([]PacketConn{c}, patient...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { p.Close() })
-	}
+	conns := shared(t, first, n)
 	for _, use := range [][]int{{2}, {0}, {3, 1}, {0, 2, 3}, {0, 1, 2, 3}} {
 		Steer(conns, use, patient...)
 		want := map[int]int{}
