@@ -1,0 +1,112 @@
+package netns
+
+import (
+	"time"
+
+	"parley/client"
+	"parley/lab/netns/wire"
+	"parley/wire/proto"
+)
+
+// changing: networks that are not the same all the time, or not for all that is sent.
+func changing() []scenario {
+	return []scenario{
+		{
+			number: "15", udpOnly: true, browsers: []string{"chromium", "firefox"}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "Wi-Fi to mobile in the meeting", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			after: func(r *run) {
+				mobile, err := r.in.NewAccess(NATSymmetric, wire.Both(wire.Link{Delay: 40 * ms}))
+				r.must(err)
+				r.must(r.machine.Attach(mobile))
+				before, _ := r.client.Seat()
+				most := time.Second
+				if r.browser != "" {
+					most = 3 * time.Second
+				}
+				r.pause(time.Second)
+				moved := time.Now()
+				r.must(r.machine.Use(mobile))
+				r.pause(6 * time.Second)
+				r.gap("from one network to the other", most, moved)
+				r.hasRung("audio", udpRung)
+				if seat, ok := r.client.Seat(); !ok || seat.Participant != before.Participant {
+					r.Error("the router does not know it as the same participant")
+				}
+			},
+		},
+		{
+			number: "16", udpOnly: true, cause: client.CauseNAT, browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "NAT forgets every 3 s", nat: NATSymmetric, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			after: func(r *run) {
+				for range 3 {
+					r.pause(3 * time.Second)
+					r.must(r.access.Rebind())
+				}
+				r.pause(time.Second)
+				r.hasRung("audio", udpRung)
+				r.gapless(time.Second)
+			},
+		},
+		{
+			number: "16b", cause: client.CauseNAT, name: "NAT forgets five times a second", nat: NATSymmetric, audio: only(udpRung), within: 6*rtt + slack, friend: true,
+			after: func(r *run) {
+				stop := time.Now().Add(12 * time.Second)
+				for time.Now().Before(stop) {
+					r.must(r.access.Rebind())
+					r.pause(200 * ms)
+					if seat, ok := r.client.Seat(); ok && seat.Rungs[0] == tcpRung {
+						r.note("demoted to TCP after %d s", 12-int(time.Until(stop).Seconds()))
+						return
+					}
+				}
+				if !r.gapless(time.Second) {
+					r.Error("neither demoted within 12 s nor heard without gaps")
+				}
+			},
+		},
+		{
+			number: "17", browsers: []string{"chromium"}, name: "UDP works, then is killed", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			after: func(r *run) {
+				r.pause(2 * time.Second)
+				r.forward(blockUDP)
+				r.demoted([]proto.Rung{tcpRung, tlsRung}, 3*time.Second)
+			},
+			// TCP takes a round trip more than UDP does.
+			then: func(r *run) { r.again("the next call", []proto.Rung{tcpRung}, 7*rtt+slack) },
+		},
+		{
+			number: "18", cause: client.CauseUDPThrottled, browsers: []string{"chromium"}, name: "UDP throttled to 100 kbit/s", bigVideo: true, audio: only(udpRung), within: 1200 * ms, friend: true,
+			prepare: func(r *run) {
+				r.wires(wire.Class{Proto: wire.UDP, Up: wire.Link{Delay: rtt / 2, Rate: 100_000, Queue: 2500}, Down: wire.Link{Delay: rtt / 2, Rate: 100_000, Queue: 2500}},
+					wire.Both(wire.Link{Delay: rtt / 2}))
+			},
+			after: func(r *run) { r.picturesElsewhere(12 * time.Second) },
+		},
+		{
+			number: "18b", browsers: []string{"chromium"}, name: "UDP loses 40 %", bigVideo: true, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			after: func(r *run) {
+				lossy := wire.Link{Delay: rtt / 2, Loss: 0.4}
+				r.wires(wire.Class{Proto: wire.UDP, Up: lossy, Down: lossy}, wire.Both(wire.Link{Delay: rtt / 2}))
+				r.wait(12*time.Second+r.slack(), "pictures on TCP", func(s Seat) bool { return s.Rungs[1] == tcpRung })
+			},
+		},
+		{
+			number: "x8", browsers: []string{"chromium"}, name: "sound on UDP, pictures on TLS, which is 40 ms slower", audio: only(udpRung), friend: true, bigVideo: true,
+			within: 6*rtt + 4*40*ms + slack, // what goes over TLS is as much slower: lookup three times, and the hello
+			prepare: func(r *run) {
+				r.wires(wire.Class{Proto: wire.TCP, Up: wire.Link{Delay: rtt/2 + 20*ms}, Down: wire.Link{Delay: rtt/2 + 20*ms}}, wire.Both(wire.Link{Delay: rtt / 2}))
+			},
+			after: func(r *run) {
+				before := r.estimate(8 * time.Second)
+				r.forward("meta l4proto udp @th,64,8 > 127 meta length > 500 numgen random mod 10 < 9 drop", "tcp dport 8801 drop") // what carries pictures
+				r.wait(14*time.Second, "audio on UDP and video on TLS", func(s Seat) bool { return s.Rungs[0] == udpRung && s.Rungs[1] == tlsRung })
+				after := r.estimate(8 * time.Second)
+				if r.browser == "" {
+					return
+				}
+				r.note("the browser's outgoing estimate: %d kbit/s on UDP, %d so", before/1000, after/1000)
+				if after == 0 || float64(after) < 0.8*float64(before) {
+					r.Errorf("the browser believes in %d bit/s, with all on UDP in %d", after, before)
+				}
+			},
+		},
+	}
+}

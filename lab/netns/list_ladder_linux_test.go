@@ -1,0 +1,97 @@
+package netns
+
+import (
+	"time"
+
+	"parley/client"
+	"parley/lab/netns/wire"
+)
+
+// ladder: what the network lets through.
+func ladder() []scenario {
+	return []scenario{
+		{
+			number: "1", udpOnly: true, fast: true, browsers: []string{"chromium", "firefox"}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "home NAT, UDP open", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
+			says: []string{"Audio runs over UDP 8801"}, never: []string{"blocked"},
+		},
+		{
+			number: "2", cause: client.CauseNAT, browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "mobile, symmetric NAT, 80 ms ± 30, 1 % lost", nat: NATSymmetric,
+			link:  wire.Link{Delay: 25 * ms, Jitter: 30 * ms, Loss: 0.01},
+			audio: only(udpRung), video: only(udpRung), within: 2 * time.Second, says: []string{"Audio runs over UDP 8801"},
+			after: func(r *run) {
+				r.keepalive(15 * time.Second)
+			},
+		},
+		{
+			number: "3", udpOnly: true, fast: true, cause: client.CauseIPv6, browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "dual stack, IPv6 a black hole", ipv6: true, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack + 250*ms,
+			prepare: func(r *run) { r.forward("meta nfproto ipv6 drop") },
+		},
+		{
+			number: "5", fast: true, cause: client.CauseUDP8801Blocked, browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP 3478\.`, `The picture runs over UDP 3478\.`}, name: "UDP to port 3478 alone", audio: only(udpRung), video: only(udpRung), within: time.Second,
+			prepare: func(r *run) { r.forward("oifname wan udp dport != 3478 drop") },
+			says:    []string{"Audio runs over UDP 3478", "Video runs over UDP 3478"},
+		},
+		{
+			number: "5b", cause: client.CauseUDP8801Blocked, name: "UDP to port 443 alone", audio: only(udpRung), video: only(udpRung), within: time.Second,
+			prepare: func(r *run) { r.forward("oifname wan udp dport != 443 drop") },
+			says:    []string{"Audio runs over UDP 443", "Video runs over UDP 443"},
+		},
+		{
+			number: "6", fast: true, cause: client.CauseUDPBlocked, browsers: []string{"chromium", "firefox"}, pageSays: []string{`UDP 8801 seems to be blocked`, `Sound runs over TCP 8801\.`, `The picture runs over TCP 8801\.`}, name: "UDP dropped in silence, any TCP", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack,
+			prepare: func(r *run) { r.forward(blockUDP) },
+			says:    []string{"UDP 8801.*blocked", "Audio runs over TCP 8801"},
+			after:   func(r *run) { r.pause(6 * time.Second) }, // until UDP has been given up
+		},
+		{
+			number: "6b", browsers: []string{"chromium"}, cause: client.CauseUDPBlocked, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "the same, and then UDP opens", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack, friend: true,
+			prepare: func(r *run) { r.forward(blockUDP) },
+			after: func(r *run) {
+				r.pause(7 * time.Second)
+				r.forward()
+				r.upgraded(udpRung, 70*time.Second)
+			},
+		},
+		{
+			number: "7", fast: true, cause: client.CauseOnly443, browsers: []string{"chromium", "firefox"}, pageSays: []string{`UDP 8801 seems to be blocked`, `Sound runs over TLS 443\.`, `The picture runs over TLS 443\.`}, name: "nothing but TCP 443", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack,
+			prepare: func(r *run) { r.forward(blockUDP, onlyTCP443) },
+			says:    []string{"UDP 8801.*blocked", "Audio runs over TLS 443"},
+			after:   func(r *run) { r.pause(6 * time.Second) }, // until UDP has been given up
+		},
+		{
+			number: "7b", browsers: []string{"chromium"}, cause: client.CauseOnly443, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "the same, and then all opens", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack, friend: true,
+			prepare: func(r *run) { r.forward(blockUDP, onlyTCP443) },
+			after: func(r *run) {
+				r.pause(7 * time.Second)
+				r.forward()
+				r.upgraded(udpRung, 70*time.Second)
+			},
+		},
+		{
+			number: "20", udpOnly: true, cause: "mtu_1280", browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "MTU 1280, no ICMP", audio: only(udpRung), video: only(udpRung), bigVideo: true, within: 6*rtt + slack, friend: true,
+			link:    wire.Link{Delay: rtt / 2, MTU: 1280, Silent: true},
+			prepare: clampMSS,
+			after: func(r *run) {
+				r.pause(2 * time.Second)
+				if n := r.access.TooBig(); n > 2 { // the padded probes
+					r.Errorf("%d packets were longer than the path takes", n)
+				}
+			},
+		},
+		{
+			number: "20b", cause: "mtu_1200", name: "MTU 1200, no ICMP", audio: only(udpRung), within: 6*rtt + slack, bigVideo: true, friend: true,
+			link: wire.Link{Delay: rtt / 2, MTU: 1200, Silent: true}, prepare: clampMSS, says: []string{"MTU", "Audio runs over UDP 8801", "Video runs over TCP 8801, since large UDP"},
+			after: func(r *run) { r.picturesElsewhere(5 * time.Second) },
+		},
+		{
+			number: "x9", name: "UDP lets STUN through and nothing else", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack,
+			prepare: func(r *run) { r.forward("meta l4proto udp @th,64,8 > 3 drop") },
+		},
+		{
+			number: "x1", browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "Wi-Fi of 600 ms round trip", link: wire.Link{Delay: 300 * ms}, audio: only(udpRung), video: only(udpRung), within: 6*600*ms + slack,
+			never: []string{"blocked"},
+		},
+	}
+}
+
+// clampMSS is what gateways before a short path do for TCP.
+func clampMSS(r *run) { r.forward("tcp flags syn tcp option maxseg size set 1100") }

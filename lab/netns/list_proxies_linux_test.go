@@ -1,0 +1,192 @@
+package netns
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"parley/client"
+)
+
+// proxies: what stands on the way, and says so.
+func proxies() []scenario {
+	viaProxy := func(auth Auth) func(r *run) {
+		return func(r *run) {
+			p, err := r.access.StartSquid(auth)
+			r.must(err)
+			r.forward(blockAll)
+			r.env, r.proxy = append(r.env, "HTTPS_PROXY="+p.URL), p.URL
+			if auth != AuthNone {
+				file := filepath.Join(r.TempDir(), "proxy-user")
+				r.must(os.WriteFile(file, []byte(ProxyUser+":"+p.Password+"\n"), 0o600))
+				r.args = append(r.args, "--proxy-user", "@"+file)
+			}
+		}
+	}
+	pac := func(body string) func(r *run) {
+		return func(r *run) {
+			p, err := r.access.StartSquid(AuthNone)
+			r.must(err)
+			r.must(r.access.ServeLAN("192.168.1.1:80", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/x-ns-proxy-autoconfig")
+				fmt.Fprint(w, strings.ReplaceAll(body, "PROXY_HERE", strings.TrimPrefix(p.URL, "http://")))
+			})))
+			r.pac = "http://192.168.1.1/proxy.pac"
+			r.args = append(r.args, "--pac", r.pac)
+		}
+	}
+	return []scenario{
+		{
+			number: "8", fast: true, cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium", "firefox"}, pageForb: []func(Flow) string{pastPageProxy}, pageSays: []string{`Sound runs over TLS 443\.`, `The picture runs over TLS 443\.`}, name: "HTTP proxy, CONNECT to 443 alone", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
+			prepare: viaProxy(AuthNone), says: []string{"(?i)proxy", "Audio runs over TLS 443"},
+		},
+		{
+			number: "8b", name: "the same proxy, named by its user", cause: client.CauseProxyRequired, audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
+			forbid: []func(Flow) string{pastThisProxy},
+			prepare: func(r *run) {
+				viaProxy(AuthNone)(r)
+				r.args, r.env = append(r.args, "--proxy", r.proxy), nil
+			},
+			says: []string{"(?i)proxy", "Audio runs over TLS 443"},
+		},
+		{
+			number: "9", fast: true, cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "HTTP proxy, UDP open beside it", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
+			prepare: func(r *run) {
+				viaProxy(AuthNone)(r)
+				r.forward("oifname wan udp dport != 8801 drop", "oifname wan meta l4proto tcp drop")
+			},
+			says: []string{"(?i)proxy", "Audio runs over UDP 8801"},
+		},
+		{
+			number: "10", cause: client.CauseInspected, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "TLS inspected, CA trusted", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
+			prepare: func(r *run) {
+				i, err := r.access.StartInspector()
+				r.must(err)
+				r.forward(blockAll)
+				r.env, r.proxy = append(r.env, "HTTPS_PROXY="+i.URL), i.URL
+				r.noCA = true
+				r.args = append(r.args, "--ca", i.CA)
+			},
+			says: []string{InspectorName},
+			// TURN is no HTTP, and a page can't tell whose certificates it is shown.
+			page:     func(s *scenario) { s.silent = 20 * time.Second },
+			pageSays: []string{`The meeting can’t be reached|Sound has no path`},
+		},
+		{
+			number: "11", fast: true, cause: client.CauseInspected, forbid: []func(Flow) string{fewDirect}, name: "TLS inspected, CA not trusted", fails: true, within: 2 * time.Second,
+			prepare: func(r *run) {
+				i, err := r.access.StartInspector()
+				r.must(err)
+				r.forward(blockAll)
+				r.env = append(r.env, "HTTPS_PROXY="+i.URL)
+			},
+			says: []string{InspectorName},
+		},
+		{
+			number: "12", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, name: "proxy asks for a password (Basic)", audio: only(tlsRung), video: only(tlsRung), within: 1500*ms + slack,
+			prepare: viaProxy(AuthBasic), says: []string{"(?i)proxy"},
+		},
+		{
+			number: "12b", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, name: "proxy asks for a password (Digest)", audio: only(tlsRung), video: only(tlsRung), within: 1500*ms + slack,
+			prepare: viaProxy(AuthDigest), says: []string{"(?i)proxy"},
+		},
+		{
+			number: "12c", cause: client.CauseProxyLogin, forbid: []func(Flow) string{fewDirect}, name: "proxy asks for a password, none given", fails: true, within: 2 * time.Second,
+			prepare: func(r *run) {
+				p, err := r.access.StartSquid(AuthBasic)
+				r.must(err)
+				r.forward(blockAll)
+				r.env = append(r.env, "HTTPS_PROXY="+p.URL)
+			},
+			says: []string{"(?i)proxy.*password"},
+		},
+		{
+			number: "13", cause: client.CauseProxyRequired, browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "PAC file: proxy for all but zones", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
+			prepare: func(r *run) {
+				pac(`function FindProxyForURL(url, host) {
+	return shExpMatch(host, "ctl-*") || shExpMatch(host, "mmr-*") ? "DIRECT" : "PROXY PROXY_HERE";
+}`)(r)
+				r.forward("ip daddr " + r.servers("site") + " drop")
+			},
+			says: []string{"(?i)proxy"},
+		},
+		{
+			number: "13b", cause: client.CauseProxyUnusable, name: "PAC file broken, direct way open", audio: only(udpRung), video: only(udpRung), within: 3*time.Second + slack,
+			prepare: pac("function FindProxyForURL(url, host) { return nonsense("),
+			says:    []string{"The proxy script could not be used: .*directly"},
+		},
+		{
+			number: "13c", cause: client.CauseProxyUnusable, name: "PAC server never answers", audio: only(udpRung), video: only(udpRung), within: 4*time.Second + slack,
+			prepare: func(r *run) {
+				stop := make(chan struct{})
+				r.Cleanup(func() { close(stop) })
+				r.must(r.access.ServeLAN("192.168.1.1:80", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop })))
+				r.args = append(r.args, "--pac", "http://192.168.1.1/proxy.pac")
+			},
+			says: []string{"The proxy script could not be used: its server does not answer"},
+		},
+		{
+			number: "13d", name: "proxy that is gone, NO_PROXY for the site", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, udpOnly: true,
+			prepare: func(r *run) {
+				r.env = append(r.env, "HTTPS_PROXY=http://192.168.1.1:3128", "NO_PROXY=.parley.test")
+			},
+			never: []string{"(?i)proxy"},
+		},
+		{
+			number: "13e", cause: client.CauseProxyUnusable, name: "proxy that is gone", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
+			prepare: func(r *run) { r.env = append(r.env, "HTTPS_PROXY=http://192.168.1.1:3128") },
+			says:    []string{`The proxy 192\.168\.1\.1:3128 does not answer; servers are reached directly\.`},
+		},
+		{
+			number: "21", name: "captive portal, and then signed in", cause: client.CauseCaptivePortal, audio: only(udpRung), video: only(udpRung), within: 3*time.Second + slack,
+			prepare: func(r *run) {
+				r.must(r.access.ServeLAN("192.168.1.1:80", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+					http.Redirect(w, q, "http://192.168.1.1/login", http.StatusFound)
+				})))
+				r.must(r.access.Redirect("tcp dport 80 dnat to 192.168.1.1:80"))
+				r.forward(resetAll, blockUDP)
+			},
+			before: func(r *run) {
+				_, err := r.client.WaitLine(3*time.Second, func(l Line) bool { return strings.Contains(l.Text, "sign in") })
+				r.must(err)
+				r.pause(3 * time.Second)
+				r.must(r.access.Redirect())
+				r.forward()
+				r.freeAt = time.Now()
+			},
+			says: []string{"(?i)sign in"},
+		},
+	}
+}
+
+// unheard: a handshake that the network or the machine spoils.
+func unheard() []scenario {
+	return []scenario{
+		{
+			number: "25", cause: client.CauseNoPath, name: "nothing but a browser gets through", fails: true, within: 25 * time.Second,
+			prepare: func(r *run) { r.forward(tlsHandshake+" reject with tcp reset", blockUDP) },
+			says:    []string{`https://` + SiteName + `/j/\d+`, "(?i)web client|browser"},
+		},
+		{
+			number: "25d", name: "the clock is two days slow", cause: client.CauseClockFatal, fails: true, within: 3 * time.Second,
+			prepare: func(r *run) {
+				// A machine's clock can't be set apart from the laboratory's. What a slow one sees is a certificate that
+				// is not valid yet.
+				r.must(r.access.ServeSite(time.Now().Add(48 * time.Hour)))
+				r.must(r.access.Redirect("ip daddr " + r.servers("site") + " tcp dport 443 dnat to 192.168.1.1:443"))
+			},
+			says: []string{"(?i)clock", `https://` + SiteName + `/j/\d+`},
+		},
+		{
+			number: "25b", cause: client.CauseLongHello, name: "long ClientHello reset", audio: only(udpRung), video: only(udpRung), within: 3 * time.Second,
+			prepare: func(r *run) { r.forward(tlsHandshake + " meta length > 1000 reject with tcp reset") },
+		},
+		{
+			number: "25c", cause: client.CauseLongHello, name: "long ClientHello dropped", audio: only(udpRung), video: only(udpRung), within: 6 * time.Second,
+			prepare: func(r *run) { r.forward(tlsHandshake + " meta length > 1000 drop") },
+		},
+	}
+}

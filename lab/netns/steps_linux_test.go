@@ -1,0 +1,218 @@
+package netns
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"parley/lab/netns/wire"
+	"parley/wire/proto"
+)
+
+// pause lets the call go on; it fails if the client ends meanwhile.
+func (r *run) pause(d time.Duration) {
+	r.Helper()
+	select {
+	case <-r.client.Done():
+		r.Fatalf("the client ended: %s", r.client.Told())
+	case <-time.After(d):
+	}
+}
+
+// onPhase does something when the client has got through a phase.
+func (r *run) onPhase(phase string, do func()) {
+	go func() {
+		<-r.joining
+		for !slices.ContainsFunc(r.client.Events(), func(e Event) bool { return e.Phase == phase }) {
+			time.Sleep(2 * ms)
+		}
+		do()
+	}()
+}
+
+// wait waits for the router's record.
+func (r *run) wait(d time.Duration, what string, want func(Seat) bool) bool {
+	r.Helper()
+	t0 := time.Now()
+	if _, err := r.client.WaitSeat(d, what, want); err != nil {
+		r.Error(err)
+		return false
+	}
+	r.note("%s after %.1f s", what, time.Since(t0).Seconds())
+	return true
+}
+
+func (r *run) hasRung(medium string, want proto.Rung) {
+	r.Helper()
+	seat, _ := r.client.Seat()
+	if got := seat.Rungs[0]; got != want {
+		r.Errorf("%s runs over %q, want %q", medium, got, want)
+	}
+}
+
+// upgraded: the obstacle is gone, a better path is found, and nobody hears it.
+func (r *run) upgraded(to proto.Rung, within time.Duration) {
+	r.Helper()
+	if r.wait(within, "upgraded to "+string(to), func(s Seat) bool { return s.Rungs[0] == to && s.Rungs[1] == to }) {
+		r.moved()
+	}
+}
+
+// moved: media has gone over from one path to another, and nobody has heard it. A page's microphone changes its
+// encoder on the way.
+func (r *run) moved() {
+	r.Helper()
+	most := 300 * ms
+	if r.browser != "" {
+		most = 500 * ms
+	}
+	r.pause(2 * time.Second) // what comes on the new path
+	r.gap("from one path to the other", most, time.Now().Add(-5*time.Second))
+}
+
+// slack is how late a client may be for reasons of its own.
+func (r *run) slack() time.Duration {
+	if r.browser != "" {
+		return browserSlack
+	}
+	return slack
+}
+
+// picturesElsewhere: UDP carries sound and no pictures.
+func (r *run) picturesElsewhere(within time.Duration) {
+	r.Helper()
+	r.wait(within, "audio on UDP and video elsewhere", func(s Seat) bool { return s.Rungs[0] == udpRung && (s.Rungs[1] == tcpRung || s.Rungs[1] == tlsRung) })
+}
+
+// demoted: the path in use is gone.
+func (r *run) demoted(to []proto.Rung, within time.Duration) {
+	r.Helper()
+	r.wait(within+r.slack(), fmt.Sprintf("demoted to %v", to), func(s Seat) bool { return slices.Contains(to, s.Rungs[0]) })
+}
+
+// again joins a second time from the same machine, which remembers.
+func (r *run) again(what string, audio []proto.Rung, within time.Duration) {
+	r.Helper()
+	if r.browser != "" {
+		return // each starts with a profile of its own
+	}
+	c, err := r.in.JoinNative(r.machine.Namespace, r.meeting, NativeConfig{Name: "Ann Client", Args: r.args, Env: r.env})
+	r.must(err)
+	defer c.Stop()
+	e, err := c.WaitJoined(within + 10*time.Second)
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	seat, err := c.WaitSeat(within+5*time.Second, what, func(s Seat) bool { return slices.Contains(audio, s.Rungs[0]) })
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	l, err := c.WaitLine(r.patience(), func(l Line) bool {
+		x, ok := event(l)
+		return ok && x.Event == "media" && x.Kind == "audio"
+	})
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	x, _ := event(l)
+	if took := time.Duration(x.MS) * ms; took > within && !r.fast {
+		r.Errorf("%s has %s after %v, the bound is %v", what, seat.Rungs[0], took, within)
+	}
+	r.note("%s has %s after %d ms (joined after %d)", what, seat.Rungs[0], x.MS, e.MS)
+}
+
+// estimate lets a call go on, and says what a browser then believes it can send a second, the median of its last
+// four looks; 0 for the native client.
+func (r *run) estimate(after time.Duration) int {
+	r.Helper()
+	r.pause(after)
+	var bits []int
+	for _, e := range r.client.Events() {
+		if e.Event == "estimate" {
+			bits = append(bits, e.Bits)
+		}
+	}
+	if len(bits) < 4 {
+		return 0
+	}
+	last := slices.Sorted(slices.Values(bits[len(bits)-4:]))
+	return (last[1] + last[2]) / 2
+}
+
+// visit joins and leaves: what is learnt then is remembered.
+func (r *run) visit() {
+	c, err := r.in.JoinNative(r.machine.Namespace, r.meeting, NativeConfig{Name: "Ann Client"})
+	r.must(err)
+	_, err = c.WaitJoined(10 * time.Second)
+	r.must(err)
+	c.Stop()
+}
+
+// keepalive waits and sees that nothing on UDP was silent for longer than NATs forget.
+func (r *run) keepalive(most time.Duration) {
+	r.Helper()
+	r.pause(most + 5*time.Second)
+	type socket struct {
+		near uint16
+		far  netip.AddrPort
+	}
+	longest := map[socket]time.Duration{}
+	now := time.Now()
+	for _, f := range r.access.Flows(func(f Flow) bool { return f.Dir == wire.Up && f.Proto == wire.UDP }) {
+		// What is used for media has RTCP. Of the kinds of packets on one socket, the steadiest counts.
+		at := socket{f.Near, f.Far}
+		pause := max(f.Pause, now.Sub(f.Last))
+		if known, ok := longest[at]; ok {
+			pause = min(pause, known)
+		}
+		longest[at] = pause
+	}
+	media := 0
+	for _, f := range r.access.Flows(func(f Flow) bool { return f.Dir == wire.Up && f.Kind == "rtcp" && f.N > 1 }) {
+		media++
+		if pause := longest[socket{f.Near, f.Far}]; pause > most {
+			r.Errorf("the socket of %v is silent for %v, the bound is %v", f, pause.Round(ms), most)
+		}
+	}
+	if media == 0 {
+		r.Error("no socket for media has sent RTCP twice")
+	}
+}
+
+// gapless looks for silence in what the friend hears of the client, since the beginning or the last call.
+func (r *run) gapless(most time.Duration) bool {
+	r.Helper()
+	return r.gap("", most, time.Time{})
+}
+
+// gap is gapless from a time on, and notes the longest silence: at other times the machine may have stood still.
+func (r *run) gap(what string, most time.Duration, since time.Time) bool {
+	r.Helper()
+	all := r.heard.Sounds()
+	if i := slices.IndexFunc(all, since.Before); i > 0 {
+		all = all[i-1:] // silent already is silent too
+	}
+	var longest time.Duration
+	for i := 1; i < len(all); i++ {
+		longest = max(longest, all[i].Sub(all[i-1]))
+	}
+	if len(all) > 0 {
+		longest = max(longest, time.Since(all[len(all)-1]))
+	}
+	if what != "" {
+		r.note("%s: %d ms without sound", what, longest.Milliseconds())
+	}
+	switch {
+	case len(all) == 0:
+		r.Error("the friend hears nothing")
+	case longest > most:
+		r.Errorf("the friend hears nothing for %v, the bound is %v", longest.Round(ms), most)
+	default:
+		return true
+	}
+	return false
+}
