@@ -20,6 +20,7 @@ type Link struct {
 	Queue    int           // bytes that may wait for Rate; 0: 100 ms of it, at least 32 KiB
 	MTU      int           // longest IP packet in bytes; 0: 1500. Longer datagrams are dropped
 	Block    []Rule        // what this direction drops
+	Bleach   bool          // DSCP marks are cleared
 }
 
 // loopbackDelay is how long a host takes to reach itself.
@@ -145,6 +146,9 @@ func (l *path) send(n *Net, p *packet) {
 		leaves = l.freeAt
 	}
 	n.tap(p, Sent, NoReason)
+	if l.link.Bleach {
+		p.dscp = 0
+	}
 	if l.link.Loss > 0 && l.chance(n, p).Float64() < l.link.Loss {
 		n.drop(p, Lost)
 		return

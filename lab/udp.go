@@ -76,7 +76,7 @@ func (c *PacketConn) take(ms []link.Message) int {
 		p := c.queue[i]
 		m := &ms[i]
 		m.N = copy(m.Buf, p.data)
-		m.Addr, m.Local = p.src, p.dst.Addr()
+		m.Addr, m.Local, m.Mark = p.src, p.dst.Addr(), p.dscp+1
 		c.bytes -= len(p.data)
 		c.h.n.recycle(p)
 		c.queue[i] = nil

@@ -107,6 +107,7 @@ func newShard(p *Plane, index int, conns []link.PacketConn) *shard {
 		Post:        s.do,
 		Send:        s.send,
 		Mark:        func(t *rtc.Transport) uint8 { return p.cfg.DSCP[t.Tag.(*association).group] },
+		Marks:       p.cfg.DSCP[:],
 		Up:          s.transportUp,
 		Moved:       s.transportMoved,
 		Path:        s.pathChanged,

@@ -57,7 +57,7 @@ func routersOf(zone string, said []proto.ControllerAnnounce) []proto.NetworkRout
 	})
 	out := []proto.NetworkRouter{}
 	for _, r := range all[:min(len(all), maxNetworkRouters)] {
-		out = append(out, proto.NetworkRouter{ID: r.ID, URL: r.URL, Candidates: r.Candidates})
+		out = append(out, proto.NetworkRouter{ID: r.ID, URL: r.URL, Candidates: r.Candidates, Marks: r.Marks})
 	}
 	return out
 }

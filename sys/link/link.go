@@ -25,7 +25,7 @@ type Host interface {
 // use, with one reader at a time. After Close every method returns net.ErrClosed.
 type PacketConn interface {
 	// ReadBatch waits for at least one datagram and returns how many of ms it filled. The owner sets
-	// Buf to the room available; ReadBatch sets N, Addr, Local and Segment. A datagram longer than Buf is cut.
+	// Buf to the room available; ReadBatch sets N, Addr, Local, Segment and Mark. A datagram longer than Buf is cut.
 	// A passed deadline gives os.ErrDeadlineExceeded.
 	ReadBatch(ms []Message) (int, error)
 	// WriteBatch sends Buf[:N] of every message, in order, and returns how many were dealt with.
@@ -48,6 +48,7 @@ type Message struct {
 	Addr    netip.AddrPort // the peer; an IPv4 peer of a dual-stack socket is unmapped
 	Local   netip.Addr     // arrived at, or to send from; zero lets the system choose
 	DSCP    uint8          // code point 0..63 to send with (RFC 2474); not filled by reads
+	Mark    uint8          // set by reads: one more than the code point it arrived with; 0: the system doesn't tell
 	Segment int            // > 0: Buf[:N] is datagrams of this size, the last may be shorter; set by reads after Merge
 }
 

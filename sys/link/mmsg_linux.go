@@ -64,12 +64,12 @@ func (r *ring) want(i int, buf []byte) {
 }
 
 // got reads entry i back: length, peer, and what the kernel told beside: the address arrived at, the
-// size of merged datagrams, and how many the socket has lost so far (0: it did not say).
+// size of merged datagrams, the mark, and how many the socket has lost so far (0: it did not say).
 func (r *ring) got(i int, m *Message) (lost uint32) {
 	h, f := &r.hdrs[i], &r.frames[i]
 	m.N = int(h.len)
 	m.Addr = f.name4or6()
-	m.Local, m.Segment, lost = f.told(int(h.hdr.Controllen))
+	m.Local, m.Segment, m.Mark, lost = f.told(int(h.hdr.Controllen))
 	if m.Segment >= m.N {
 		m.Segment = 0
 	}
@@ -139,7 +139,7 @@ func (f *frame) addSource(off int, local netip.Addr, v6 bool) int {
 }
 
 // told finds what n bytes of control messages say of a datagram that arrived.
-func (f *frame) told(n int) (local netip.Addr, segment int, lost uint32) {
+func (f *frame) told(n int) (local netip.Addr, segment int, mark uint8, lost uint32) {
 	base := unsafe.Pointer(&f.oob)
 	for off := 0; off+unix.CmsgLen(0) <= min(n, oobLen); {
 		h := (*unix.Cmsghdr)(unsafe.Add(base, off))
@@ -160,10 +160,14 @@ func (f *frame) told(n int) (local netip.Addr, segment int, lost uint32) {
 			segment = int(*(*int32)(data))
 		case has(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 4):
 			lost = *(*uint32)(data)
+		case has(unix.IPPROTO_IP, unix.IP_TOS, 1):
+			mark = *(*uint8)(data)>>2 + 1
+		case has(unix.IPPROTO_IPV6, unix.IPV6_TCLASS, 4):
+			mark = uint8(*(*int32)(data))>>2 + 1
 		}
 		off += unix.CmsgSpace(size - unix.CmsgLen(0))
 	}
-	return local, segment, lost
+	return local, segment, mark, lost
 }
 
 // port overlays the two bytes of a port, which the kernel keeps in network order.

@@ -138,7 +138,7 @@ func (s *Stream) ReadBatch(ms []Message) (int, error) {
 			}
 			return 0, err
 		}
-		m.Addr, m.Local, m.Segment = s.cfg.Remote, s.cfg.Local.Addr(), 0
+		m.Addr, m.Local, m.Segment, m.Mark = s.cfg.Remote, s.cfg.Local.Addr(), 0, 0
 	}
 	return n, nil
 }

@@ -125,6 +125,10 @@ func (c *udpConn) setup(fd int) error {
 // tellAll asks for what is told beside each datagram that arrives.
 func (c *udpConn) tellAll(fd int) error {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) // counts what the socket loses; best effort
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVTOS, 1)  // the mark of IPv4, on a dual-stack socket too; best effort
+	if c.v6 {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1)
+	}
 	if !c.any {
 		return nil
 	}

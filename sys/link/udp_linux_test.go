@@ -104,6 +104,32 @@ func tos(t *testing.T, oob []byte) int {
 	return -1
 }
 
+// TestReadsTellTheMark: what a datagram arrived with, on every kind of socket, trains included.
+func TestReadsTellTheMark(t *testing.T) {
+	for _, tc := range []struct{ client, server, to string }{
+		{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1"},
+		{"127.0.0.1:0", "0.0.0.0:0", "127.0.0.1"},
+		{"127.0.0.1:0", "[::]:0", "127.0.0.1"}, // IPv4 on a dual-stack socket
+		{"[::1]:0", "[::]:0", "::1"},
+		{"[::1]:0", "[::1]:0", "::1"},
+	} {
+		for _, merged := range []bool{false, true} {
+			client, server := bind(t, tc.client), bind(t, tc.server)
+			if merged && !Merge(server) {
+				t.Log("this kernel does not merge datagrams")
+				continue
+			}
+			to := netip.AddrPortFrom(netip.MustParseAddr(tc.to), server.LocalAddr().Port())
+			for _, dscp := range []uint8{46, 0, 34, 63} {
+				send(t, client, Message{Buf: make([]byte, 30), N: 30, Addr: to, DSCP: dscp})
+				if got, want := receive(t, server, 1)[0].Mark, dscp+1; got != want {
+					t.Errorf("%s to %s, merged %v: mark %d, want %d", tc.client, tc.server, merged, got, want)
+				}
+			}
+		}
+	}
+}
+
 // TestRefusedSegmentationIsRemembered: what the kernel refuses as a train leaves one by one, all of it; and once it
 // has refused trains to two hosts, it is asked no more.
 func TestRefusedSegmentationIsRemembered(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 // handleSTUN takes a Binding request: a connectivity or consent check of a transport (RFC 8445 §7.3,
 // RFC 7675), or without a user name a zone probe. Everything else is of no use to an ICE-lite server.
-func (m *Mux) handleSTUN(now time.Time, key pathKey, local netip.Addr, b []byte) {
+func (m *Mux) handleSTUN(now time.Time, key pathKey, local netip.Addr, mark uint8, b []byte) {
 	req, err := stun.Parse(b)
 	if err != nil || req.Type() != stun.BindingRequest {
 		m.drop(ReasonMalformed)
@@ -22,7 +22,7 @@ func (m *Mux) handleSTUN(now time.Time, key pathKey, local netip.Addr, b []byte)
 	}
 	user, ok := req.Username()
 	if !ok {
-		m.probe(now, key, local, req)
+		m.probe(now, key, local, mark, req)
 		return
 	}
 	ufrag, _, _ := bytes.Cut(user, []byte(":"))

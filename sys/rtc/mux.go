@@ -44,7 +44,9 @@ type MuxConfig struct {
 	// ProbesPerSecond is how many zone probes one /24 or /64 is answered; bursts may be four times that.
 	// Default 50: an office behind one address joining at once. Negative: none.
 	ProbesPerSecond int
-	Log             *slog.Logger // nil discards
+	// Marks are the DSCP code points that a probe may wish its answer to carry; others are not granted.
+	Marks []uint8
+	Log   *slog.Logger // nil discards
 }
 
 // Admission is what Admit says of a user name.
@@ -146,18 +148,18 @@ func NewMux(cfg MuxConfig) *Mux {
 func (m *Mux) Receive(now time.Time, via link.PacketConn, msg *link.Message, in []Inbound) []Inbound {
 	b := msg.Buf[:msg.N]
 	if msg.Segment <= 0 {
-		return m.receive(now, pathKey{via, msg.Addr}, msg.Local, b, in)
+		return m.receive(now, pathKey{via, msg.Addr}, msg.Local, msg.Mark, b, in)
 	}
 	for len(b) > 0 {
 		n := min(msg.Segment, len(b))
-		in = m.receive(now, pathKey{via, msg.Addr}, msg.Local, b[:n:n], in)
+		in = m.receive(now, pathKey{via, msg.Addr}, msg.Local, msg.Mark, b[:n:n], in)
 		b = b[n:]
 	}
 	return in
 }
 
 // receive sorts a datagram by its first byte (RFC 7983 §7).
-func (m *Mux) receive(now time.Time, key pathKey, local netip.Addr, b []byte, in []Inbound) []Inbound {
+func (m *Mux) receive(now time.Time, key pathKey, local netip.Addr, mark uint8, b []byte, in []Inbound) []Inbound {
 	m.counters.Datagrams++
 	if len(b) < 2 || m.closed {
 		m.drop(ReasonMalformed)
@@ -165,7 +167,7 @@ func (m *Mux) receive(now time.Time, key pathKey, local netip.Addr, b []byte, in
 	}
 	switch first := b[0]; {
 	case first < 4:
-		m.handleSTUN(now, key, local, b)
+		m.handleSTUN(now, key, local, mark, b)
 	case first >= 20 && first < 64:
 		m.handleDTLS(now, key, b)
 	case first >= 128 && first < 192:

@@ -295,6 +295,47 @@ func TestProbesGiveNothingAway(t *testing.T) {
 	}
 }
 
+// TestProbesTellTheirMark: what a probe arrived with, and the answer with the mark wished for, if media has it here.
+func TestProbesTellTheirMark(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		mark, wish uint8 // as link.Message.Mark; and the request's
+		told, sent uint8
+	}{
+		{"as sent", 47, 46, 46, 46},
+		{"cleared on the way", 1, 46, 0, 46},
+		{"remarked", 11, 34, 10, 34},
+		{"a system that does not tell", 0, 46, stun.MarkUnknown, 46},
+		{"no mark wished for", 47, 0, 46, 0},
+		{"a mark that media has not", 47, 48, 46, 0},
+	} {
+		b := newBare(t, func(cfg *MuxConfig) { cfg.Marks = []uint8{46, 34, 26} })
+		m := stun.Build(nil, stun.BindingRequest, stun.TxID{3})
+		m.Mark(c.wish, 0)
+		m.Padding(64 - m.Len() - 4)
+		b.Receive(b.now, b.via, &link.Message{Buf: m.Bytes(), N: m.Len(), Addr: netip.MustParseAddrPort("192.0.2.1:1"), Mark: c.mark}, nil)
+		if len(b.sent) != 1 {
+			t.Fatalf("%s: %d answers", c.name, len(b.sent))
+		}
+		res, err := stun.Parse(b.sent[0].Buf[:b.sent[0].N])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told, sent, ok := res.Mark(); !ok || told != c.told || sent != c.sent || b.sent[0].DSCP != c.sent || res.Len() != 64 {
+			t.Errorf("%s: told %d, sent %d (really %d), %d bytes; want %d, %d, 64", c.name, told, sent, b.sent[0].DSCP, res.Len(), c.told, c.sent)
+		}
+	}
+	// No room for it, no MARK.
+	b := newBare(t, nil)
+	m := stun.Build(nil, stun.BindingRequest, stun.TxID{3})
+	m.Mark(46, 0)
+	m.Attr(stun.AttrSoftware, nil)
+	b.take("192.0.2.1:1", m.Bytes())
+	if len(b.sent) != 1 || b.sent[0].N > m.Len() {
+		t.Errorf("answers %v", b.sent)
+	}
+}
+
 func TestProbesAreLimitedByNetwork(t *testing.T) {
 	b := newBare(t, func(c *MuxConfig) { c.ProbesPerSecond = 10 })
 	for { // until the hash gives each network a bucket of its own

@@ -3,21 +3,31 @@ package rtc
 import (
 	"hash/maphash"
 	"net/netip"
+	"slices"
 	"time"
 
+	"parley/sys/link"
 	"parley/wire/stun"
 )
 
 // probe answers a zone probe (S9): never with more bytes than it had, so that a forged source address
 // gains nothing, and with the same number where the request is padded, so that the prober learns the
-// path's MTU both ways.
-func (m *Mux) probe(now time.Time, key pathKey, local netip.Addr, req stun.Message) {
+// path's MTU both ways. Where it has a MARK the answer tells which mark (link.Message.Mark) the probe arrived with,
+// and carries the one it wishes for, if media is marked so here.
+func (m *Mux) probe(now time.Time, key pathKey, local netip.Addr, mark uint8, req stun.Message) {
 	if len(req.AppendUnknown(nil)) > 0 {
 		m.drop(ReasonMalformed)
 		return
 	}
 	res := stun.Build(m.scratch[:0], stun.BindingSuccess, req.TxID())
 	res.XORMappedAddress(key.addr)
+	out := link.Message{Addr: key.addr, Local: local}
+	if wish, _, ok := req.Mark(); ok && req.Len()-res.Len() >= stun.MarkLen {
+		if slices.Contains(m.cfg.Marks, wish) {
+			out.DSCP = wish
+		}
+		res.Mark(mark-1, out.DSCP) // 0, unknown, becomes stun.MarkUnknown
+	}
 	room := req.Len() - res.Len()
 	if room < 0 {
 		m.drop(ReasonProbeSmall)
@@ -31,7 +41,8 @@ func (m *Mux) probe(now time.Time, key pathKey, local netip.Addr, req stun.Messa
 		res.Padding(room - 4)
 	}
 	m.counters.Probes++
-	m.send(key, local, res.Bytes())
+	out.Buf, out.N = res.Bytes(), res.Len()
+	m.cfg.Send(key.via, out)
 }
 
 // limiterSize is the number of buckets. Networks that fall into the same one share it: the table neither

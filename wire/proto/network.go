@@ -22,6 +22,7 @@ type NetworkZone struct {
 // without USERNAME.
 type NetworkRouter struct {
 	ID         string      `json:"id"`
-	URL        string      `json:"url"`        // base URL; may be relative to the site
-	Candidates []Candidate `json:"candidates"` // of every rung
+	URL        string      `json:"url"`             // base URL; may be relative to the site
+	Candidates []Candidate `json:"candidates"`      // of every rung
+	Marks      []int       `json:"marks,omitempty"` // as in Grant
 }

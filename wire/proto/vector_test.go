@@ -79,7 +79,7 @@ var bodies = map[string]any{
 		YourAddr: "198.51.100.7", Grants: []SignedGrant{"eyJ.grant.sig"}, Keys: []SigningKey{{ID: "k1", Key: "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}, WebURL: "https://site/j/83012345678"},
 	"network-answer": &NetworkAnswer{V: 1, Build: "1.0.0", ServerTime: 1767323045123, YourAddr: "198.51.100.7", Binding: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
 		Zones: []NetworkZone{{Zone: Zone{ID: "eu", Name: "Europe", Controllers: []string{"https://c1.eu.example"}, ControllerIDs: []string{"c1"}, Probes: []string{"192.0.2.1:8801"}},
-			Routers: []NetworkRouter{{"mmr-1", "https://mmr-1.eu.example", []Candidate{{UDP8801, "192.0.2.1:8801"}, {TLS443, "mmr-1.eu.example:443"}}}}}},
+			Routers: []NetworkRouter{{"mmr-1", "https://mmr-1.eu.example", []Candidate{{UDP8801, "192.0.2.1:8801"}, {TLS443, "mmr-1.eu.example:443"}}, []int{56, 40, 40}}}}},
 		Tunnels: []string{"https://tunnel.example"}},
 	"ping-answer":   &PingAnswer{V: 1, Zone: "eu", ID: "c1", Time: 1767323045123, Load: 0.25},
 	"route-request": &RouteRequest{V: 1, Token: "eyJ.payload.sig", Lost: "mmr-1"},
