@@ -22,7 +22,7 @@ func (m *Mux) handleSTUN(now time.Time, key pathKey, local netip.Addr, mark uint
 	}
 	user, ok := req.Username()
 	if !ok {
-		m.probe(now, key, local, mark, req)
+		m.probe(now, key, local, mark, req, false)
 		return
 	}
 	ufrag, _, _ := bytes.Cut(user, []byte(":"))

@@ -13,6 +13,7 @@ import (
 
 	"parley/sys/link"
 	"parley/sys/rtc/srtp"
+	"parley/wire/stun"
 )
 
 // MuxConfig is what a Mux needs. Certificate, Admit, Post and Send are required.
@@ -171,7 +172,7 @@ func (m *Mux) receive(now time.Time, key pathKey, local netip.Addr, mark uint8, 
 	case first >= 20 && first < 64:
 		m.handleDTLS(now, key, b)
 	case first >= 128 && first < 192:
-		return m.handleSRTP(now, key, local, b, in)
+		return m.handleSRTP(now, key, local, mark, b, in)
 	default:
 		m.drop(ReasonMalformed)
 	}
@@ -191,11 +192,14 @@ func (m *Mux) path(key pathKey) *path {
 	return p
 }
 
-func (m *Mux) handleSRTP(now time.Time, key pathKey, local netip.Addr, b []byte, in []Inbound) []Inbound {
+func (m *Mux) handleSRTP(now time.Time, key pathKey, local netip.Addr, mark uint8, b []byte, in []Inbound) []Inbound {
 	p := m.path(key)
 	var t *Transport
 	if p != nil {
 		t = p.t
+	} else if inner, ok := stun.Undress(b); ok {
+		m.handleDressed(now, key, local, mark, inner)
+		return in
 	} else if t = m.rebound(key, b); t == nil {
 		m.drop(ReasonUnknownAddr)
 		return in

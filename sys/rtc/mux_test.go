@@ -336,6 +336,37 @@ func TestProbesTellTheirMark(t *testing.T) {
 	}
 }
 
+// TestProbesDressedAsMediaAreAnsweredAsMedia: never with more bytes, and checks are not taken from a dress.
+func TestProbesDressedAsMediaAreAnsweredAsMedia(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		size int // of what is inside
+		user string
+		want bool
+	}{
+		{"a probe", 64, "", true}, {"of full size", 1200, "", true}, {"shorter than its answer", 28, "", false}, {"a check", 64, "a:b", false},
+	} {
+		b := newBare(t, nil)
+		m := stun.Build(stun.AppendDress(nil), stun.BindingRequest, stun.TxID{3})
+		if c.user != "" {
+			m.Username(c.user)
+		}
+		m.Padding(c.size - m.Len() - 4)
+		if in := b.take("192.0.2.1:1", m.Bytes()); len(in) != 0 || len(b.sent) != map[bool]int{true: 1}[c.want] {
+			t.Errorf("%s: %d answers, %d media packets", c.name, len(b.sent), len(in))
+			continue
+		}
+		if !c.want {
+			continue
+		}
+		inner, ok := stun.Undress(b.sent[0].Buf[:b.sent[0].N])
+		res, err := stun.Parse(inner)
+		if !ok || err != nil || res.TxID() != (stun.TxID{3}) || b.sent[0].N != len(m.Bytes()) {
+			t.Errorf("%s: %d bytes for %d, dressed %v, %v", c.name, b.sent[0].N, len(m.Bytes()), ok, err)
+		}
+	}
+}
+
 func TestProbesAreLimitedByNetwork(t *testing.T) {
 	b := newBare(t, func(c *MuxConfig) { c.ProbesPerSecond = 10 })
 	for { // until the hash gives each network a bucket of its own

@@ -14,12 +14,16 @@ import (
 // gains nothing, and with the same number where the request is padded, so that the prober learns the
 // path's MTU both ways. Where it has a MARK the answer tells which mark (link.Message.Mark) the probe arrived with,
 // and carries the one it wishes for, if media is marked so here.
-func (m *Mux) probe(now time.Time, key pathKey, local netip.Addr, mark uint8, req stun.Message) {
+func (m *Mux) probe(now time.Time, key pathKey, local netip.Addr, mark uint8, req stun.Message, dressed bool) {
 	if len(req.AppendUnknown(nil)) > 0 {
 		m.drop(ReasonMalformed)
 		return
 	}
-	res := stun.Build(m.scratch[:0], stun.BindingSuccess, req.TxID())
+	dst := m.scratch[:0]
+	if dressed {
+		dst = stun.AppendDress(dst)
+	}
+	res := stun.Build(dst, stun.BindingSuccess, req.TxID())
 	res.XORMappedAddress(key.addr)
 	out := link.Message{Addr: key.addr, Local: local}
 	if wish, _, ok := req.Mark(); ok && req.Len()-res.Len() >= stun.MarkLen {
@@ -41,8 +45,19 @@ func (m *Mux) probe(now time.Time, key pathKey, local netip.Addr, mark uint8, re
 		res.Padding(room - 4)
 	}
 	m.counters.Probes++
-	out.Buf, out.N = res.Bytes(), res.Len()
+	out.Buf, out.N = res.Bytes(), len(res.Bytes())
 	m.cfg.Send(key.via, out)
+}
+
+// handleDressed answers a probe that is dressed as media, in the same dress: where it is answered and media is not, the
+// network is not to blame.
+func (m *Mux) handleDressed(now time.Time, key pathKey, local netip.Addr, mark uint8, b []byte) {
+	req, err := stun.Parse(b)
+	if err != nil || req.Type() != stun.BindingRequest || req.Has(stun.AttrUsername) {
+		m.drop(ReasonMalformed)
+		return
+	}
+	m.probe(now, key, local, mark, req, true)
 }
 
 // limiterSize is the number of buckets. Networks that fall into the same one share it: the table neither
