@@ -32,6 +32,7 @@ func columns() []column {
 		{"÷ one shard", false, func(r *one) string { return known(r.ToOne) }},
 		{"packets/send", false, func(r *one) string { return known(r.PerSend) }},
 		{"p50 / p99 ms", false, func(r *one) string { return fmt.Sprintf("%.2f / %.2f", r.P50, r.P99) }},
+		{"sound p99 ms", false, func(r *one) string { return known(r.Load.SoundP99) }},
 		{"loss", false, func(r *one) string { return r.loss() }},
 		{"MiB/part.", false, func(r *one) string { return fmt.Sprintf("%.3f", r.MiB) }},
 		{"mallocs/packet (net)", false, func(r *one) string { return fmt.Sprintf("%.4f (%.4f)", r.Mallocs, r.MediaAllocs) }},
@@ -89,8 +90,8 @@ func (r *one) loss() string {
 
 // line is a run among others that are still to come.
 func line(r one) string {
-	s := fmt.Sprintf("%s, GRO %v: %.2f µs/packet, rel %.2f%s, ratio %.2f, p99 %.1f ms, loss %s",
-		r.title(), r.GRO, r.NS/1000, r.Rel, r.against(), r.Ratio, r.P99, r.loss())
+	s := fmt.Sprintf("%s, GRO %v: %.2f µs/packet, rel %.2f%s, ratio %.2f, p99 %.1f ms, of sound %.1f ms, loss %s",
+		r.title(), r.GRO, r.NS/1000, r.Rel, r.against(), r.Ratio, r.P99, r.Load.SoundP99, r.loss())
 	if r.Load.Failures > 0 {
 		s += fmt.Sprintf(", %d failures such as: %s", r.Load.Failures, r.Load.Errors[0])
 	}

@@ -323,7 +323,7 @@ func (r *one) figures() []*float64 {
 	return []*float64{
 		&r.PerSecond, &r.CPU, &r.NS, &r.Calibration, &r.Rel, &r.Floor, &r.Ratio, &r.PerSend, &r.MiB, &r.Mallocs, &r.MediaAllocs,
 		&r.JoinCPU, &r.Idle, &r.Wakes, &r.Preempted, &r.Reference, &r.P50, &r.P99,
-		&r.Load.P50, &r.Load.P99, &r.Load.JoinP50, &r.Load.JoinP90, &r.Load.InP50,
+		&r.Load.P50, &r.Load.P99, &r.Load.SoundP50, &r.Load.SoundP99, &r.Load.JoinP50, &r.Load.JoinP90, &r.Load.InP50,
 	}
 }
 

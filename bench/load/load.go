@@ -142,6 +142,8 @@ type Result struct {
 	P50        float64  `json:"p50_ms"`
 	P99        float64  `json:"p99_ms"`
 	Max        float64  `json:"max_ms"`
+	SoundP50   float64  `json:"sound_p50_ms"` // the same of sound alone; 0: there was none
+	SoundP99   float64  `json:"sound_p99_ms"`
 	JoinP50    float64  `json:"join_p50_ms"` // grant in hand → keys of the first transport
 	JoinP90    float64  `json:"join_p90_ms"`
 	InP50      float64  `json:"in_p50_ms"` // lookup begun → all transports keyed and welcomed
@@ -183,6 +185,7 @@ type generator struct {
 	tick    int64 // milliseconds of housekeeping done
 	res     Result
 	latency []int32 // µs
+	sound   []int32 // those of sound
 	joinMS  []float64
 	inMS    []float64
 	failed  atomic.Uint64

@@ -140,7 +140,11 @@ func (g *generator) open(t *transport, b []byte, measuring bool) {
 		g.res.Blind++
 		return
 	}
-	g.latency = append(g.latency, int32((g.began.UnixNano()+g.now-int64(binary.BigEndian.Uint64(stamp[4:])))/1000))
+	late := int32((g.began.UnixNano() + g.now - int64(binary.BigEndian.Uint64(stamp[4:]))) / 1000)
+	g.latency = append(g.latency, late)
+	if h.PT == proto.PTOpus {
+		g.sound = append(g.sound, late)
+	}
 }
 
 // stream finds an SSRC. Those of one frame follow each other.
@@ -270,6 +274,10 @@ func (g *generator) finish() {
 	r.Lost = uint64(max(g.lost, 0))
 	r.Samples = len(g.latency)
 	slices.Sort(g.latency)
+	slices.Sort(g.sound)
+	if n := len(g.sound); n > 0 {
+		r.SoundP50, r.SoundP99 = float64(g.sound[n/2])/1000, float64(g.sound[n*99/100])/1000
+	}
 	if n := len(g.latency); n > 0 {
 		r.P50, r.P99, r.Max = float64(g.latency[n/2])/1000, float64(g.latency[n*99/100])/1000, float64(g.latency[n-1])/1000
 	}
