@@ -2,8 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -94,6 +98,46 @@ func TestAWholeBenchComparesOneShardWithTwo(t *testing.T) {
 	}
 	if got := table([]one{{Scenario: "a", Shards: 2, ToOne: 1.12}}, options{markdown: true}, baseline{}); !strings.Contains(got, "| 1.12 |") {
 		t.Errorf("no cost of two shards in\n%s", got)
+	}
+}
+
+func TestASetUpServesAllWindowsUnlessItIsWhatIsMeasured(t *testing.T) {
+	both := []bool{true, false}
+	for _, c := range []struct {
+		name string
+		o    options
+		s    scenario
+		want [][]bool
+	}{
+		{"one for all", options{runs: 2}, scenario{}, [][]bool{{true, false, true, false}}},
+		{"joins", options{runs: 2}, scenario{fresh: true}, [][]bool{{true}, {false}, {true}, {false}}},
+		{"asked for", options{runs: 1, fresh: true}, scenario{}, [][]bool{{true}, {false}}},
+	} {
+		if got := c.o.plan(c.s, both); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestAStoppedBenchKeepsWhatItHas(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	save := filepath.Join(t.TempDir(), "bench")
+	err := benchAll(ctx, options{noFloor: true, asJSON: true, save: save, runs: 1}, scenarios()[:2], []bool{true}, []int{1, 2})
+	if !errors.Is(err, errIncomplete) {
+		t.Errorf("error %v, want that not all was measured", err)
+	}
+	b := bench{options: options{save: save, asJSON: true}, rows: []one{{Scenario: "video", Rel: 0.5}}, failed: []string{"audio: no server"}}
+	if err := b.finish(); !errors.Is(err, errIncomplete) {
+		t.Errorf("error %v, want that not all was measured", err)
+	}
+	text, err := os.ReadFile(save + ".md")
+	if err != nil || !strings.Contains(string(text), "| video |") || !strings.Contains(string(text), "- audio: no server\n") {
+		t.Errorf("kept: %v\n%s", err, text)
+	}
+	var rows []one
+	if raw, err := os.ReadFile(save + ".json"); err != nil || json.Unmarshal(raw, &rows) != nil || len(rows) != 1 || rows[0].Rel != 0.5 {
+		t.Errorf("kept: %v\n%s", err, raw)
 	}
 }
 

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -48,6 +47,8 @@ type options struct {
 	shards     string
 	strangers  string
 	fits       int
+	fresh      bool
+	save       string
 }
 
 func run() error {
@@ -59,10 +60,12 @@ func run() error {
 	flag.BoolVar(&o.markdown, "markdown", false, "the table without what only those who change the path look at")
 	flag.StringVar(&o.strangers, "viewers", "bin/strangers", "the test binary of lab/interop, for the scenario with pion/webrtc")
 	flag.IntVar(&o.fits, "fits", 0, "run the scenarios that seek how many fit with this many meetings or viewers instead")
-	flag.IntVar(&o.runs, "runs", 0, "runs of each scenario: of each figure the median is shown, of loss the worst (default 3, quick 1)")
-	flag.DurationVar(&o.measure, "for", 0, "time measured in each run (default 6s, quick 4s)")
-	flag.DurationVar(&o.warm, "warm", 0, "time published before (default 2s, quick 1s)")
-	flag.BoolVar(&o.asJSON, "json", false, "one JSON object per run, then one for each row of the table, instead of the table")
+	flag.IntVar(&o.runs, "runs", 0, "windows of each scenario: of each figure the median is shown, of loss the worst (default 3, quick 1)")
+	flag.BoolVar(&o.fresh, "fresh", false, "a server and people of its own for each window, instead of one set-up for all of a scenario")
+	flag.StringVar(&o.save, "save", "", "write the table to this file with .md added, and its rows with .json added, at the end or when stopped")
+	flag.DurationVar(&o.measure, "for", 0, "time measured in each window (default 3s)")
+	flag.DurationVar(&o.warm, "warm", 0, "time published before the first (default 1.5s, quick 1s)")
+	flag.BoolVar(&o.asJSON, "json", false, "one JSON object per window, then one for each row of the table, instead of the table")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the server to this file, which costs some percent")
 	flag.StringVar(&o.serverCPU, "server-cpu", "0", "processor of the server")
 	flag.StringVar(&o.clientCPU, "client-cpu", "1", "processor of the participants")
@@ -85,8 +88,8 @@ func run() error {
 			}
 		}
 	}
-	def(&o.measure, 6*time.Second, 4*time.Second)
-	def(&o.warm, 2*time.Second, time.Second)
+	def(&o.measure, 3*time.Second, 3*time.Second)
+	def(&o.warm, 1500*time.Millisecond, time.Second)
 	o.defaultShards()
 	if o.runs == 0 {
 		o.runs = 3
@@ -170,18 +173,14 @@ func (o options) parse() (merges []bool, shards []int, err error) {
 // autogroup is the scheduling group of this session, which the server shares.
 const autogroup = "/proc/self/autogroup"
 
-// pinned runs this program again on one processor.
+// pinned makes this process begin again on one processor.
 func pinned(cpu string) error {
-	cmd := exec.Command("taskset", append([]string{"-c", cpu, "nice", "-n", niceness, os.Args[0]}, os.Args[1:]...)...)
-	cmd.Env = append(os.Environ(), "PARLEY_BENCH_PINNED=1", "GOMAXPROCS=1", "GOGC=400")
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	signal.Ignore(os.Interrupt) // the child ends in order, then this
-	err := cmd.Run()
-	var ee *exec.ExitError
-	if errors.As(err, &ee) {
-		os.Exit(ee.ExitCode())
+	taskset, err := exec.LookPath("taskset")
+	if err != nil {
+		return err
 	}
-	return err
+	args := append([]string{"taskset", "-c", cpu, "nice", "-n", niceness, os.Args[0]}, os.Args[1:]...)
+	return syscall.Exec(taskset, args, append(os.Environ(), "PARLEY_BENCH_PINNED=1", "GOMAXPROCS=1", "GOGC=400"))
 }
 
 // jobOnServer runs a job of this program on the server's processor and returns the number it prints.

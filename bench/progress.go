@@ -15,14 +15,14 @@ type progress struct {
 	whole time.Duration // estimated, of all
 }
 
-// estimate is about how long one run of a scenario takes; of one that seeks, each.
-func (o options) estimate(s scenario) time.Duration {
+// estimate is about how long a set-up with so many windows takes; of a scenario that seeks, each.
+func (o options) estimate(s scenario, windows int) time.Duration {
 	people := 0
 	for _, m := range s.members {
 		people += m.Count * max(1, s.count)
 	}
 	// A server, two calibrations, two floors; a join is 5 ms of both processors; the rest is waiting.
-	d := 4*time.Second + time.Duration(people)*5*time.Millisecond + 2*settle + o.warm + o.measure
+	d := 5*time.Second + time.Duration(people)*5*time.Millisecond + 2*settle + o.warm + time.Duration(windows)*(o.measure+400*time.Millisecond)
 	if s.viewers > 0 {
 		d += time.Duration(s.viewers) * 150 * time.Millisecond
 	}
@@ -35,14 +35,16 @@ func (o options) estimate(s scenario) time.Duration {
 // estimateAll is about how long all runs of all rows take.
 func (o options) estimateAll(list []scenario, merges []bool, shards []int) (d time.Duration) {
 	for _, s := range list {
-		runs := o.runs
+		n := time.Duration(len(shards))
 		if s.fit != nil {
-			runs += probes - 1
+			d += n * (probes*o.estimate(s, len(merges)) + time.Duration(len(merges))*o.estimate(s, o.runs))
+			continue
 		}
-		for _, merge := range merges {
-			if !merge || !s.plain {
-				d += time.Duration(runs*len(shards)) * o.estimate(s)
-			}
+		if s.plain {
+			merges = merges[:1]
+		}
+		for _, windows := range o.plan(s, merges) {
+			d += n * o.estimate(s, len(windows))
 		}
 	}
 	return d

@@ -4,54 +4,17 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"parley/bench/floor"
 	"parley/bench/load"
 	"parley/sys/link"
 )
-
-// one is the outcome of one run, or of several: the median of each figure, and the worst loss. Times are in
-// nanoseconds for a packet.
-type one struct {
-	Scenario    string             `json:"scenario"`
-	GRO         bool               `json:"gro"`
-	Shards      int                `json:"shards"`
-	Load        load.Result        `json:"load"`
-	PerSecond   float64            `json:"packets_s"`
-	CPU         float64            `json:"cpu"` // of one processor, 0 to 1
-	NS          float64            `json:"ns_packet"`
-	Calibration float64            `json:"calibration_ns"`
-	Target      float64            `json:"target_rel,omitempty"` // to hold ourselves to
-	Peer        string             `json:"peer_rel,omitempty"`   // the best other server, as measured in the performance notes
-	Rel         float64            `json:"rel"`
-	Floor       float64            `json:"floor_ns"`
-	Ratio       float64            `json:"ratio"`
-	PerSend     float64            `json:"packets_send,omitempty"` // seen with UDP_GRO alone
-	Loss        float64            `json:"loss"`                   // of what should have come, 0 to 1
-	P50         float64            `json:"p50_ms"`
-	P99         float64            `json:"p99_ms"`
-	MiB         float64            `json:"mib_participant"`
-	Mallocs     float64            `json:"mallocs_packet"`             // all there were
-	MediaAllocs float64            `json:"mallocs_packet_net"`         // less what the same time costs with nothing published
-	JoinCPU     float64            `json:"join_cpu_ms"`                // server CPU for a transport, lookup and control included
-	Idle        float64            `json:"idle_cpu"`                   // of one processor, everybody in and nothing published
-	Wakes       float64            `json:"wakes_s"`                    // times a second a thread of the server went to sleep
-	Preempted   float64            `json:"preempted_s"`                // times a second it was made to: a busy machine
-	Drops       map[string]float64 `json:"drops,omitempty"`            // what the server dropped since it started, by reason
-	Overflow    float64            `json:"overflow"`                   // datagrams the server's socket lost while measuring
-	Reference   float64            `json:"reference"`                  // cost of the reference shape ÷ the same on the reference machine, see valid.go
-	Void        string             `json:"void,omitempty"`             // why the run does not count
-	ToOne       float64            `json:"rel_to_one_shard,omitempty"` // rel ÷ that of the same row with one shard
-	Fits        int                `json:"fits,omitempty"`             // people served without loss, where that was sought
-	Due         float64            `json:"due_s,omitempty"`            // packets/s that everybody who is served receives, all in all
-	Runs        int                `json:"runs,omitempty"`             // this is the median of so many; 0: a single run
-}
 
 // settle is how long people stand before they publish, and once more before that is measured.
 const settle = 2 * time.Second
@@ -62,14 +25,15 @@ type bench struct {
 	shards   int // of the server's, now
 	base     baseline
 	progress progress
-	fitted   map[string]int     // what a search found, by scenario and merge: where that with more shards begins
-	bursts   map[string]float64 // packets in a send, by scenario, from the runs with UDP_GRO
+	fitted   map[string]int     // what a search found, by scenario: where that with more shards begins
+	bursts   map[string]float64 // packets in a send, by scenario, from the windows with UDP_GRO
+	rows     []one
+	failed   []string
 }
 
-// one runs a scenario once.
-func (b *bench) one(ctx context.Context, s scenario, merge bool) (one, error) {
-	r := one{Scenario: s.name, GRO: merge, Shards: b.shards, Due: s.due, Peer: s.peer, Target: s.target[index(merge)]}
-	begun := b.estimate(s)
+// stand sets a server and its people up once and measures windows, each with or without UDP_GRO.
+func (b *bench) stand(ctx context.Context, s scenario, windows []bool) ([]one, error) {
+	begun := b.estimate(s, len(windows))
 	defer b.progress.done(begun)
 	extra := strings.Fields(b.serverArgs)
 	if b.shards > 1 {
@@ -77,18 +41,18 @@ func (b *bench) one(ctx context.Context, s scenario, merge bool) (one, error) {
 	}
 	srv, err := startServer(ctx, b.binary, b.serverCPU, s.loudest, extra)
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	defer srv.stop()
 	before, err := b.jobOnServer(ctx, "calibrate")
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	tls := link.ClientTLS(nil)
 	tls.InsecureSkipVerify = true
-	m := &meter{srv: srv, r: &r, profile: b.profile, length: b.measure}
+	m := &meter{srv: srv, profile: b.profile, length: b.measure, count: len(windows), join0: srv.cpu()}
 	cfg := load.Config{
-		Site: srv.site, Token: srv.token, TLS: tls, Count: s.count, Members: s.members, Merge: merge, Each: b.each || s.quick, Spread: s.spread,
+		Site: srv.site, Token: srv.token, TLS: tls, Count: s.count, Members: s.members, Each: b.each || s.quick, Spread: s.spread,
 		Warm: b.warm, Measure: b.measure, Settle: settle, At: m.at,
 	}
 	if s.feed != nil {
@@ -97,51 +61,79 @@ func (b *bench) one(ctx context.Context, s scenario, merge bool) (one, error) {
 	if b.shards > 1 {
 		cfg.Movers = max(cfg.Movers, 1)
 	}
-	m.join0 = srv.cpu()
 	if s.viewers > 0 {
 		if m.viewers, err = b.startViewers(ctx, &cfg, s.viewers); err != nil {
-			return r, err
+			return nil, err
 		}
 		defer m.viewers.kill()
 	}
-	r.Load, err = load.Run(ctx, cfg)
-	m.wait()
+	loads, err := load.Windows(ctx, cfg, windows)
+	m.profiled.Wait()
 	if err == nil && m.viewers != nil {
-		err = m.viewers.result(&r.Load)
+		err = m.viewers.result(&loads[0])
 	}
 	if err != nil {
-		return r, err
-	}
-	if r.Load.Packets == 0 {
-		return r, fmt.Errorf("nothing arrived: %s", strings.Join(r.Load.Errors, "; "))
+		return nil, err
 	}
 	after, err := b.jobOnServer(ctx, "calibrate")
 	if err != nil {
-		return r, err
+		return nil, err
 	}
-	r.Calibration = float64(before+after) / 2
-	m.sum()
-	if merge {
-		r.PerSend = float64(r.Load.Packets) / float64(max(1, r.Load.Sends))
-		b.bursts[s.name] = r.PerSend
+	runs := make([]one, len(loads))
+	for i := range runs {
+		r := &runs[i]
+		*r = one{Scenario: s.name, GRO: windows[i], Shards: b.shards, Due: s.due, Peer: s.peer, Target: s.target[index(windows[i])]}
+		r.Load, r.Calibration = loads[i], float64(before+after)/2
+		if r.Load.Packets == 0 {
+			return nil, fmt.Errorf("nothing arrived: %s", strings.Join(r.Load.Errors, "; "))
+		}
+		m.sum(r, &m.windows[i])
+		if r.GRO {
+			r.PerSend = float64(r.Load.Packets) / float64(max(1, r.Load.Sends))
+			b.bursts[s.name] = r.PerSend
+		}
 	}
 	if b.noFloor {
-		return r, nil
+		return runs, nil
 	}
-	if shape := b.shape(s, r.Load); shape.Burst > 0 {
-		f, err := b.floor(ctx, shape, merge, time.Second)
-		if err != nil {
-			return r, err
-		}
-		r.Floor = float64(f)
-		r.Ratio = r.NS / r.Floor
-	}
-	if r.Reference, err = b.referenceRatio(ctx, merge, r.Calibration); err != nil {
-		return r, err
-	}
-	r.Void = b.base.void(&r)
-	return r, nil
+	return runs, b.floors(ctx, s, runs)
 }
+
+// floors measures, for all windows alike in what they receive with, the floor and the reference shape, by which
+// it is known whether they count.
+func (b *bench) floors(ctx context.Context, s scenario, runs []one) error {
+	for _, merge := range [...]bool{true, false} {
+		i := slices.IndexFunc(runs, func(r one) bool { return r.GRO == merge })
+		if i < 0 {
+			continue
+		}
+		var least time.Duration
+		if shape := b.shape(s, runs[i].Load); shape.Burst > 0 {
+			var err error
+			if least, err = b.floor(ctx, shape, merge, floorFor); err != nil {
+				return err
+			}
+		}
+		reference, err := b.referenceRatio(ctx, merge, runs[i].Calibration)
+		if err != nil {
+			return err
+		}
+		for i := range runs {
+			r := &runs[i]
+			if r.GRO != merge {
+				continue
+			}
+			if r.Reference = reference; least > 0 {
+				r.Floor, r.Ratio = float64(least), r.NS/float64(least)
+			}
+			r.Void = b.base.void(r)
+		}
+	}
+	return nil
+}
+
+// floorFor is how long a floor is measured.
+const floorFor = 700 * time.Millisecond
 
 // shape is what the floor has to send to be this scenario: packets as long, and as many in a send as there
 // were with UDP_GRO, where they can be seen; before that was run it is not known (Burst 0).
@@ -151,114 +143,72 @@ func (b *bench) shape(s scenario, r load.Result) floor.Shape {
 	}
 }
 
-// meter reads the server's own figures at each change of phase. Owned by the loop of the load; read
-// when that has ended.
-type meter struct {
-	srv      *server
-	r        *one
-	viewers  *viewers
-	profile  string
-	length   time.Duration
-	profiled sync.WaitGroup
-
-	join0, idle0, cpu0, cpu1  time.Duration
-	idleAt                    time.Time
-	m0, m1, idleAllocs        float64
-	slept, preempted          float64
-	joinCPU, idleCPU, rssThen float64
-}
-
-func (m *meter) count() float64 {
-	n, err := m.srv.mallocs()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
+// measureAll runs a scenario as often as it takes for b.runs windows of each of merges. Where nothing counts of one of
+// them, all is done once more.
+func (b *bench) measureAll(ctx context.Context, s scenario, merges []bool) ([]one, error) {
+	var runs []one
+	for again := range 2 {
+		runs = runs[:0]
+		for _, windows := range b.plan(s, merges) {
+			got, err := b.stand(ctx, s, windows)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range got {
+				b.tell(r)
+			}
+			runs = append(runs, got...)
+		}
+		void := slices.ContainsFunc(merges, func(merge bool) bool {
+			return !slices.ContainsFunc(runs, func(r one) bool { return r.GRO == merge && r.Void == "" })
+		})
+		if !void || again > 0 {
+			break
+		}
+		b.progress.say("%s: once more, since nothing counts", s.name)
 	}
-	return n
+	return runs, nil
 }
 
-func (m *meter) at(p load.Phase) {
-	switch p {
-	case load.Joined:
-		m.joinCPU = float64(m.srv.cpu()-m.join0) / 1e6
-		m.m0 = m.count()
-		m.idleAt, m.idle0 = time.Now(), m.srv.cpu()
-	case load.Publishing:
-		t := time.Since(m.idleAt)
-		m.idleCPU = float64(m.srv.cpu()-m.idle0) / float64(t)
-		m.idleAllocs = (m.count() - m.m0) / t.Seconds()
-	case load.Measuring:
-		m.m0 = m.count()
-		m.slept, m.preempted = m.srv.switches()
-		m.r.Overflow = m.srv.overflow()
-		if m.viewers != nil {
-			m.viewers.next()
-		}
-		m.cpu0 = m.srv.cpu()
-		if m.profile != "" {
-			m.profiled.Go(func() {
-				if err := m.srv.profile(m.profile, m.length-time.Second); err != nil {
-					fmt.Fprintln(os.Stderr, "bench:", err)
-				}
-			})
-		}
-	case load.Measured:
-		m.cpu1 = m.srv.cpu()
-		if m.viewers != nil {
-			m.viewers.next()
-		}
-		slept, preempted := m.srv.switches()
-		m.slept, m.preempted = slept-m.slept, preempted-m.preempted
-		m.m1 = m.count()
-		m.r.Drops, m.r.Overflow = m.srv.drops(), m.srv.overflow()-m.r.Overflow
-		m.rssThen = m.srv.rss()
+// plan is which windows each set-up has: all in one with UDP_GRO and without in turn, but a set-up for each where
+// it is what is measured.
+func (o options) plan(s scenario, merges []bool) (setups [][]bool) {
+	var all []bool
+	for range o.runs {
+		all = append(all, merges...)
 	}
+	if !o.fresh && !s.fresh {
+		return [][]bool{all}
+	}
+	for _, merge := range all {
+		setups = append(setups, []bool{merge})
+	}
+	return setups
 }
 
-func (m *meter) wait() { m.profiled.Wait() }
-
-// sum turns readings into the figures of a run whose load and calibration are known.
-func (m *meter) sum() {
-	r := m.r
-	n, seconds := float64(r.Load.Packets), r.Load.Seconds
-	r.PerSecond, r.Loss, r.P50, r.P99 = n/seconds, r.Load.Loss(), r.Load.P50, r.Load.P99
-	r.Wakes, r.Preempted = m.slept/seconds, m.preempted/seconds
-	r.CPU = (m.cpu1 - m.cpu0).Seconds() / seconds
-	r.NS = float64(m.cpu1-m.cpu0) / n
-	r.Rel = r.NS / r.Calibration
-	r.Mallocs = (m.m1 - m.m0) / n
-	r.MediaAllocs = max(0, m.m1-m.m0-m.idleAllocs*seconds) / n
-	r.MiB = (m.rssThen - m.srv.rss0) / float64(max(1, r.Load.People))
-	r.JoinCPU = m.joinCPU / float64(max(1, r.Load.Transports))
-	r.Idle = m.idleCPU
-}
-
-// row is all runs of one row of the table, and their median. A run that does not count is done once more.
-func (b *bench) row(ctx context.Context, s scenario, merge bool) (one, error) {
+// scenario is all rows of a scenario with so many shards, those that could be had before an error.
+func (b *bench) scenario(ctx context.Context, s scenario, merges []bool) ([]one, error) {
+	if s.plain {
+		merges = slices.DeleteFunc(slices.Clone(merges), func(merge bool) bool { return merge })
+	}
 	var runs []one
 	var err error
 	if s.fit != nil {
-		runs, err = b.search(ctx, s, merge)
+		runs, err = b.search(ctx, s, merges)
 	} else {
-		for again := 0; len(runs) < b.runs && err == nil; {
-			var r one
-			if r, err = b.one(ctx, s, merge); err != nil {
-				break
-			}
-			b.tell(r)
-			if r.Void != "" && again < 1 {
-				again++
-				continue
-			}
-			runs = append(runs, r)
+		runs, err = b.measureAll(ctx, s, merges)
+	}
+	var rows []one
+	for _, merge := range merges {
+		of := slices.DeleteFunc(slices.Clone(runs), func(r one) bool { return r.GRO != merge })
+		if len(of) > 0 {
+			rows = append(rows, median(of))
 		}
 	}
-	if len(runs) == 0 {
-		return one{}, err
-	}
-	return median(runs), err
+	return rows, err
 }
 
-// tell says what one run was.
+// tell says what one window was.
 func (b *bench) tell(r one) {
 	if b.asJSON {
 		json.NewEncoder(os.Stdout).Encode(r)
@@ -266,7 +216,10 @@ func (b *bench) tell(r one) {
 	b.progress.say("%s", line(r))
 }
 
-// all runs everything and prints the table.
+// errIncomplete says that a row of the table is missing.
+var errIncomplete = errors.New("not all was measured")
+
+// benchAll runs everything and prints the table, of what there is if ctx ends before.
 func benchAll(ctx context.Context, o options, list []scenario, merges []bool, shards []int) error {
 	b := &bench{options: o, fitted: map[string]int{}, bursts: map[string]float64{}, progress: progress{out: os.Stderr, began: time.Now()}}
 	b.progress.whole = o.estimateAll(list, merges, shards)
@@ -278,78 +231,58 @@ func benchAll(ctx context.Context, o options, list []scenario, merges []bool, sh
 		}
 		fmt.Fprintln(os.Stderr, b.base)
 	}
-	var rows []one
 	for _, s := range list {
 		for _, b.shards = range shards {
-			for _, merge := range merges {
-				if merge && s.plain {
-					continue
-				}
-				r, err := b.row(ctx, s, merge)
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				if err != nil {
-					fmt.Fprintf(os.Stderr, "bench: %s: %v\n", s.name, err)
-				}
-				if r.Runs == 0 {
-					continue
-				}
-				r.compare(rows)
-				rows = append(rows, r)
+			if ctx.Err() != nil {
+				b.failed = append(b.failed, b.called(s)+": stopped before")
+				continue
+			}
+			rows, err := b.scenario(ctx, s, merges)
+			if err != nil {
+				b.failed = append(b.failed, fmt.Sprintf("%s: %v", b.called(s), err))
+				b.progress.say("FAILED: %s: %v", b.called(s), err)
+			}
+			for _, r := range rows {
+				r.compare(b.rows)
+				b.rows = append(b.rows, r)
 				if o.asJSON {
 					json.NewEncoder(os.Stdout).Encode(r)
 				}
 			}
 		}
 	}
-	if !o.asJSON {
-		fmt.Print(table(rows, o, b.base))
+	return b.finish()
+}
+
+// called is a scenario with so many shards.
+func (b *bench) called(s scenario) string {
+	r := one{Scenario: s.name, Shards: b.shards}
+	return r.title()
+}
+
+// finish prints the table and keeps it, and says what is missing in it.
+func (b *bench) finish() error {
+	text := table(b.rows, b.options, b.base)
+	if len(b.failed) > 0 {
+		text += "\nNot measured:\n"
+		for _, f := range b.failed {
+			text += "- " + f + "\n"
+		}
+	}
+	if !b.asJSON {
+		fmt.Print(text)
+	}
+	if b.save != "" {
+		all, err := json.MarshalIndent(b.rows, "", "\t")
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(os.WriteFile(b.save+".md", []byte(text), 0o644), os.WriteFile(b.save+".json", all, 0o644)); err != nil {
+			return err
+		}
+	}
+	if len(b.failed) > 0 {
+		return fmt.Errorf("%w: %d missing", errIncomplete, len(b.failed))
 	}
 	return nil
-}
-
-// compare relates a row to that of the same with one shard, if there is one.
-func (r *one) compare(rows []one) {
-	for _, o := range rows {
-		if r.Shards > 1 && o.Shards == 1 && o.Scenario == r.Scenario && o.GRO == r.GRO && o.Rel > 0 {
-			r.ToOne = r.Rel / o.Rel
-		}
-	}
-}
-
-// figures are what a row shows the median of.
-func (r *one) figures() []*float64 {
-	return []*float64{
-		&r.PerSecond, &r.CPU, &r.NS, &r.Calibration, &r.Rel, &r.Floor, &r.Ratio, &r.PerSend, &r.MiB, &r.Mallocs, &r.MediaAllocs,
-		&r.JoinCPU, &r.Idle, &r.Wakes, &r.Preempted, &r.Reference, &r.P50, &r.P99,
-		&r.Load.P50, &r.Load.P99, &r.Load.SoundP50, &r.Load.SoundP99, &r.Load.JoinP50, &r.Load.JoinP90, &r.Load.InP50,
-	}
-}
-
-// median is the row of several runs, of those that count if there are any: each figure's median, but of what
-// was lost the worst. What is no figure of the row is that of the run with the middle cost.
-func median(runs []one) one {
-	counts := slices.DeleteFunc(slices.Clone(runs), func(r one) bool { return r.Void != "" })
-	if len(counts) == 0 {
-		counts = slices.Clone(runs)
-	}
-	slices.SortFunc(counts, func(a, b one) int { return cmp.Compare(a.Rel, b.Rel) })
-	middle := len(counts) / 2
-	m := counts[middle]
-	m.Runs = len(counts)
-	for i, figure := range m.figures() {
-		var all []float64
-		for k := range counts {
-			all = append(all, *counts[k].figures()[i])
-		}
-		slices.Sort(all)
-		*figure = all[middle]
-	}
-	for _, r := range counts {
-		m.Loss, m.Overflow = max(m.Loss, r.Loss), max(m.Overflow, r.Overflow)
-		m.Load.Max, m.Load.Failures = max(m.Load.Max, r.Load.Max), max(m.Load.Failures, r.Load.Failures)
-		m.Load.Unserved = max(m.Load.Unserved, r.Load.Unserved)
-	}
-	return m
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"parley/bench/load"
 )
@@ -18,9 +20,11 @@ type fit struct {
 
 const (
 	// probes is about how many runs a search takes.
-	probes = 8
+	probes = 5
 	// fitWithin is how near a search comes.
 	fitWithin = 0.05
+	// firstStep is how far from where it begins a search looks next.
+	firstStep = 0.12
 	// badLuck is the loss that a busy neighbour may have caused; more is not tried again.
 	badLuck = 0.001
 	// fitMost bounds a search: more people than one machine's ports and memory are meant for.
@@ -54,48 +58,57 @@ func short(r *one) string {
 	return ""
 }
 
-// search finds the largest number that is served without loss, and returns the runs with it. A number is
-// too large when two runs in a row miss something: on a machine shared with others one may be bad luck.
-func (b *bench) search(ctx context.Context, s scenario, merge bool) ([]one, error) {
-	var runs []one
-	run := func(n int) (one, error) {
-		r, err := b.one(ctx, s.with(n), merge)
-		r.Fits = n * s.fit.people
-		return r, err
-	}
-	key := fmt.Sprint(s.name, merge)
-	best, err := seek(cmp.Or(b.fitted[key], s.fit.from), s.fit.people, func(n int) (bool, error) {
-		for range 2 {
-			r, err := run(n)
+// search finds, for each of merges, the largest number that is served without loss, and returns windows with it. A
+// number is too large when two windows in a row miss something: on a machine shared with others one may be bad luck.
+func (b *bench) search(ctx context.Context, s scenario, merges []bool) (runs []one, err error) {
+	known := map[bool]map[int]bool{false: {}, true: {}} // who is served, as one set-up tells it of all merges
+	served := func(n int, merge bool) (bool, error) {
+		windows := slices.DeleteFunc(slices.Clone(merges), func(m bool) bool { _, ok := known[m][n]; return ok })
+		for last := range 2 {
+			if ok, found := known[merge][n]; found {
+				return ok, nil
+			}
+			got, err := b.stand(ctx, s.with(n), windows)
 			if err != nil {
 				return false, err
 			}
-			why := short(&r)
-			b.progress.say("%s: %d people, server at %.0f %%: %s", s.name, r.Fits, 100*r.CPU, cmp.Or(why, "all served"))
-			if why == "" {
-				runs = []one{r}
-				return true, nil
+			for _, r := range got {
+				why := short(&r)
+				b.progress.say("%s: %d people, GRO %v, server at %.0f %%: %s", b.called(s), n*s.fit.people, r.GRO, 100*r.CPU, cmp.Or(why, "all served"))
+				if why == "" || r.Load.Loss() > badLuck || last > 0 {
+					known[r.GRO][n] = why == ""
+				}
 			}
-			if r.Load.Loss() > badLuck {
-				break
-			}
+			windows = []bool{merge}
 		}
-		return false, nil
-	})
-	b.fitted[key] = best
-	if err == nil && best == 0 {
-		err = fmt.Errorf("%s: not even one is served without loss", s.name)
+		return known[merge][n], nil
 	}
-	for len(runs) < b.runs && err == nil {
-		var r one
-		if r, err = run(best); err == nil {
+	from := s.fit.from
+	for _, merge := range merges {
+		key := fmt.Sprint(s.name, merge)
+		best, err := seek(cmp.Or(b.fitted[key], from), s.fit.people, func(n int) (bool, error) { return served(n, merge) })
+		if err == nil && best == 0 {
+			err = errors.New("not even one is served without loss")
+		}
+		if err != nil {
+			return runs, err
+		}
+		b.fitted[key], from = best, best
+		got, err := b.stand(ctx, s.with(best), slices.Repeat([]bool{merge}, b.runs))
+		if err != nil {
+			return runs, err
+		}
+		for _, r := range got {
+			r.Fits = best * s.fit.people
+			b.tell(r)
 			runs = append(runs, r)
 		}
 	}
-	return runs, err
+	return runs, nil
 }
 
-// seek finds the largest n for which ok is true, within fitWithin, beginning at from; 0 if there is none.
+// seek finds the largest n for which ok is true, within fitWithin, beginning at from, which is likely to be near;
+// 0 if there is none.
 func seek(from, people int, ok func(n int) (bool, error)) (best int, err error) {
 	low, high := 0, 0 // the largest that is, the smallest that is not; 0: not known
 	try := func(n int) error {
@@ -107,7 +120,8 @@ func seek(from, people int, ok func(n int) (bool, error)) (best int, err error) 
 		}
 		return err
 	}
-	for n := from; n > 0 && n*people <= fitMost; {
+	step := firstStep
+	for n := from; n > 0 && n*people <= fitMost; step *= 2 {
 		if err := try(n); err != nil {
 			return 0, err
 		}
@@ -115,9 +129,9 @@ func seek(from, people int, ok func(n int) (bool, error)) (best int, err error) 
 			break
 		}
 		if low > 0 {
-			n = n*4/3 + 1
+			n = max(n+1, int(float64(n)*(1+step)))
 		} else {
-			n = n * 2 / 3
+			n = min(n-1, int(float64(n)/(1+step)))
 		}
 	}
 	for high > 0 && float64(high-low) > max(1, fitWithin*float64(high)) {

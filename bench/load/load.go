@@ -4,8 +4,8 @@
 // from a time stamp the sender puts into the payload.
 //
 // One goroutine, the loop of Run, owns all transports and does all media. It never sleeps in the kernel
-// while it measures, because on a machine shared with the server every wake-up of a sleeping reader is
-// charged to the server's send. Control channels and handshakes have goroutines of their own, which
+// while it measures (but where Config.Gentle asks for it), because on a machine shared with the server every
+// wake-up of a sleeping reader is charged to the server's send. Control channels and handshakes have goroutines of their own, which
 // speak to the loop by post.
 //
 // A transport needs an address of its own. Where the server is on this machine all transports share a
@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -40,6 +41,7 @@ type Config struct {
 	Spread   bool          // members join meeting by meeting in turn instead of one meeting after the other
 	Merge    bool          // receive with UDP_GRO, as if the network card did it
 	Each     bool          // a socket for each transport, on this machine too
+	Gentle   bool          // sleep between looks at the sockets, for a machine that others use; no latency is measured then
 	Parallel int           // joins under way at once; 0: 16
 	JoinIn   time.Duration // spread the joins of all but publishers over this long; 0: as fast as they go
 
@@ -51,7 +53,7 @@ type Config struct {
 
 	Settle  time.Duration // between the last join and publishing; 0: 1 s
 	Warm    time.Duration // published before measuring; 0: 2 s
-	Measure time.Duration // 0: 6 s
+	Measure time.Duration // of each window; 0: 6 s
 	// At is called by the loop at each change of phase.
 	At  func(Phase)
 	Log *slog.Logger
@@ -113,16 +115,20 @@ func TileLayers() []Layer {
 // Phase is where a run is.
 type Phase int
 
-// The phases, in order.
+// The phases, in order. The last three come again for each window.
 const (
 	Joining Phase = iota
 	Joined        // everybody is in, nothing is published
 	Publishing
+	Steady // soon it is measured: what takes long to read is to be read now
 	Measuring
 	Measured
 )
 
-// Result is what a run found. Times are in milliseconds.
+// steadyFor is how long it is published between Steady and Measuring: enough for what reading has held up.
+const steadyFor = 300 * time.Millisecond
+
+// Result is what a run found in one window. Times are in milliseconds.
 type Result struct {
 	People     int      `json:"people"`
 	Transports int      `json:"transports"`
@@ -222,6 +228,16 @@ type roomState struct {
 
 // Run joins everybody, publishes, measures, leaves.
 func Run(ctx context.Context, cfg Config) (Result, error) {
+	all, err := Windows(ctx, cfg, []bool{cfg.Merge})
+	if len(all) == 0 {
+		return Result{}, err
+	}
+	return all[0], err
+}
+
+// Windows is Run that measures as often as there are entries in merges, which say whether to receive with UDP_GRO
+// then. With an error come those that were measured before.
+func Windows(ctx context.Context, cfg Config, merges []bool) ([]Result, error) {
 	g := &generator{cfg: cfg, log: cfg.Log, host: link.Real()}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
@@ -234,23 +250,23 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	copy(g.run[:], g.noise)
 	var err error
 	if g.cert, err = rtc.NewCertificate(time.Now()); err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	g.ctx, g.cancel = context.WithCancel(ctx)
 	defer g.cancel()
 	g.http = link.HTTPClient(g.host, cfg.TLS)
 	defer g.http.CloseIdleConnections()
 	if err := g.meetings(); err != nil {
-		return Result{}, err
+		return nil, err
 	}
-	g.net.merge, g.net.each, g.net.host = cfg.Merge, cfg.Each, g.host
+	g.net.merges, g.net.merge = slices.Contains(merges, true), merges[0]
+	g.net.each, g.net.host = cfg.Each, g.host
 	defer g.net.close()
 	g.began = time.Now()
-	err = g.play()
+	windows, err := g.play(merges)
 	g.cancel()
 	g.wg.Wait()
-	g.finish()
-	return g.res, err
+	return windows, err
 }
 
 func (g *generator) defaults() {
@@ -278,7 +294,7 @@ func (g *generator) defaults() {
 var errStopped = errors.New("load: stopped")
 
 // play is the run from the first join to the last packet.
-func (g *generator) play() error {
+func (g *generator) play(merges []bool) ([]Result, error) {
 	all := make(chan error, 1)
 	g.cfg.At(Joining)
 	g.spin = g.cfg.Parallel == 1 // one after the other is for timing
@@ -288,21 +304,38 @@ func (g *generator) play() error {
 		err = <-all
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	g.spin = false
 	g.layouts()
 	if err := g.loopFor(g.cfg.Settle); err != nil {
-		return err
+		return nil, err
 	}
 	g.setPhase(Joined)
 	if err := g.loopFor(g.cfg.Settle); err != nil {
-		return err
+		return nil, err
 	}
 	g.setPhase(Publishing)
 	g.startPublishing()
 	g.spin = true
 	if err := g.loopFor(g.cfg.Warm); err != nil {
+		return nil, err
+	}
+	var windows []Result
+	for _, merge := range merges {
+		g.net.setMerge(merge)
+		if err := g.window(); err != nil {
+			return windows, err
+		}
+		windows = append(windows, g.res)
+	}
+	return windows, nil
+}
+
+// window measures for a while.
+func (g *generator) window() error {
+	g.setPhase(Steady)
+	if err := g.loopFor(steadyFor); err != nil {
 		return err
 	}
 	g.beginMeasuring()
@@ -313,10 +346,10 @@ func (g *generator) play() error {
 	if g.cfg.Churn > 0 {
 		g.wg.Go(func() { g.churn(churning) })
 	}
-	err = g.loopFor(g.cfg.Measure)
+	err := g.loopFor(g.cfg.Measure)
 	g.res.Seconds = time.Since(start).Seconds()
 	g.setPhase(Measured)
-	g.spin = false
+	g.finish()
 	return err
 }
 
@@ -332,6 +365,9 @@ func (g *generator) loopFor(d time.Duration) error {
 
 // pollEvery is how often sockets are looked at: it bounds what polling adds to the latencies measured.
 const pollEvery = 100 * time.Microsecond
+
+// gentleEvery is how long a gentle loop sleeps: frames are published and fed back no more than so late.
+const gentleEvery = 2 * time.Millisecond
 
 // blindAfter is how long the loop may have been kept from running before what arrived meanwhile says
 // nothing about the server's latency: those packets are counted, and their times left out.
@@ -371,6 +407,8 @@ func (g *generator) loop(done func() bool) error {
 		g.publishDue()
 		g.housekeep()
 		switch {
+		case g.cfg.Gentle:
+			time.Sleep(gentleEvery)
 		case g.spin:
 			runtime.Gosched()
 		case !busy:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"net"
+	"slices"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -48,6 +49,19 @@ func run(t *testing.T, cfg Config) Result {
 // runOn is run with a server of several shards.
 func runOn(t *testing.T, shards int, cfg Config) Result {
 	t.Helper()
+	r, err := Run(t.Context(), config(t, shards, cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Failures > 0 || r.Forged > 0 {
+		t.Errorf("%d failures %v, %d packets that did not decrypt", r.Failures, r.Errors, r.Forged)
+	}
+	return r
+}
+
+// config is cfg for a moment at a server of its own.
+func config(t *testing.T, shards int, cfg Config) Config {
+	t.Helper()
 	if c, err := link.Real().ListenPacket(loopbackPort0); err != nil {
 		t.Fatal(err)
 	} else if _, ok, _ := link.TryRead(c, nil); !ok {
@@ -60,14 +74,7 @@ func runOn(t *testing.T, shards int, cfg Config) Result {
 	cfg.Site, cfg.Token, cfg.TLS = ready.Site, ready.Token, link.ClientTLS(nil)
 	cfg.TLS.InsecureSkipVerify = true
 	cfg.Settle, cfg.Warm, cfg.Measure = 100*time.Millisecond, 500*time.Millisecond, time.Second
-	r, err := Run(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Failures > 0 || r.Forged > 0 {
-		t.Errorf("%d failures %v, %d packets that did not decrypt", r.Failures, r.Errors, r.Forged)
-	}
-	return r
+	return cfg
 }
 
 func TestEverybodyGetsTheCamera(t *testing.T) {
@@ -86,6 +93,36 @@ func TestEverybodyGetsTheCamera(t *testing.T) {
 		if phases != int(Measured)+1 {
 			t.Errorf("%d phases told, want %d", phases, Measured+1)
 		}
+	}
+}
+
+func TestEachWindowIsMeasuredForItself(t *testing.T) {
+	cfg := config(t, 1, Config{Members: []Member{{Count: 1, Video: OneLayer()}, {Count: 3}}})
+	var phases []Phase
+	cfg.At = func(p Phase) { phases = append(phases, p) }
+	merges := []bool{true, false, true}
+	all, err := Windows(t.Context(), cfg, merges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != len(merges) {
+		t.Fatalf("%d windows, want %d", len(all), len(merges))
+	}
+	for i, r := range all {
+		if r.Streams != 3 || r.Published == 0 || r.Packets == 0 || r.Packets > 3*r.Published+100 || r.Seconds < 1 {
+			t.Errorf("window %d: %d streams, %d packets of %d published in %.2f s; want those of one window of 1 s", i, r.Streams, r.Packets, r.Published, r.Seconds)
+		}
+		// A frame is six packets of one send: merged they are one message, else each is its own.
+		if merged := r.Sends < r.Packets*9/10; merged != merges[i] {
+			t.Errorf("window %d: %d packets in %d messages, with UDP_GRO %v", i, r.Packets, r.Sends, merges[i])
+		}
+	}
+	want := []Phase{Joining, Joined, Publishing}
+	for range merges {
+		want = append(want, Steady, Measuring, Measured)
+	}
+	if !slices.Equal(phases, want) {
+		t.Errorf("phases %v, want %v", phases, want)
 	}
 }
 

@@ -234,7 +234,8 @@ func (g *generator) control(t *transport, b []byte) {
 
 // beginMeasuring sets the counters back.
 func (g *generator) beginMeasuring() {
-	g.res.Overflow = g.net.overflow()
+	g.res = Result{Overflow: g.net.overflow()}
+	g.latency, g.sound, g.lost = g.latency[:0], g.sound[:0], 0
 	for _, p := range g.people {
 		for _, t := range p.transports {
 			if t == nil {
@@ -247,7 +248,7 @@ func (g *generator) beginMeasuring() {
 	}
 }
 
-// finish sums up.
+// finish sums a window up.
 func (g *generator) finish() {
 	r := &g.res
 	r.Overflow = g.net.overflow() - r.Overflow
@@ -291,7 +292,7 @@ func (g *generator) finish() {
 		r.Mbit = float64(r.Bytes) * 8 / 1e6 / r.Seconds
 	}
 	g.errs.Lock()
-	r.Errors = g.errs.list
+	r.Errors = slices.Clone(g.errs.list)
 	g.errs.Unlock()
 }
 

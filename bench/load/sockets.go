@@ -15,15 +15,16 @@ const sharedSockets = 8
 
 // sockets moves the datagrams of all transports. Owned by the loop.
 type sockets struct {
-	host  link.Host
-	merge bool
-	each  bool
-	list  []socket
-	next  uint32 // transports so far
-	ms    []link.Message
-	out   []link.Message // to be written, all by the same socket
-	outOf int
-	arena []byte
+	host   link.Host
+	merges bool // in some window
+	merge  bool // now
+	each   bool
+	list   []socket
+	next   uint32 // transports so far
+	ms     []link.Message
+	out    []link.Message // to be written, all by the same socket
+	outOf  int
+	arena  []byte
 
 	retired uint64 // datagrams lost by sockets that are closed
 }
@@ -58,7 +59,7 @@ func (s *sockets) open(t *transport, remote netip.AddrPort) error {
 	}
 	if s.ms == nil {
 		size, n := readLen, 64
-		if s.merge {
+		if s.merges {
 			size = link.MergeBufLen
 		}
 		room := make([]byte, n*size)
@@ -81,6 +82,23 @@ func (s *sockets) open(t *transport, remote netip.AddrPort) error {
 	binary.BigEndian.PutUint32(a[:], loopback0+uint32(at))
 	t.local = netip.AddrFrom4(a)
 	return nil
+}
+
+// setMerge lets the sockets receive with UDP_GRO from now on, or without.
+func (s *sockets) setMerge(on bool) {
+	if s.merge == on {
+		return
+	}
+	s.merge = on
+	for i := range s.list {
+		switch c := s.list[i].conn; {
+		case c == nil:
+		case on:
+			link.Merge(c)
+		default:
+			link.Unmerge(c)
+		}
+	}
 }
 
 // find is the transport a datagram arrived for.

@@ -45,8 +45,15 @@ const MergeBufLen = 1 << 16
 // (UDP_GRO), which saves most of the cost of receiving a frame. The reader must offer MergeBufLen bytes
 // for each message, or merged datagrams are cut. False: the socket does not do it.
 func Merge(c PacketConn) bool {
-	m, ok := c.(interface{ merge() bool })
-	return ok && m.merge()
+	m, ok := c.(interface{ merge(on bool) bool })
+	return ok && m.merge(true)
+}
+
+// Unmerge ends what Merge has begun.
+func Unmerge(c PacketConn) {
+	if m, ok := c.(interface{ merge(on bool) bool }); ok {
+		m.merge(false)
+	}
 }
 
 // FeaturesOf tells what the system granted c; false when c is not a socket of the real host.

@@ -347,13 +347,17 @@ func (c *udpConn) fill(ms []Message, at cursor, single int) int {
 }
 
 // merge asks for UDP_GRO.
-func (c *udpConn) merge() bool {
+func (c *udpConn) merge(on bool) bool {
+	value := 0
+	if on {
+		value = 1
+	}
 	var err error
-	set := func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) }
+	set := func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, value) }
 	if a := c.aside.Load(); c.sock.Control(set) != nil || err == nil && a != nil && a.sock.Control(set) != nil {
 		return false
 	}
-	c.gro.Store(err == nil)
+	c.gro.Store(on && err == nil)
 	return err == nil
 }
 
