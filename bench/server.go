@@ -18,7 +18,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unsafe"
 )
 
 // niceness puts server and participants before what else runs on the machine, where that is allowed;
@@ -102,15 +101,8 @@ func freePort() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// cpu is the time the server has used so far, of its process clock (clock_getcpuclockid(3)).
-func (s *server) cpu() time.Duration {
-	var t syscall.Timespec
-	clock := uintptr(int32(^s.cmd.Process.Pid)<<3 | 2)
-	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clock, uintptr(unsafe.Pointer(&t)), 0); errno != 0 {
-		return 0
-	}
-	return time.Duration(t.Nano())
-}
+// cpu is the time the server has used so far.
+func (s *server) cpu() time.Duration { return processTime(s.cmd.Process.Pid) }
 
 // rss is the server's resident memory in MiB.
 func (s *server) rss() float64 {
