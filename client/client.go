@@ -189,7 +189,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Events == nil {
 		cfg.Events = func(Event) {}
 	}
-	if _, err := marks(cfg.Marking); err != nil {
+	if _, err := marks(cfg.Marking, nil); err != nil {
 		return nil, err
 	}
 	c := &Client{cfg: cfg, site: site, log: cfg.Log}

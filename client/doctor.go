@@ -35,7 +35,6 @@ type doctor struct {
 	host   *proxy.Host // cfg.Host through what stands in the way
 	over   *requests
 	memory memory
-	marks  [proto.NGroups]uint8
 	seen   seen
 }
 
@@ -78,7 +77,7 @@ func newDoctor(cfg DoctorConfig) (*doctor, error) {
 		cfg.Host = link.Real()
 	}
 	d := &doctor{cfg: cfg, site: site, memory: remember(cfg.State, site.String())}
-	if d.marks, err = marks(cfg.Marking); err != nil {
+	if _, err = marks(cfg.Marking, nil); err != nil {
 		return nil, err
 	}
 	if d.host, err = proxy.New(d.proxyConfig()); err != nil {
@@ -213,8 +212,9 @@ type seen struct {
 	zones   []seenZone
 	tunnels []seenServer
 	nat     natKind
-	mapped  string // this network's address as zones see it
-	ipv6    bool   // this computer has a way out over IPv6, or believes so
+	mapped  string               // this network's address as zones see it
+	ipv6    bool                 // this computer has a way out over IPv6, or believes so
+	marks   [proto.NGroups]uint8 // of what goes to the best zone's router
 
 	rungs []seenRung // one for each medium and way
 	turn  *seenRung  // the way of browsers where nothing else passes
@@ -268,6 +268,16 @@ type seenRung struct {
 	rtt      time.Duration // negative: no answer
 	err      string
 	unmarked bool // answered only without the DSCP mark of its medium
+	stunOnly bool // checks are answered, and nothing else that looks like media; rtt is negative then
+	marked   marked
+}
+
+// marked is what became of DSCP marks on one way, up and down. Code points; those that arrived may be
+// stun.MarkUnknown.
+type marked struct {
+	told          bool // the router tells; it answers dressed probes too, then
+	sent, arrived uint8
+	back, came    uint8
 }
 
 // natKind is what a NAT makes of one socket's address.

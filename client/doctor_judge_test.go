@@ -11,6 +11,7 @@ import (
 
 	"parley/sys/proxy"
 	"parley/wire/proto"
+	"parley/wire/stun"
 )
 
 // healthy is what is seen from a network without obstacles.
@@ -58,6 +59,16 @@ func (s *seen) move(from, to string) {
 	}
 }
 
+// mark says what became of marks on UDP.
+func (s *seen) mark(sent, arrived, back, came uint8) {
+	s.marks = [proto.NGroups]uint8{sent, sent, sent}
+	for i := range s.rungs {
+		if s.rungs[i].rung == proto.UDP8801 {
+			s.rungs[i].marked = marked{true, sent, arrived, back, came}
+		}
+	}
+}
+
 // sixth is an IPv6 address with so many of ten probes answered.
 func sixth(back int) seenProbe {
 	return seenProbe{addr: "[2001:db8::1]:8801", burst: burst{sent: 10, back: back, least: 20 * time.Millisecond}}
@@ -86,6 +97,51 @@ func TestJudge(t *testing.T) {
 			s.move("8801", "28801")
 			s.lose(func(r seenRung) bool { return r.rung == proto.UDP8801 })
 		}, Limited, "[udp_blocked]", "UDP 28801 192.0.2.1", "Audio runs over TCP"},
+		{"UDP that lets STUN through and no media", func(s *seen) {
+			s.lose(func(r seenRung) bool { return r.rung == proto.UDP8801 })
+			for i := range s.rungs {
+				s.rungs[i].stunOnly = s.rungs[i].rung == proto.UDP8801
+			}
+		}, Limited, "[udp_stun_only]", "UDP 8801 192.0.2.1", "UDP lets short checks (STUN) through and nothing else"},
+		{"STUN alone on one port, all on another", func(s *seen) {
+			s.lose(func(r seenRung) bool { return r.rung == proto.UDP8801 && r.port() == 8801 })
+			for i := range s.rungs {
+				s.rungs[i].stunOnly = s.rungs[i].rung == proto.UDP8801 && s.rungs[i].port() == 8801
+			}
+		}, Limited, "[udp_8801_blocked]", "UDP 8801 192.0.2.1", "Audio runs over UDP 3478."},
+		{"marks that arrive", func(s *seen) { s.mark(46, 46, 46, 46) }, Best, "[]", "", ""},
+		{"marks cleared upwards", func(s *seen) { s.mark(46, 0, 46, 46) }, Best, "[marks_cleared]", "",
+			"Audio is marked DSCP 46 and arrives with 0 on the way up: the network does not carry its mark."},
+		{"marks changed both ways", func(s *seen) { s.mark(56, 8, 56, 0) }, Best, "[marks_cleared]", "",
+			"arrives with 8 on the way up: the network does not carry its mark.\nAudio is marked DSCP 56 and arrives with 0 on the way down"},
+		{"marks that nobody can read", func(s *seen) { s.mark(46, stun.MarkUnknown, 46, stun.MarkUnknown) }, Best, "[]", "", ""},
+		{"no marks set", func(s *seen) { s.mark(0, 0, 0, 0) }, Best, "[]", "", ""},
+		{"one zone of two silent, on a port of its own", func(s *seen) {
+			z := s.zones[0]
+			z.ID, z.Name = "us", "America"
+			z.controllers = []seenServer{{url: "https://us.test:8443", rtt: -1, err: "no answer in time"}, {url: "https://us2.test", rtt: -1, err: "no answer in time"}}
+			z.probes = []seenProbe{{addr: "192.0.2.2:9000", burst: burst{sent: 10}}}
+			s.zones = append(s.zones, z)
+		}, Limited, "[zone_unreachable]", "TCP 8443 us.test|TCP 443 us2.test|UDP 9000 192.0.2.2",
+			"Zone America does not answer over HTTPS to us.test:8443, us2.test and UDP 9000."},
+		{"a zone with controllers silent and UDP open", func(s *seen) {
+			z := s.zones[0]
+			z.Name = "America"
+			z.controllers = []seenServer{{url: "/zone/us", rtt: -1, err: "no answer in time"}}
+			s.zones = append(s.zones, z)
+		}, Limited, "[zone_unreachable]", "TCP 443 meet.test", "Zone America does not answer over HTTPS to /zone/us, but over UDP 8801."},
+		{"a zone with UDP silent", func(s *seen) {
+			z := s.zones[0]
+			z.Name = "America"
+			z.probes = []seenProbe{{addr: "192.0.2.2:8801", burst: burst{sent: 10}}}
+			s.zones = append(s.zones, z)
+		}, Limited, "[zone_unreachable]", "UDP 8801 192.0.2.2", "Zone America does not answer over UDP 8801, but over HTTPS."},
+		{"routers on two ports, UDP blocked", func(s *seen) {
+			r := s.zones[0].Routers[0]
+			r.Candidates = []proto.Candidate{{Rung: proto.UDP8801, Addr: "192.0.2.7:9801"}}
+			s.zones[0].Routers = append(s.zones[0].Routers, r)
+			s.lose(func(r seenRung) bool { return r.rung == proto.UDP8801 })
+		}, Limited, "[udp_blocked]", "UDP 8801 192.0.2.1|UDP 9801 192.0.2.7", "Audio runs over TCP"},
 		{"clock ahead", func(s *seen) { s.skew = 3 * time.Minute }, Limited, "[clock_wrong]", "", "Set this computer's date"},
 		{"clock a minute ahead", func(s *seen) { s.skew = time.Minute }, Best, "[]", "", ""},
 		{"certificate not valid yet", func(s *seen) { silent(s, untrusted(x509.CertificateInvalidError{Reason: x509.Expired})) }, Useless, "[clock_wrong]", "", "is its clock right?"},

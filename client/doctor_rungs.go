@@ -26,48 +26,48 @@ func (d *doctor) examineRungs(ctx context.Context) {
 		return
 	}
 	r := z.Routers[0]
+	d.seen.marks, _ = marks(d.cfg.Marking, r.Marks)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	try := func(g proto.Group, rung proto.Rung, addr string, check func(ctx context.Context) (time.Duration, bool, error)) {
+	try := func(g proto.Group, rung proto.Rung, addr string, check func(ctx context.Context, s *seenRung) error) {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, rungTimeout)
 			defer cancel()
 			s := seenRung{group: g, rung: rung, addr: addr, rtt: -1}
-			rtt, unmarked, err := check(ctx)
-			if s.unmarked = unmarked; err != nil {
+			if err := check(ctx, &s); err != nil {
+				s.rtt = -1
 				_, s.err = blame(err)
-			} else {
-				s.rtt = rtt
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			d.seen.rungs = append(d.seen.rungs, s)
 		})
 	}
-	for g := range proto.Group(proto.NGroups) {
+	for g, mark := range d.seen.marks {
+		g := proto.Group(g)
 		for _, c := range r.Candidates {
 			switch c.Rung {
 			case proto.UDP8801:
-				try(g, c.Rung, c.Addr, func(ctx context.Context) (time.Duration, bool, error) { return d.checkUDP(ctx, c.Addr, d.marks[g]) })
+				try(g, c.Rung, c.Addr, func(ctx context.Context, s *seenRung) error { return d.checkUDP(ctx, s, mark) })
 			case proto.TCP8801:
-				try(g, c.Rung, c.Addr, func(ctx context.Context) (time.Duration, bool, error) {
+				try(g, c.Rung, c.Addr, func(ctx context.Context, s *seenRung) error {
 					conn, err := d.host.Dial(ctx, "tcp", c.Addr)
 					if err != nil {
-						return 0, false, err
+						return err
 					}
-					rtt, err := checkStream(ctx, link.Framed(conn, c.Rung), d.marks[g])
-					return rtt, false, err
+					s.rtt, err = checkStream(ctx, link.Framed(conn, c.Rung), mark)
+					return err
 				})
 			}
 		}
 		router := absolute(d.site, r.URL)
-		try(g, proto.TLS443, router, func(ctx context.Context) (time.Duration, bool, error) {
+		try(g, proto.TLS443, router, func(ctx context.Context, s *seenRung) error {
 			ws, err := link.DialWebSocket(ctx, link.WSDial{Host: d.host, URL: router + "/media", TLS: d.cfg.TLS, MaxMessage: link.MaxStreamPacket})
 			if err != nil {
-				return 0, false, err
+				return err
 			}
-			rtt, err := checkStream(ctx, ws.Stream(proto.TLS443, netip.AddrPort{}), d.marks[g])
-			return rtt, false, err
+			s.rtt, err = checkStream(ctx, ws.Stream(proto.TLS443, netip.AddrPort{}), mark)
+			return err
 		})
 	}
 	for _, c := range r.Candidates {
@@ -99,28 +99,53 @@ func rungOrder(r proto.Rung) int {
 
 var errNoAnswer = errors.New("no answer")
 
-// checkUDP probes an address as media would, marked; and where that is not answered, without the mark.
-func (d *doctor) checkUDP(ctx context.Context, addr string, dscp uint8) (rtt time.Duration, unmarked bool, err error) {
-	to, err := netip.ParseAddrPort(addr)
+// checkUDP probes an address as media would, marked; where that is not answered, without the mark; and where it is,
+// dressed as media, if the router knows that.
+func (d *doctor) checkUDP(ctx context.Context, s *seenRung, dscp uint8) error {
+	to, err := netip.ParseAddrPort(s.addr)
 	if err != nil {
-		return 0, false, err
+		return err
 	}
 	p, err := newProber(d.cfg.Host, family(to) == 1)
 	if err != nil {
-		return 0, false, err
+		return err
 	}
 	defer p.close()
 	const tries, each = 5, 100 * time.Millisecond
-	b, _ := p.burst(ctx, to, probeOf{length: probeLen, dscp: dscp, echo: true}, tries, each)
+	o := probeOf{length: probeLen, dscp: dscp, echo: true}
+	b, last := p.burst(ctx, to, o, tries, each)
 	if b.back == 0 && dscp != 0 {
-		b, _ = p.burst(ctx, to, probeOf{length: probeLen, echo: true}, tries, each)
-		unmarked = b.back > 0
+		o.dscp = 0
+		b, last = p.burst(ctx, to, o, tries, each)
+		s.unmarked = b.back > 0
 	}
 	if b.back == 0 {
-		return 0, false, errNoAnswer
+		return errNoAnswer
 	}
-	return b.least, unmarked, nil
+	s.rtt, s.marked = b.least, last.marked
+	if o.dressed = true; s.marked.told && !p.answers(ctx, to, o, b.least) {
+		s.stunOnly = true
+		return errNoAnswer
+	}
+	return nil
 }
+
+// answers reports whether one of several probes is answered, each given three round trips.
+func (p *prober) answers(ctx context.Context, to netip.AddrPort, o probeOf, rtt time.Duration) bool {
+	for range dressedTries {
+		tctx, cancel := context.WithTimeout(ctx, max(3*rtt, 300*time.Millisecond))
+		_, _, ok := p.ask(tctx, to, o)
+		cancel()
+		if ok {
+			return true
+		}
+	}
+	return false
+}
+
+// dressedTries is how many probes in a row have to get lost until it counts as a rule: one path in a thousand that
+// loses a third of its packets.
+const dressedTries = 6
 
 // checkStream asks over a stream of packets, and closes it.
 func checkStream(ctx context.Context, st *link.Stream, dscp uint8) (time.Duration, error) {

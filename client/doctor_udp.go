@@ -39,8 +39,9 @@ type probed struct {
 	at     time.Time
 	from   netip.AddrPort
 	mapped netip.AddrPort
-	length int
+	length int // of the message, bytes
 	local  netip.Addr
+	marked marked
 }
 
 // newProber binds a socket for a family of addresses.
@@ -70,7 +71,11 @@ func (p *prober) read() {
 			return
 		}
 		now := time.Now()
-		res, err := stun.Parse(ms[0].Buf[:ms[0].N])
+		b := ms[0].Buf[:ms[0].N]
+		if inner, ok := stun.Undress(b); ok {
+			b = inner
+		}
+		res, err := stun.Parse(b)
 		if err != nil || res.Type() != stun.BindingSuccess {
 			continue
 		}
@@ -80,24 +85,33 @@ func (p *prober) read() {
 		delete(p.waiting, res.TxID())
 		p.mu.Unlock()
 		if back != nil && ok {
-			back <- probed{now, ms[0].Addr, mapped, res.Len(), ms[0].Local}
+			a := probed{now, ms[0].Addr, mapped, res.Len(), ms[0].Local, marked{came: ms[0].Mark - 1}} // 0, unknown, becomes stun.MarkUnknown
+			a.marked.arrived, a.marked.back, a.marked.told = res.Mark()
+			back <- a
 		}
 	}
 }
 
-// probeOf is one probe: length bytes of STUN, marked with dscp, answered at full length with echo.
+// probeOf is one probe: length bytes of STUN, marked with dscp, answered at full length with echo, and so that it looks
+// like media with dressed.
 type probeOf struct {
-	length int
-	dscp   uint8
-	echo   bool
+	length  int
+	dscp    uint8
+	echo    bool
+	dressed bool
 }
 
 // ask sends one probe and waits for its answer.
 func (p *prober) ask(ctx context.Context, to netip.AddrPort, o probeOf) (a probed, rtt time.Duration, ok bool) {
 	var id stun.TxID
 	rand.Read(id[:])
-	m := stun.Build(make([]byte, 0, max(o.length, probeLen)), stun.BindingRequest, id)
-	if fill := o.length - stun.HeaderLen - 4; o.echo {
+	b := make([]byte, 0, max(o.length, probeLen)+stun.DressLen)
+	if o.dressed {
+		b = stun.AppendDress(b)
+	}
+	m := stun.Build(b, stun.BindingRequest, id)
+	m.Mark(o.dscp, 0)
+	if fill := o.length - m.Len() - 4; o.echo {
 		m.Padding(fill)
 	} else {
 		m.Attr(stun.AttrSoftware, make([]byte, fill)) // need not be understood, and is not answered in kind
@@ -112,13 +126,14 @@ func (p *prober) ask(ctx context.Context, to netip.AddrPort, o probeOf) (a probe
 		p.mu.Unlock()
 	}()
 	sent := time.Now()
-	if _, err := p.pc.WriteBatch([]link.Message{{Buf: m.Bytes(), N: m.Len(), Addr: to, DSCP: o.dscp}}); err != nil {
+	if _, err := p.pc.WriteBatch([]link.Message{{Buf: m.Bytes(), N: len(m.Bytes()), Addr: to, DSCP: o.dscp}}); err != nil {
 		return a, 0, false
 	}
 	t := time.NewTimer(probeWait)
 	defer t.Stop()
 	select {
 	case a = <-back:
+		a.marked.sent = o.dscp
 		return a, a.at.Sub(sent), a.from == to && (!o.echo || a.length >= o.length)
 	case <-t.C:
 	case <-ctx.Done():

@@ -58,10 +58,19 @@ type received struct {
 	data    []byte
 }
 
-// marks are the DSCP code points of audio, video and content (S12).
-func marks(profile string) ([proto.NGroups]uint8, error) {
+// marks are the DSCP code points of audio, video and content (S12): those of a profile, and if none is wished for those
+// that the router said.
+func marks(profile string, said []int) (all [proto.NGroups]uint8, err error) {
 	switch profile {
-	case "", "rfc8837":
+	case "":
+		if len(said) == proto.NGroups {
+			for i, mark := range said {
+				all[i] = uint8(mark & 63)
+			}
+			return all, nil
+		}
+		return [proto.NGroups]uint8{46, 34, 26}, nil
+	case "rfc8837":
 		return [proto.NGroups]uint8{46, 34, 26}, nil
 	case "original":
 		return [proto.NGroups]uint8{56, 40, 40}, nil
@@ -73,12 +82,7 @@ func marks(profile string) ([proto.NGroups]uint8, error) {
 
 // marking is how what goes to a router is marked: as it says itself, if the configuration has no other wish.
 func (c *Client) marking(g proto.Grant) [proto.NGroups]uint8 {
-	all, _ := marks(c.cfg.Marking)
-	if c.cfg.Marking == "" && len(g.Marks) == proto.NGroups {
-		for i, mark := range g.Marks {
-			all[i] = uint8(mark & 63)
-		}
-	}
+	all, _ := marks(c.cfg.Marking, g.Marks)
 	return all
 }
 

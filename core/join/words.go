@@ -18,6 +18,16 @@ func SayZone(name string, rttMS float64) string {
 // SayNoZone says that no zone can be reached by HTTPS.
 func SayNoZone() string { return "No zone controller answered over HTTPS." }
 
+// SayZoneSilent says over what a zone does not answer, while others do; answers is what it does answer over, "" for
+// nothing.
+func SayZoneSilent(name string, silent []string, answers string) string {
+	s := fmt.Sprintf("Zone %s does not answer over %s", name, strings.Join(silent, " and "))
+	if answers != "" {
+		s += ", but over " + answers
+	}
+	return s + "."
+}
+
 // SayProxy says that a proxy is in use.
 func SayProxy(name string) string { return "Servers are reached through the proxy " + name + "." }
 
@@ -35,6 +45,17 @@ func SayTunnel(url string) string { return "Servers are reached through the tunn
 // SayUDPBlocked says that UDP does not pass; tries says what was not answered.
 func SayUDPBlocked(tries string) string {
 	return "UDP 8801 seems to be blocked: none of " + tries + " was answered."
+}
+
+// SaySTUNOnly says that checks pass over UDP and nothing else does.
+func SaySTUNOnly() string {
+	return "UDP lets short checks (STUN) through and nothing else, as firewalls do that know STUN only: sound and pictures can't use it."
+}
+
+// SayMarkCleared says that a medium's DSCP mark does not survive: the one that was set, what was there at the end, and
+// which way.
+func SayMarkCleared(g proto.Group, set, arrived uint8, way string) string {
+	return fmt.Sprintf("%s is marked DSCP %d and arrives with %d on the way %s: the network does not carry its mark.", title(g.String()), set, arrived, way)
 }
 
 // SayShort says that packets of full size get lost.

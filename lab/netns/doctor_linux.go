@@ -3,6 +3,8 @@ package netns
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"parley/client"
@@ -27,4 +29,13 @@ func (in *Internet) Doctor(on *Namespace, noCA bool, env []string, args ...strin
 		return d, p.ExitCode(), fmt.Errorf("%w: %s%s", err, p.Output(false), p.Output(true))
 	}
 	return d, p.ExitCode(), nil
+}
+
+// Told is what a diagnosis says to people: its summary, the rules to ask for, and the advice.
+func Told(d client.Diagnosis) []string {
+	out := slices.Clone(d.Summary)
+	for _, r := range d.Rules {
+		out = append(out, fmt.Sprintf("%s %d to %s", r.Protocol, r.Port, strings.Join(r.To, ", ")))
+	}
+	return append(out, d.Advice...)
 }

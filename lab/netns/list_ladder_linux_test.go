@@ -83,8 +83,18 @@ func ladder() []scenario {
 			after: func(r *run) { r.picturesElsewhere(5 * time.Second) },
 		},
 		{
-			number: "x9", name: "UDP lets STUN through and nothing else", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack,
+			number: "x9", cause: client.CauseSTUNOnly, doctor: []string{`\(STUN\) through and nothing else`, `UDP 8801 to `, "Audio runs over TCP 8801"}, name: "UDP lets STUN through and nothing else", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack,
 			prepare: func(r *run) { r.forward("meta l4proto udp @th,64,8 > 3 drop") },
+		},
+		{
+			number: "x10", cause: client.CauseBleached, doctor: []string{"Audio is marked DSCP 46 and arrives with 0 on the way up", "Video is marked DSCP 34"}, name: "DSCP marks cleared upwards",
+			audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
+			prepare: func(r *run) { r.forward("oifname wan ip dscp set cs0") },
+		},
+		{
+			number: "x10b", cause: client.CauseBleached, doctor: []string{"Audio .* arrives with 0 on the way up", "Audio .* arrives with 0 on the way down"}, name: "DSCP marks cleared both ways",
+			audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
+			prepare: func(r *run) { r.forward("ip dscp set cs0") },
 		},
 		{
 			number: "x1", browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "Wi-Fi of 600 ms round trip", link: wire.Link{Delay: 300 * ms}, audio: only(udpRung), video: only(udpRung), within: 6*600*ms + slack,

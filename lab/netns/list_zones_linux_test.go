@@ -63,11 +63,11 @@ func zones() []scenario {
 			},
 		},
 		{
-			number: "x3", cause: client.CauseZone, browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "one of five zones is a black hole", alone: true, world: InternetConfig{Tunnels: -1, Small: []string{"c", "d", "e"}}, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
+			number: "x3", cause: client.CauseZone, doctor: []string{`Zone (Zone )?C does not answer over HTTPS to ctl-c`, `(?m)TCP 443 to ctl-c[^,]*$`}, browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "one of five zones is a black hole", alone: true, world: InternetConfig{Tunnels: -1, Small: []string{"c", "d", "e"}}, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
 			prepare: func(r *run) { r.forward("ip daddr " + r.servers("ctl-c") + " drop") },
 		},
 		{
-			number: "x4", cause: client.CauseZone, name: "four of five zones are black holes", alone: true, world: InternetConfig{Tunnels: -1, Small: []string{"c", "d", "e"}}, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
+			number: "x4", cause: client.CauseZone, doctor: []string{`A does not answer over HTTPS to ctl-a\S* and UDP 8801`, `C does not answer over HTTPS to ctl-c`, `E does not answer over HTTPS to ctl-e`, `TCP 443 to ctl-a`, `UDP 8801 to `}, name: "four of five zones are black holes", alone: true, world: InternetConfig{Tunnels: -1, Small: []string{"c", "d", "e"}}, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
 			prepare: func(r *run) {
 				r.forward("ip daddr " + r.servers("ctl-a", "mmr-a", "ctl-c", "ctl-d", "ctl-e") + " drop")
 			},

@@ -143,6 +143,12 @@ func (r *run) examine(s scenario, res *row, fault func(string, ...any)) {
 	if d.Cause != s.cause || code != int(d.Grade) {
 		fault("the doctor says %q of %q, grade %d, exit code %d; want %q\n%+v", d.Cause, d.Causes, d.Grade, code, s.cause, d.Findings)
 	}
+	told := strings.Join(Told(d), "\n")
+	for _, want := range s.doctor {
+		if !regexp.MustCompile(want).MatchString(told) {
+			fault("the doctor does not tell %q:\n%s", want, told)
+		}
+	}
 }
 
 // join starts the client.

@@ -40,6 +40,7 @@ type scenario struct {
 	pageSays []string              // and in a page's words
 	never    []string              // what nobody must be told
 	cause    client.Cause          // what parley doctor must say of the network; "" nothing
+	doctor   []string              // regular expressions of what it must tell: summary, rules as "UDP 8801 to ADDRESS", advice
 	forbid   []func(f Flow) string // of what the machine tries to send: why it must not have
 	silent   time.Duration         // a page gets in and has no media: after so long it must have said why
 	pageForb []func(f Flow) string // likewise of a page, of which less can be said

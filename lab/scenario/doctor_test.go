@@ -194,7 +194,8 @@ func TestTheDoctorFindsADeadZone(t *testing.T) {
 		d := w.patient().examine()
 		found(t, d, client.Limited, client.CauseZone)
 		says(t, d, "The best meeting zone is paris")
-		if len(d.Rules) != 1 || !slices.Equal(d.Rules[0].To, []string{"oslo-zc"}) || d.Rules[0].Port != 443 {
+		says(t, d, "Zone oslo does not answer over HTTPS to oslo-zc and UDP 8801.")
+		if len(d.Rules) != 2 || !slices.Equal(d.Rules[0].To, []string{"oslo-zc"}) || d.Rules[0].Port != 443 || d.Rules[1].Protocol != "UDP" || d.Rules[1].Port != 8801 {
 			t.Errorf("asks for %v", d.Rules)
 		}
 	})
@@ -249,6 +250,35 @@ func TestTheDoctorFindsWhatUDPLacks(t *testing.T) {
 		inWorld(t, threeZones(1), func(t *testing.T, w *world) {
 			d := w.patient(lab.Rule{Proto: lab.UDP, Match: func(k lab.Packet) bool { return k.DSCP != 0 }}).examine()
 			found(t, d, client.Limited, client.CauseMarks)
+		})
+	})
+	t.Run("marks", func(t *testing.T) {
+		for _, both := range []bool{false, true} {
+			inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+				p := w.patient()
+				for _, z := range w.zones {
+					for _, h := range z.hosts {
+						w.net.LinkOneWay(p.host, h, lab.Link{Delay: z.delay, Bleach: true})
+						w.net.LinkOneWay(h, p.host, lab.Link{Delay: z.delay, Bleach: both})
+					}
+				}
+				d := p.examine()
+				found(t, d, client.Best, client.CauseBleached)
+				says(t, d, "Audio is marked DSCP 46 and arrives with 0 on the way up", "Video is marked DSCP 34")
+				if told := strings.Contains(strings.Join(d.Summary, "\n"), "on the way down"); told != both {
+					t.Errorf("told of the way down: %v, want %v: %q", told, both, d.Summary)
+				}
+			})
+		}
+	})
+	t.Run("anything but STUN", func(t *testing.T) {
+		inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+			d := w.patient(lab.Rule{Proto: lab.UDP, Match: func(k lab.Packet) bool { return len(k.Data) > 0 && k.Data[0] > 3 }}).examine()
+			found(t, d, client.Limited, client.CauseSTUNOnly)
+			says(t, d, "STUN", "Audio runs over TCP 8801")
+			if len(d.Rules) == 0 || d.Rules[0].Protocol != "UDP" || d.Rules[0].Port != 8801 {
+				t.Errorf("asks for %v", d.Rules)
+			}
 		})
 	})
 }

@@ -1,0 +1,240 @@
+package client
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"parley/core/join"
+	"parley/wire/proto"
+	"parley/wire/stun"
+)
+
+// judgeRungs says what would carry each medium, and which rules would let it take a better way.
+func (v *verdict) judgeRungs() {
+	if !v.media() {
+		v.judgeNoRung()
+		return
+	}
+	extra := false // UDP on another port than 8801 only
+	for g := range proto.Group(proto.NGroups) {
+		var used *seenRung
+		for i := range v.rungs {
+			r := &v.rungs[i]
+			if r.group != g {
+				continue
+			}
+			what := title(g.String()) + ", " + r.name()
+			switch {
+			case r.stunOnly:
+				v.find("media", what, Warn, "checks pass, media does not", "A firewall on the way lets STUN through and drops what does not look like it (DTLS and SRTP).")
+			case r.rtt < 0 && used != nil:
+				v.find("media", what, Warn, r.err, "")
+			case r.rtt < 0:
+				v.find("media", what, Fail, r.err, "")
+			case r.unmarked:
+				v.blame(CauseMarks, Limited)
+				v.find("media", what, Warn, "only without its DSCP mark", "Packets that ask to travel first are dropped on the way.")
+			default:
+				v.find("media", what, OK, millis(r.rtt), "")
+			}
+			if r.rtt >= 0 && used == nil {
+				used = r
+			}
+		}
+		if used == nil {
+			v.say(join.SayNoPath(g))
+			continue
+		}
+		v.d.Rungs[g.String()] = used.rung
+		v.say(join.SayRuns(g, used.name(), false))
+		extra = extra || used.rung == proto.UDP8801 && used.port() != 8801 && slices.ContainsFunc(v.rungs, func(r seenRung) bool {
+			return r.group == g && r.rung == proto.UDP8801 && r.port() == 8801 // which a site on ports of its own has not
+		})
+	}
+	if t := v.turn; t != nil {
+		if t.rtt >= 0 {
+			v.find("media", "Browsers, TLS 443", OK, millis(t.rtt), "")
+		} else {
+			v.find("media", "Browsers, TLS 443", Warn, t.err, "Browsers need this way (TURN over TLS) where neither UDP nor TCP 8801 passes. The native client does not.")
+		}
+	}
+	v.judgeMarks()
+	udp, tcp, tls := v.passes(proto.UDP8801), v.passes(proto.TCP8801), v.passes(proto.TLS443)
+	stunOnly := !udp && slices.ContainsFunc(v.rungs, func(r seenRung) bool { return r.stunOnly })
+	const better = "sound and pictures without the delay that TCP adds when packets are lost"
+	switch {
+	case stunOnly:
+		v.blame(CauseSTUNOnly, Limited)
+		v.say(join.SaySTUNOnly())
+		v.allowRung("UDP", proto.UDP8801, better+": all UDP to this port, DTLS and SRTP too, whatever application the firewall takes it for")
+	case !udp && tcp:
+		v.blame(CauseUDPBlocked, Limited)
+	case !udp && tls:
+		v.blame(CauseOnly443, Limited)
+	case extra:
+		v.blame(CauseUDP8801Blocked, Limited)
+		v.allowRung("UDP", proto.UDP8801, "media on its own port; at present it runs over another one")
+	}
+	if !udp && !stunOnly {
+		v.say(join.SayUDPBlocked(fmt.Sprintf("%d probes", v.nProbes())))
+		v.allowRung("UDP", proto.UDP8801, better)
+	}
+	if !udp && !tcp {
+		v.allowRung("TCP", proto.TCP8801, "the second best way: sound and pictures on connections of their own, without TLS around them")
+	}
+}
+
+// judgeMarks says what becomes of DSCP marks on the way (S12): on the best way over UDP that each medium has.
+func (v *verdict) judgeMarks() {
+	if slices.ContainsFunc(v.rungs, func(r seenRung) bool { return r.unmarked }) {
+		v.advise(fmt.Sprintf("Let packets marked with DSCP %s pass; clear the mark if it must not be used, but do not drop the packet.", v.marksText()))
+	}
+	cleared := false
+	for g := range proto.Group(proto.NGroups) {
+		i := slices.IndexFunc(v.rungs, func(r seenRung) bool {
+			return r.group == g && r.rung == proto.UDP8801 && r.rtt >= 0 && !r.unmarked && r.marked.told
+		})
+		if i < 0 {
+			continue
+		}
+		m := v.rungs[i].marked
+		up, down := m.clearedUp(), m.clearedDown()
+		if up {
+			v.say(join.SayMarkCleared(g, m.sent, m.arrived, "up"))
+		}
+		if down {
+			v.say(join.SayMarkCleared(g, m.back, m.came, "down"))
+		}
+		what := title(g.String()) + ", DSCP mark"
+		switch {
+		case up || down:
+			cleared = true
+			v.find("media", what, OK, m.String(), "It matters only where the network puts marked packets first.")
+		case m.sent != 0:
+			v.find("media", what, OK, m.String(), "")
+		}
+	}
+	if cleared {
+		v.blame(CauseBleached, Best)
+		v.advise(fmt.Sprintf("Where this network puts real-time traffic first, let it trust the marks DSCP %s of packets from and to the meeting servers; where it does not, nothing needs to be done.", v.marksText()))
+	}
+}
+
+// marksText lists the marks media has here.
+func (v *verdict) marksText() string {
+	var all []string
+	for _, mark := range v.marks {
+		if s := fmt.Sprint(mark); !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// clearedUp reports whether the mark of what went out was another one when it arrived.
+func (m marked) clearedUp() bool {
+	return m.told && m.sent != 0 && m.arrived != stun.MarkUnknown && m.arrived != m.sent
+}
+
+// clearedDown is clearedUp of the answer.
+func (m marked) clearedDown() bool {
+	return m.told && m.back != 0 && m.came != stun.MarkUnknown && m.came != m.back
+}
+
+// String is what was set and what arrived, each way.
+func (m marked) String() string {
+	one := func(set, arrived uint8) string {
+		switch {
+		case set == 0:
+			return "not marked"
+		case arrived == stun.MarkUnknown:
+			return fmt.Sprintf("%d, not known what arrives", set)
+		}
+		return fmt.Sprintf("%d, arrives with %d", set, arrived)
+	}
+	return "up " + one(m.sent, m.arrived) + "; down " + one(m.back, m.came)
+}
+
+// judgeNoRung: no way to a router answers. Where no zone does either that is said already.
+func (v *verdict) judgeNoRung() {
+	for _, r := range v.rungs {
+		v.find("media", title(r.group.String())+", "+r.name(), Fail, r.err, "")
+	}
+	if v.best() == nil || !slices.ContainsFunc(v.zones, func(z seenZone) bool { return z.rtt() >= 0 }) {
+		return
+	}
+	if slices.ContainsFunc(v.tunnels, func(t seenServer) bool { return t.rtt >= 0 }) {
+		v.blame(CauseTunnelOnly, Limited)
+	} else {
+		v.blame(CauseNoPath, Useless)
+	}
+	for g := range proto.Group(proto.NGroups) {
+		v.say(join.SayNoPath(g))
+	}
+	v.allowRung("UDP", proto.UDP8801, "sound and pictures the best way")
+	v.allowRung("TCP", proto.TCP8801, "sound and pictures the second best way")
+	v.allowRung("TCP", proto.TLS443, "the meetings' servers: without them nobody can join")
+}
+
+// passes reports whether a way works for any medium.
+func (v *verdict) passes(rung proto.Rung) bool {
+	return slices.ContainsFunc(v.rungs, func(r seenRung) bool { return r.rung == rung && r.rtt >= 0 })
+}
+
+// nProbes is how many probes were sent over UDP.
+func (v *verdict) nProbes() (n int) {
+	for _, z := range v.zones {
+		for _, p := range z.probes {
+			n += p.sent
+		}
+	}
+	return n
+}
+
+// allowRung asks for rules for a rung, to all routers: on the port that each names first.
+func (v *verdict) allowRung(protocol string, rung proto.Rung, improves string) {
+	var to []string
+	var named []string // hosts
+	add := func(e string) {
+		if host, _, err := net.SplitHostPort(e); err == nil && !slices.Contains(named, host) {
+			to, named = append(to, e), append(named, host)
+		}
+	}
+	for _, z := range v.zones {
+		for _, r := range z.Routers {
+			if rung == proto.TLS443 {
+				add(endpoint(r.URL, v.site))
+			}
+			for _, c := range r.Candidates {
+				if c.Rung == rung && strings.HasPrefix(c.Addr, ":") {
+					add(v.hostname() + c.Addr) // where the site is
+				} else if c.Rung == rung {
+					add(c.Addr)
+				}
+			}
+		}
+	}
+	v.allowAt(protocol, to, improves)
+}
+
+// media reports whether any way to a router answers.
+func (v *verdict) media() bool {
+	return slices.ContainsFunc(v.rungs, func(r seenRung) bool { return r.rtt >= 0 })
+}
+
+// name is the way for people.
+func (r *seenRung) name() string {
+	return join.WayName(r.rung, r.port())
+}
+
+// port is the address's; 0 where it is not one of IP.
+func (r *seenRung) port() uint16 {
+	a, err := netip.ParseAddrPort(r.addr)
+	if err != nil {
+		return 0
+	}
+	return a.Port()
+}
