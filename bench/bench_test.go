@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -127,8 +128,9 @@ func TestAStoppedBenchKeepsWhatItHas(t *testing.T) {
 	if !errors.Is(err, errIncomplete) {
 		t.Errorf("error %v, want that not all was measured", err)
 	}
-	b := bench{options: options{save: save, asJSON: true}, rows: []one{{Scenario: "video", Rel: 0.5}}, failed: []string{"audio: no server"}}
-	if err := b.finish(); !errors.Is(err, errIncomplete) {
+	b := bench{options: options{save: save, asJSON: true}, failed: []string{"audio: no server"}}
+	kept := []one{{Scenario: "video", Rel: 0.5}}
+	if err := b.finish(table(kept, b.options, b.base), kept); !errors.Is(err, errIncomplete) {
 		t.Errorf("error %v, want that not all was measured", err)
 	}
 	text, err := os.ReadFile(save + ".md")
@@ -138,6 +140,24 @@ func TestAStoppedBenchKeepsWhatItHas(t *testing.T) {
 	var rows []one
 	if raw, err := os.ReadFile(save + ".json"); err != nil || json.Unmarshal(raw, &rows) != nil || len(rows) != 1 || rows[0].Rel != 0.5 {
 		t.Errorf("kept: %v\n%s", err, raw)
+	}
+}
+
+func TestADifferenceIsThatOfPairs(t *testing.T) {
+	// Both became slower from pair to pair, as a machine does; the new one takes a tenth more each time.
+	got := spreadOf([]float64{1, 2, 4}, []float64{1.1, 2.4, 4.4})
+	if got.Pairs != 3 || math.Abs(got.Median-0.1) > 1e-9 || math.Abs(got.Least-0.1) > 1e-9 || math.Abs(got.Most-0.2) > 1e-9 {
+		t.Errorf("%+v, want 10 %%, from 10 to 20", got)
+	}
+	if got.String() != "+10.0 % (+10.0 … +20.0)" {
+		t.Errorf("%q", got.String())
+	}
+	if got := spreadOf([]float64{0}, []float64{1}); got.Pairs != 0 || got.String() != "–" {
+		t.Errorf("%+v of what was not measured", got)
+	}
+	text := pairTable([]pair{{Old: one{Scenario: "a", NS: 2000}, New: one{Scenario: "a", NS: 1900, GRO: true}, Cost: spread{Median: -0.05, Pairs: 1}}}, options{})
+	if !strings.Contains(text, "| a | yes | 2.00 → 1.90 | -5.0 % (+0.0 … +0.0) |") {
+		t.Errorf("table:\n%s", text)
 	}
 }
 

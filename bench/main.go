@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,6 +50,7 @@ type options struct {
 	fits       int
 	fresh      bool
 	save       string
+	against    string
 }
 
 func run() error {
@@ -62,6 +64,7 @@ func run() error {
 	flag.IntVar(&o.fits, "fits", 0, "run the scenarios that seek how many fit with this many meetings or viewers instead")
 	flag.IntVar(&o.runs, "runs", 0, "windows of each scenario: of each figure the median is shown, of loss the worst (default 3, quick 1)")
 	flag.BoolVar(&o.fresh, "fresh", false, "a server and people of its own for each window, instead of one set-up for all of a scenario")
+	flag.StringVar(&o.against, "against", "", "another binary of the server: pairs of it and of -parley, in turn, and the difference with its spread")
 	flag.StringVar(&o.save, "save", "", "write the table to this file with .md added, and its rows with .json added, at the end or when stopped")
 	flag.DurationVar(&o.measure, "for", 0, "time measured in each window (default 3s)")
 	flag.DurationVar(&o.warm, "warm", 0, "time published before the first (default 1.5s, quick 1s)")
@@ -125,6 +128,10 @@ func run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if o.against != "" {
+		list = slices.DeleteFunc(list, func(s scenario) bool { return s.fit != nil })
+		return compareAll(ctx, o, list, merges, shards)
+	}
 	return benchAll(ctx, o, list, merges, shards)
 }
 

@@ -251,7 +251,7 @@ func benchAll(ctx context.Context, o options, list []scenario, merges []bool, sh
 			}
 		}
 	}
-	return b.finish()
+	return b.finish(table(b.rows, b.options, b.base), b.rows)
 }
 
 // called is a scenario with so many shards.
@@ -260,9 +260,8 @@ func (b *bench) called(s scenario) string {
 	return r.title()
 }
 
-// finish prints the table and keeps it, and says what is missing in it.
-func (b *bench) finish() error {
-	text := table(b.rows, b.options, b.base)
+// finish prints a table and keeps it and its rows, and says what is missing in it.
+func (b *bench) finish(text string, rows any) error {
 	if len(b.failed) > 0 {
 		text += "\nNot measured:\n"
 		for _, f := range b.failed {
@@ -273,7 +272,7 @@ func (b *bench) finish() error {
 		fmt.Print(text)
 	}
 	if b.save != "" {
-		all, err := json.MarshalIndent(b.rows, "", "\t")
+		all, err := json.MarshalIndent(rows, "", "\t")
 		if err != nil {
 			return err
 		}
