@@ -175,7 +175,9 @@ func (c *Client) readMedia(cr *carrier) {
 // dialMedia opens the media WebSocket of rung TLS 443: the router's own, or a tunnel's, which sends UDP to it.
 func (c *Client) dialMedia(ctx context.Context, cr *carrier, g proto.Grant) (*link.Stream, error) {
 	if via, _ := cr.via.Load().(string); via != "" {
-		return c.tunnelTo(via, server{g.Zone, g.Router}).Packets(ctx, netip.AddrPort{})
+		t := c.tunnelTo(via, server{g.Zone, g.Router})
+		t.Mark = c.marking(g)[cr.group]
+		return t.Packets(ctx, netip.AddrPort{})
 	}
 	ws, err := link.DialWebSocket(ctx, link.WSDial{Host: c.host, URL: g.URL + "/media", TLS: c.cfg.TLS, MaxMessage: link.MaxStreamPacket})
 	if err != nil {

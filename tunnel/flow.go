@@ -27,6 +27,7 @@ type flow struct {
 	client *link.Stream
 	socket link.PacketConn
 	remote netip.AddrPort
+	mark   uint8 // DSCP of what goes to the router, and on to the client (S12)
 	once   sync.Once
 	wake   chan struct{} // there may be room, or something to send
 
@@ -100,7 +101,7 @@ func (f *flow) up(idle *time.Timer) {
 		total := 0
 		for i := range ms[:n] {
 			total += ms[i].N
-			ms[i].Addr, ms[i].Local = f.remote, netip.Addr{}
+			ms[i].Addr, ms[i].Local, ms[i].DSCP = f.remote, netip.Addr{}, f.mark
 		}
 		if !f.spend(total) {
 			return
@@ -173,7 +174,7 @@ func (f *flow) send() {
 			d := f.queue[0].data
 			f.queue = f.queue[1:]
 			f.mu.Unlock()
-			one[0] = link.Message{Buf: d, N: len(d)}
+			one[0] = link.Message{Buf: d, N: len(d), DSCP: f.mark}
 			if _, err := f.client.WriteBatch(one); err != nil {
 				return
 			}

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,8 +33,21 @@ type target struct {
 	url      string            // base
 	media    []netip.AddrPort  // a router's UDP 8801; nil for a controller
 	meetings []proto.MeetingID // a router's
+	marks    []int             // DSCP of a router's media; nil: the usual
 	router   bool
 	at       time.Time
+}
+
+// grants is the mark that datagrams to a router get where a client wishes for one: that, if media has it there.
+func (t target) grants(wish int) uint8 {
+	marks := t.marks
+	if len(marks) == 0 {
+		marks = []int{46, 34, 26}
+	}
+	if slices.Contains(marks, wish) {
+		return uint8(wish & 63)
+	}
+	return 0
 }
 
 // registry is the servers that have announced themselves. Safe for concurrent use.
@@ -100,7 +114,7 @@ func (s *Server) hearRouter(subject string, data []byte) {
 		s.log.Warn("announcement of a router refused", "subject", subject)
 		return
 	}
-	t := target{url: a.URL, router: true, at: time.Now()}
+	t := target{url: a.URL, router: true, marks: a.Marks, at: time.Now()}
 	for _, c := range a.Candidates {
 		if addr, err := netip.ParseAddrPort(c.Addr); err == nil && c.Rung == proto.UDP8801 {
 			t.media = append(t.media, addr)
@@ -121,7 +135,27 @@ func (s *Server) allowed(a netip.Addr) bool {
 	if a.IsLoopback() {
 		return s.cfg.Loopback
 	}
-	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLinkLocalUnicast() && !a.IsInterfaceLocalMulticast()
+	if in, ok := inside(a); ok && (in.IsLoopback() || !s.allowed(in)) {
+		return false
+	}
+	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLinkLocalUnicast() && !a.IsInterfaceLocalMulticast() &&
+		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// inside is the IPv4 address that a translator on the way would make of an IPv6 one: NAT64 (RFC 6052, RFC 8215), 6to4
+// (RFC 3056), and the IPv4-compatible form (RFC 4291 §2.5.5.1).
+func inside(a netip.Addr) (netip.Addr, bool) {
+	if !a.Is6() {
+		return netip.Addr{}, false
+	}
+	b := a.As16()
+	switch hi := binary.BigEndian.Uint64(b[:]); {
+	case hi == 0x64ff9b<<32 && binary.BigEndian.Uint32(b[8:]) == 0, hi>>16 == 0x64ff9b0001, hi == 0 && binary.BigEndian.Uint32(b[8:]) == 0:
+		return netip.AddrFrom4([4]byte(b[12:])), true
+	case hi>>48 == 0x2002:
+		return netip.AddrFrom4([4]byte(b[2:])), true
+	}
+	return netip.Addr{}, false
 }
 
 // dial opens a connection to a server. A name is resolved once, and what was checked is what is dialled.

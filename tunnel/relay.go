@@ -98,7 +98,7 @@ func (s *Server) relay(c proto.TunnelClaims, peer netip.AddrPort, st *link.Strea
 	}
 	defer release()
 	if socket, err := s.socketTo(peer); err == nil {
-		s.carry(u, st, socket, peer)
+		s.carry(u, st, socket, peer, 0) // a page's browser says nothing of marks
 	}
 }
 

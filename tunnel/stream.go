@@ -33,6 +33,7 @@ type opened struct {
 	ws      *link.WebSocket
 	claims  proto.TunnelClaims
 	target  target
+	mark    uint8 // of datagrams to it
 	use     *use
 	release func()
 }
@@ -113,7 +114,7 @@ func (s *Server) admit(m proto.TunnelOpen, of kind) (o opened, no *refusal) {
 	if !ok {
 		return o, refuse(why, proto.CodeSlowDown, "too much through this tunnel")
 	}
-	return opened{claims: c, target: t, use: u, release: release}, nil
+	return opened{claims: c, target: t, mark: t.grants(m.Mark), use: u, release: release}, nil
 }
 
 // begin says that the server answers.
@@ -234,7 +235,7 @@ func (s *Server) media(w http.ResponseWriter, r *http.Request) {
 		o.ws.CloseNow()
 		return
 	}
-	s.carry(o.use, o.ws.Stream(proto.TLS443, netip.AddrPort{}), socket, remote)
+	s.carry(o.use, o.ws.Stream(proto.TLS443, netip.AddrPort{}), socket, remote, o.mark)
 }
 
 // socketTo is a socket for one tunnelled transport.
@@ -251,8 +252,8 @@ func (s *Server) socketTo(remote netip.AddrPort) (link.PacketConn, error) {
 }
 
 // carry carries datagrams until one of both sides ends, or their time is over.
-func (s *Server) carry(u *use, client *link.Stream, socket link.PacketConn, remote netip.AddrPort) {
-	f := &flow{s: s, use: u, client: client, socket: socket, remote: remote, wake: make(chan struct{}, 1)}
+func (s *Server) carry(u *use, client *link.Stream, socket link.PacketConn, remote netip.AddrPort, mark uint8) {
+	f := &flow{s: s, use: u, client: client, socket: socket, remote: remote, mark: mark, wake: make(chan struct{}, 1)}
 	if !s.enter(f) {
 		f.Close()
 		return

@@ -66,7 +66,8 @@ const (
 type Server struct {
 	cfg      Config
 	log      *slog.Logger
-	host     string // the only Host it answers to; "" any
+	host     string // the only Host it answers to, without port; "" any
+	port     string // ":" and the port of its URL where that is the scheme's own, which a Host may have or not
 	site     *http.Client
 	servers  *http.Client // for pages
 	relayKey [32]byte     // of relays' credentials: good as long as this process lives
@@ -99,8 +100,13 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	port := map[string]string{"https": ":443", "http": ":80"}[own.Scheme]
+	host := strings.TrimSuffix(own.Host, port)
+	if host == own.Host && own.Port() != "" {
+		port = ""
+	}
 	s := &Server{
-		cfg: cfg, log: cfg.Log, host: own.Host, site: link.HTTPClient(cfg.Host, cfg.TLS), registry: newRegistry(),
+		cfg: cfg, log: cfg.Log, host: host, port: port, site: link.HTTPClient(cfg.Host, cfg.TLS), registry: newRegistry(),
 		limits: newLimits(cfg.Limits), streams: map[io.Closer]struct{}{},
 	}
 	rand.Read(s.relayKey[:])
@@ -205,7 +211,7 @@ func (s *Server) Handler() http.Handler {
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A target is never taken from a Host header; one that is not this tunnel's is up to something.
-		if s.host != "" && !strings.EqualFold(r.Host, s.host) {
+		if s.host != "" && !strings.EqualFold(strings.TrimSuffix(r.Host, s.port), s.host) {
 			s.refuse(w, ReasonHost, http.StatusMisdirectedRequest, proto.NewError(proto.CodeBadRequest, "this is the tunnel's address alone"))
 			return
 		}

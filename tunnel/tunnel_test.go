@@ -488,19 +488,82 @@ func TestRequestsThatAreUpToSomething(t *testing.T) {
 			"a path of the site":          {"GET /v2/users HTTP/1.1\r\nHost: tunnel\r\n\r\n", http.StatusNotFound},
 			"a path that climbs":          {"POST /lookup/../v2/users HTTP/1.1\r\nHost: tunnel\r\nContent-Length: 0\r\n\r\n", http.StatusTemporaryRedirect},
 			"the race, as it is meant":    {"GET /ping HTTP/1.1\r\nHost: tunnel\r\n\r\n", http.StatusOK},
+			"the port that is meant":      {"GET /ping HTTP/1.1\r\nHost: Tunnel:443\r\n\r\n", http.StatusOK},
+			"another port":                {"GET /ping HTTP/1.1\r\nHost: tunnel:80\r\n\r\n", http.StatusMisdirectedRequest},
+			"a port in the name":          {"GET /ping HTTP/1.1\r\nHost: tunnel:443:443\r\n\r\n", http.StatusMisdirectedRequest},
 			"a stream that is no upgrade": {"GET /stream HTTP/1.1\r\nHost: tunnel\r\n\r\n", http.StatusUpgradeRequired},
 		} {
 			if got := w.raw(tt.text); got != tt.want {
 				t.Errorf("%s: status %d, want %d", name, got, tt.want)
 			}
 		}
-		if got := w.tunnel.Refused(); got["host"] != 4 || got["path"] == 0 {
+		if got := w.tunnel.Refused(); got["host"] != 6 || got["path"] == 0 {
 			t.Errorf("counted %v", got)
 		}
 		if len(w.lookups) != 0 {
 			t.Errorf("%d requests reached the site", len(w.lookups))
 		}
 	})
+}
+
+// A tunnel goes to no address that means this machine or its network's machinery, in whatever dress.
+func TestAddressesATunnelDoesNotGoTo(t *testing.T) {
+	for _, tt := range []struct {
+		addr  string
+		alone bool // also where servers may be on loopback
+		want  bool
+	}{
+		{"192.0.2.1", false, true}, {"10.0.0.1", false, true}, {"2001:db8::1", false, true}, {"fd00::1", false, true}, {"::ffff:192.0.2.1", false, true},
+		{"127.0.0.1", false, false}, {"127.0.0.1", true, true}, {"::1", true, true}, {"::ffff:127.0.0.1", false, false},
+		{"169.254.169.254", true, false}, {"::ffff:169.254.169.254", true, false}, {"fe80::1", true, false}, {"0.0.0.0", true, false}, {"::", true, false},
+		{"224.0.0.1", true, false}, {"ff02::1", true, false}, {"255.255.255.255", true, false},
+		{"64:ff9b::192.0.2.1", false, true}, // NAT64 (RFC 6052)
+		{"64:ff9b::127.0.0.1", true, false}, {"64:ff9b::169.254.169.254", true, false}, {"64:ff9b::", true, false},
+		{"64:ff9b:1::192.0.2.1", false, true}, {"64:ff9b:1:2:3:4:169.254.169.254", true, false}, // RFC 8215
+		{"2002:c000:201::1", false, true}, // 6to4 (RFC 3056)
+		{"2002:7f00:1::1", true, false}, {"2002:a9fe:a9fe::1", true, false},
+		{"::169.254.169.254", true, false}, {"::127.0.0.1", true, false}, // IPv4-compatible (RFC 4291)
+	} {
+		s := &Server{cfg: Config{Loopback: tt.alone}}
+		if got := s.allowed(netip.MustParseAddr(tt.addr)); got != tt.want {
+			t.Errorf("%s, loopback %v: %v, want %v", tt.addr, tt.alone, got, tt.want)
+		}
+	}
+}
+
+// What a client marks leaves the tunnel so, if the router's media is marked so (S12), and the answers go on with it.
+func TestMarksPassThroughTheTunnel(t *testing.T) {
+	for _, tt := range []struct{ asked, want uint8 }{{46, 46}, {34, 34}, {0, 0}, {48, 0}, {200, 0}} {
+		inWorld(t, Limits{}, func(t *testing.T, w *world) {
+			var mu sync.Mutex
+			var up []uint8
+			w.net.Tap(func(p lab.Packet) {
+				if p.Event == lab.Arrived && p.Dst.Port() == 8801 {
+					mu.Lock()
+					up = append(up, p.DSCP)
+					mu.Unlock()
+				}
+			})
+			way := w.to("eu", "mmr", w.token())
+			way.Mark = tt.asked
+			st, err := way.Packets(context.Background(), netip.AddrPort{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer st.Close()
+			if _, err := st.WriteBatch([]link.Message{{Buf: []byte("hello"), N: 5}}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := st.ReadBatch(room()); err != nil {
+				t.Fatal(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if len(up) != 1 || up[0] != tt.want {
+				t.Errorf("asked for %d: marks %v, want one of %d", tt.asked, up, tt.want)
+			}
+		})
+	}
 }
 
 // The lookup passes without a token, to the site and nowhere else, and is slowed.

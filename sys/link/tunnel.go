@@ -24,6 +24,7 @@ type Tunnel struct {
 	URL          string
 	TLS          *tls.Config // towards the tunnel
 	Zone, Server string
+	Mark         uint8 // DSCP code point of Packets between the tunnel and the router; 0: none
 
 	// Token gives the token to show. refused is one the tunnel has not accepted: another is wanted.
 	Token func(ctx context.Context, refused string) (string, error)
@@ -40,12 +41,14 @@ func (t *Tunnel) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 // Packets opens a stream of datagrams to the router's UDP 8801. remote is what they are said to come from.
 func (t *Tunnel) Packets(ctx context.Context, remote netip.AddrPort) (*Stream, error) {
-	ws, err := t.open(ctx, "/media", MaxStreamPacket)
+	ws, err := t.open(ctx, pathMedia, MaxStreamPacket)
 	if err != nil {
 		return nil, err
 	}
 	return ws.Stream(proto.TLS443, remote), nil
 }
+
+const pathMedia = "/media"
 
 func (t *Tunnel) open(ctx context.Context, path string, limit int) (*WebSocket, error) {
 	token, err := t.Token(ctx, "")
@@ -68,7 +71,11 @@ func (t *Tunnel) try(ctx context.Context, path string, limit int, token string) 
 	if err != nil {
 		return nil, fmt.Errorf("the tunnel: %w", err)
 	}
-	b, err := json.Marshal(proto.TunnelOpen{V: proto.Version, Token: token, Zone: t.Zone, Server: t.Server})
+	m := proto.TunnelOpen{V: proto.Version, Token: token, Zone: t.Zone, Server: t.Server}
+	if path == pathMedia {
+		m.Mark = int(t.Mark)
+	}
+	b, err := json.Marshal(m)
 	if err == nil {
 		err = ws.Write(ctx, b)
 	}

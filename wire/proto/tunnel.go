@@ -15,6 +15,8 @@ type TunnelOpen struct {
 	Token  string `json:"token"` // LookupAnswer.TunnelToken
 	Zone   string `json:"zone"`
 	Server string `json:"server"` // controller or router
+	// Mark is the DSCP code point for datagrams to the router (S12), one of those its media has; absent: none.
+	Mark int `json:"mark,omitempty"`
 }
 
 // TunnelOpened says that the server answers; a refusal is an Error instead.

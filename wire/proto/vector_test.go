@@ -105,7 +105,7 @@ var bodies = map[string]any{
 	"keys-answer":    &KeysAnswer{Site: "site-1", Tokens: []SigningKey{{"k1", "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}, ZoneKey: bytes.Repeat([]byte{7}, 32)},
 	"grant-request":  &GrantRequest{Meeting: "AAECAwQFBgcICQoLDA0ODw", Participant: 7, Router: "mmr-1", Epoch: 1, Lost: "mmr-1"},
 	"grant-answer":   &GrantAnswer{Grant: "eyJ.grant.sig"},
-	"tunnel-open":    &TunnelOpen{V: 1, Token: "eyJ.tunnel.sig", Zone: "eu", Server: "mmr-1"},
+	"tunnel-open":    &TunnelOpen{V: 1, Token: "eyJ.tunnel.sig", Zone: "eu", Server: "mmr-1", Mark: 46},
 	"tunnel-opened":  &TunnelOpened{V: 1},
 	"tunnel-pong":    &TunnelPong{V: 1, ID: "t1"},
 	"tunnel-request": &TunnelRequest{V: 1, Token: "eyJ.tunnel.sig", Route: RouteRequest{V: 1, Token: "eyJ.payload.sig", Lost: "mmr-1"}},
