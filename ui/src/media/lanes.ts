@@ -124,9 +124,10 @@ export class Lanes {
 	welcome(slots: readonly Slot[]): void {
 		this.barred = false;
 		const same = sameTable(slots, this.slots);
-		this.slots = slots;
 		this.setLive(true);
 		if (same) return;
+		this.slots = slots;
+		this.prepared = undefined;
 		// When what follows from the welcome has been told, there are fresh credentials.
 		const made = [...this.attempts.values()].filter(a => a.peer);
 		queueMicrotask(() =>
@@ -171,7 +172,7 @@ export class Lanes {
 		const { ufrag } = a.credentials;
 		const fits = (set: readonly Credentials[]) => set.some(c => c.ufrag === ufrag && c.group === a.group);
 		const set = this.sets.findLast(s => fits(s.groups))?.groups ?? [a.credentials];
-		const near = [...this.peers].filter(p => fits(p.table.groups));
+		const near = [...this.peers].filter(p => p.table.slots === this.slots && fits(p.table.groups));
 		// A tunnel is another way for the same keys: whatever is not up by then gives way to it, and does not come back.
 		let peer = near.find(p => p.tunnel === a.relay?.tunnel) ?? near[0];
 		// What has answered needs but its keys; where those do not come, answers mean nothing.

@@ -1,0 +1,129 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { type Credentials, Group, Rung } from "../proto/messages.gen.ts";
+import { Lanes } from "./lanes.ts";
+import { slotTable } from "./table.ts";
+
+/** Of a peer connection only what is offered to it, whether it is open, and that its transports come up. */
+class Connection extends EventTarget {
+	static made: Connection[] = [];
+	offer = "";
+	open = true;
+	connectionState = "new";
+	readonly transport = Object.assign(new EventTarget(), { state: "connected" });
+	constructor() {
+		super();
+		Connection.made.push(this);
+	}
+	async setRemoteDescription(d: RTCSessionDescriptionInit): Promise<void> {
+		this.offer = d.sdp ?? "";
+	}
+	getTransceivers(): unknown[] {
+		const report = new Map([
+			["t", { type: "transport", selectedCandidatePairId: "p", bytesReceived: 1 }],
+			["p", { type: "candidate-pair", remoteCandidateId: "r" }],
+			["r", { type: "remote-candidate", protocol: "udp", port: 8801 }],
+		]);
+		const sender = {
+			transport: this.transport,
+			getStats: async () => report,
+			getParameters: () => ({ encodings: [] }),
+			setParameters: async () => {},
+		};
+		return ["ua", "uv", "uc"].map(mid => ({ mid, sender, receiver: {} }));
+	}
+	createAnswer = async () => ({ type: "answer", sdp: "" });
+	setLocalDescription = async () => {};
+	addIceCandidate = async () => {};
+	close(): void {
+		this.open = false;
+	}
+}
+
+const expected = slotTable(7, 2);
+const other = slotTable(8, 2);
+const lines = (offer: string) => [...offer.matchAll(/a=ssrc:(\d+) cname/g)].map(m => Number(m[1]));
+
+let told: string[];
+let lanes: Lanes;
+
+beforeEach(() => {
+	vi.useFakeTimers();
+	vi.stubGlobal("RTCPeerConnection", Connection);
+	Connection.made = [];
+	told = [];
+	lanes = new Lanes({} as RTCCertificate, false, expected, {
+		up: attempt => told.push(`up ${attempt}`),
+		failed: (attempt, text) => told.push(`failed ${attempt}: ${text}`),
+		lost: (attempt, text) => told.push(`lost ${attempt}: ${text}`),
+		silent: () => {},
+		moved: () => {},
+		use: () => {},
+		answered: () => {},
+	});
+});
+
+afterEach(() => {
+	lanes.end();
+	vi.useRealTimers();
+	vi.unstubAllGlobals();
+});
+
+const credentials = (name: string): Credentials[] =>
+	[Group.Audio, Group.Video, Group.Content].map(group => ({ group, ufrag: `${name}${group}`, pwd: name }));
+const addresses = [{ rung: Rung.UDP8801, addr: "192.0.2.1:8801" }];
+
+/** Tries the sound's transport with a set of credentials. */
+function start(attempt: number, set: Credentials[]): void {
+	lanes.know(set, addresses);
+	const audio = set[0] as Credentials;
+	lanes.start({
+		attempt,
+		group: Group.Audio,
+		rung: Rung.UDP8801,
+		candidates: addresses,
+		credentials: audio,
+		fingerprint: "",
+	});
+}
+
+const soon = () => vi.advanceTimersByTimeAsync(0);
+
+test("what was made for the table of the welcome stays", async () => {
+	start(1, credentials("grant"));
+	await soon();
+	expect(told).toEqual(["up 1"]);
+	lanes.welcome(slotTable(7, 2));
+	await soon();
+	expect(told).toEqual(["up 1"]);
+	expect(Connection.made.map(c => c.open)).toEqual([true]);
+});
+
+test("what was made for another table is given up, and made anew with the welcome's", async () => {
+	start(1, credentials("grant"));
+	await soon();
+	lanes.use(1);
+	expect(lines(Connection.made[0]?.offer ?? "")).toEqual(expect.arrayContaining([expected[0]?.ssrc]));
+	lanes.welcome(other);
+	start(2, credentials("welcome")); // as the connection process does on a welcome, in the same turn
+	await soon();
+	expect(told).toEqual(["up 1", "lost 1: the server has another slot table", "up 2"]);
+	const [old, fresh] = Connection.made;
+	expect([old?.open, fresh?.open]).toEqual([false, true]);
+	expect(lines(fresh?.offer ?? "")).toEqual(expect.arrayContaining([other[0]?.ssrc]));
+	expect(lines(fresh?.offer ?? "")).not.toContain(expected[0]?.ssrc);
+});
+
+test("what was set up ahead for another table is not used", async () => {
+	const grant = credentials("grant");
+	lanes.know(grant, addresses);
+	lanes.prepare(grant, "");
+	await soon();
+	lanes.welcome(other);
+	start(1, grant);
+	await soon();
+	const used = Connection.made.filter(c => c.open && lines(c.offer).includes(other[0]?.ssrc ?? 0));
+	expect(used.length).toBe(1);
+	lanes.unprepare();
+	await soon();
+	expect(Connection.made.filter(c => c.open)).toEqual(used);
+});
