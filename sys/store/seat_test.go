@@ -17,7 +17,7 @@ func TestSeats(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		must(t, s.CreateUser(t.Context(), ann()))
 		must(t, s.CreateMeeting(t.Context(), weekly()))
-		ids := []proto.ParticipantID{7, 7, 0, proto.MaxParticipantID + 1, 8}
+		ids := []proto.ParticipantID{7, 7, 0, proto.MaxParticipantID + 1, 8, 9}
 		pick := func() proto.ParticipantID { id := ids[0]; ids = ids[1:]; return id }
 		take := func(key, name string, at time.Time) Seat {
 			t.Helper()

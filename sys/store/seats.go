@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -31,6 +32,10 @@ const ejectedFor = 24 * time.Hour
 // host has removed this key, or this user under any key, from the instance within the last 24 hours.
 func (s *Store) TakeSeat(ctx context.Context, seat Seat, pick func() proto.ParticipantID, now time.Time) (Seat, error) {
 	at := stamp(now)
+	seat.EjectedAt = time.Time{}
+	if taken, ok, err := s.newSeat(ctx, seat, pick(), at); ok || err != nil {
+		return taken, classify("taking seat", err)
+	}
 	err := s.update(ctx, func(tx bun.Tx) error {
 		var was Seat
 		err := tx.NewSelect().Model(&was).Where("meeting = ?", seat.Meeting).Where("key_hash = ?", seat.KeyHash).Scan(ctx)
@@ -51,7 +56,7 @@ func (s *Store) TakeSeat(ctx context.Context, seat Seat, pick func() proto.Parti
 				return ErrEjected
 			}
 		}
-		seat.SeenAt, seat.EjectedAt = at, time.Time{}
+		seat.SeenAt = at
 		if err == nil {
 			seat.Participant, seat.CreatedAt = was.Participant, was.CreatedAt
 			_, err = tx.NewUpdate().Model(&seat).WherePK().Exec(ctx)
@@ -73,6 +78,33 @@ func (s *Store) TakeSeat(ctx context.Context, seat Seat, pick func() proto.Parti
 		return err
 	})
 	return seat, classify("taking seat", err)
+}
+
+// hotSeat makes the seat of a newcomer, which nearly all are, by one statement. It makes none where the key or the id
+// has one, or the user was removed.
+const hotSeat = `INSERT INTO seats (meeting, key_hash, participant, name, user_id, created_at, seen_at)
+	SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6
+	WHERE NOT EXISTS (SELECT 1 FROM seats WHERE meeting = ?1 AND user_id = ?5 AND ?5 <> '' AND ejected_at > ?7)
+	ON CONFLICT DO NOTHING`
+
+// newSeat makes a seat if its key has none and nothing speaks against it.
+func (s *Store) newSeat(ctx context.Context, seat Seat, id proto.ParticipantID, at time.Time) (Seat, bool, error) {
+	if id == 0 || id > proto.MaxParticipantID {
+		return seat, false, nil
+	}
+	now := s.timeText(at)
+	made, err := s.seat.ExecContext(ctx, seat.Meeting, seat.KeyHash, id, seat.Name, seat.UserID, now, s.timeText(at.Add(-ejectedFor)))
+	if err != nil {
+		return seat, false, err
+	}
+	n, err := made.RowsAffected()
+	seat.Participant, seat.CreatedAt, seat.SeenAt = id, at, at
+	return seat, n == 1, err
+}
+
+// timeText is a time as bun writes it: what is compared must be written alike.
+func (s *Store) timeText(t time.Time) string {
+	return strings.Trim(string(s.write.Dialect().AppendTime(nil, t)), "'")
 }
 
 // EjectSeat notes that a host has removed somebody. A seat that is not there is no error: it was of an

@@ -55,6 +55,7 @@ type Store struct {
 	write *bun.DB
 	read  *bun.DB
 	hot   map[string]*sql.Stmt // of read
+	seat  *sql.Stmt            // of write: hotSeat
 	lock  *os.File             // held while the database is open; nil in memory
 }
 
@@ -104,6 +105,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 			s.Close()
 			return nil, fmt.Errorf("opening database: %w", err)
 		}
+	}
+	if s.seat, err = s.write.DB.PrepareContext(ctx, hotSeat); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("opening database: %w", err)
 	}
 	return s, nil
 }
@@ -175,6 +180,9 @@ func (s *Store) Close() error {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}
+	}
+	if s.seat != nil {
+		errs = append(errs, s.seat.Close())
 	}
 	if s.read != nil && s.read != s.write {
 		errs = append(errs, s.read.Close())
