@@ -1,9 +1,12 @@
 package node
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestTheEndOfABurstIsFound(t *testing.T) {
-	c := calm{last: 100 << 20}
+	c := &calm{last: 100 << 20}
 	total := c.last
 	for i, step := range []struct {
 		grown uint64
@@ -23,5 +26,47 @@ func TestTheEndOfABurstIsFound(t *testing.T) {
 		if got := c.over(total); got != step.want {
 			t.Errorf("step %d, %d bytes more: over %v, want %v", i, step.grown, got, step.want)
 		}
+	}
+}
+
+func TestInABurstTheCollectorHasRoom(t *testing.T) {
+	const mib = 1 << 20
+	c := &calm{percent: 50}
+	now, allocated := time.Unix(1, 0), uint64(100*mib)
+	for i, step := range []struct {
+		after time.Duration
+		grown uint64 // MiB since the collection before
+		live  uint64 // MiB
+		want  int
+	}{
+		{time.Minute, 30, 10, 0},                  // the first: nothing to compare it with
+		{time.Minute, 30, 10, 0},                  // what lies about of a minute
+		{time.Second, 3, 10, 0},                   // too little
+		{time.Second, 5, 10, 50 + 640},            // people come
+		{10 * time.Second, 64, 64, 50 + 100},      // and more: the room is in bytes
+		{time.Second, 64, 1024, 50 + 6},           // it hardly counts any more
+		{time.Second, 1, 0, 50 + 1000},            // bounded
+		{100 * time.Millisecond, 1, 10, 50 + 640}, // it is over's to say when it ends
+	} {
+		now, allocated = now.Add(step.after), allocated+step.grown*mib
+		if got := c.collection(now, allocated, step.live*mib); got != step.want {
+			t.Errorf("step %d: %d %%, want %d", i, got, step.want)
+		}
+	}
+	c.over(allocated)
+	if !c.over(allocated) {
+		t.Error("a burst that a collection has found does not end")
+	}
+	if got := c.collection(now.Add(time.Second), allocated+mib, 10*mib); got != 0 {
+		t.Errorf("%d %% by the collection that gives memory back, want none", got)
+	}
+	c.collection(now.Add(2*time.Second), allocated+20*mib, 10*mib)
+	c.ended = true
+	if got := c.collection(now.Add(3*time.Second), allocated+40*mib, 10*mib); got != 0 {
+		t.Errorf("%d %% after the end, want none", got)
+	}
+	environment := &calm{percent: -1, burst: true}
+	if got := environment.collection(now, allocated, 10*mib); got != 0 {
+		t.Errorf("%d %% where the environment says how much, want none", got)
 	}
 }

@@ -54,13 +54,15 @@ func (n *Node) Run(ctx context.Context) error {
 		start(&parts, partsCtx, "tunnel", n.tunnel.Run)
 	}
 	front := n.serve(cancel)
+	percent := -1
 	if os.Getenv("GOGC") == "" {
-		defer debug.SetGCPercent(debug.SetGCPercent(garbagePercent))
+		percent = garbagePercent
+		defer debug.SetGCPercent(debug.SetGCPercent(percent))
 	}
 	// Starting leaves five times as much garbage as a process without people holds (a password's hash alone takes
 	// 19 MiB), and the collector would wait for twice that much before it looks.
 	debug.FreeOSMemory()
-	floor.Go(func() { giveBack(floorCtx) })
+	floor.Go(func() { giveBack(floorCtx, percent) })
 
 	<-ctx.Done()
 	front.stopAccepting(drainFor)
