@@ -59,7 +59,7 @@ func (v *verdict) judgeSilence() {
 		return
 	case errors.As(v.siteErr, &login):
 		v.blame(CauseProxyLogin, g)
-		v.advise("Give a user name and password for the proxy: --proxy-user USER:PASSWORD, or @FILE.")
+		v.advise(fmt.Sprintf("Give a user name and password for the proxy: --proxy-user USER:PASSWORD, or @FILE; and --proxy-user-for %s if a script (PAC) names it.", login.Proxy))
 		return
 	case errors.As(v.siteErr, &refused):
 		v.blame(CauseProxyRefuses, g)

@@ -17,12 +17,13 @@ import (
 type proxyFlags struct {
 	Proxy     string `help:"Proxy to use: http://HOST:PORT, https://HOST:PORT, or direct for none (default: by HTTPS_PROXY and NO_PROXY)." placeholder:"URL"`
 	PAC       string `name:"pac" help:"Address or file of a proxy auto-config script." placeholder:"URL|FILE"`
+	LoginFor  string `name:"proxy-user-for" help:"Proxy that the login is for, where a script names proxies: it is shown to no other." placeholder:"HOST:PORT"`
 	ProxyUser string `help:"Login for the proxy: USER:PASSWORD, or @FILE that holds it, which other users of this machine can't see; on a terminal it is asked for." placeholder:"LOGIN"`
 }
 
 // config puts them into the library's terms.
 func (f proxyFlags) config(e *env) (proxy.Config, error) {
-	c := proxy.Config{URL: f.Proxy, PAC: f.PAC, Env: os.Getenv}
+	c := proxy.Config{URL: f.Proxy, PAC: f.PAC, Env: os.Getenv, LoginFor: f.LoginFor}
 	if f.ProxyUser != "" {
 		login, err := readLogin(f.ProxyUser)
 		if err != nil {

@@ -234,7 +234,10 @@ func (h *Host) account(w way) *account {
 	defer h.mu.Unlock()
 	a := h.states[w.name()]
 	if a == nil {
-		a = &account{login: h.cfg.Login, has: h.cfg.Login != Login{}}
+		a = &account{}
+		if strings.EqualFold(w.name(), h.loginFor) {
+			a.login, a.has = h.cfg.Login, h.cfg.Login != Login{}
+		}
 		if u := w.proxy.User; u != nil {
 			p, _ := u.Password()
 			a.login, a.has = Login{u.Username(), Redacted(p)}, true

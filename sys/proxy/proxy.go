@@ -36,8 +36,12 @@ type Config struct {
 	// are empty.
 	Env func(key string) string
 
-	Login    Login    // for proxies that ask for one and whose URL has none
-	Prompter Prompter // asks a person where Login is empty or refused; nil: nobody is there to ask
+	// Login is for the proxy it was given for, where that asks for one and its URL has none: LoginFor, "host:port",
+	// or if that is empty the one that URL or the environment names. A script may name any proxy, so one that it
+	// names gets the login only if LoginFor names it too; for others a person is asked.
+	Login    Login
+	LoginFor string
+	Prompter Prompter // asks a person where no login is known or it is refused; nil: nobody is there to ask
 
 	TLS *tls.Config // towards https:// proxies and scripts; nil: the system's roots
 
@@ -87,8 +91,10 @@ type Host struct {
 	way func(ctx context.Context, addr string) ([]way, error) // the configured ways to a server, best first
 	// only: what is configured is meant to be the only way.
 	only bool
-	none bool   // nothing is configured
-	kind string // where what is configured comes from, see Kind
+	none bool // nothing is configured
+	// loginFor is the proxy that Config.Login is for, host and port; "" for none.
+	loginFor string
+	kind     string // where what is configured comes from, see Kind
 
 	ctx    context.Context // of everything dialled; ends with Close
 	cancel context.CancelFunc
@@ -132,18 +138,25 @@ func New(cfg Config) (*Host, error) {
 			return nil, err
 		}
 		h.way, h.only = func(context.Context, string) ([]way, error) { return []way{{u}}, nil }, true
-		h.kind = "flag"
+		h.kind, h.loginFor = "flag", u.Host
 	case cfg.PAC != "":
 		h.way, h.kind = newScript(cfg).ways, "pac"
 	default:
-		choose, err := fromEnv(cfg.Env)
+		choose, named, err := fromEnv(cfg.Env)
 		if err != nil {
 			return nil, err
 		}
-		h.kind = "env"
+		h.kind, h.loginFor = "env", named
 		if h.way = choose; choose == nil {
 			h.way, h.none, h.kind = direct, true, ""
 		}
+	}
+	if cfg.LoginFor != "" {
+		u, err := parseProxy(cfg.LoginFor)
+		if err != nil {
+			return nil, err
+		}
+		h.loginFor = u.Host
 	}
 	return h, nil
 }
@@ -162,10 +175,10 @@ func (h *Host) Kind() string {
 	return h.kind + ", used"
 }
 
-// fromEnv chooses by the environment; nil where it names no proxy.
-func fromEnv(env func(string) string) (func(context.Context, string) ([]way, error), error) {
+// fromEnv chooses by the environment; nil where it names no proxy. named is host and port of the one it names.
+func fromEnv(env func(string) string) (choice func(context.Context, string) ([]way, error), named string, err error) {
 	if env == nil {
-		return nil, nil
+		return nil, "", nil
 	}
 	get := func(key string) string {
 		if v := env(key); v != "" {
@@ -175,11 +188,11 @@ func fromEnv(env func(string) string) (func(context.Context, string) ([]way, err
 	}
 	text := get("HTTPS_PROXY")
 	if text == "" {
-		return nil, nil
+		return nil, "", nil
 	}
 	u, err := parseProxy(text)
 	if err != nil {
-		return nil, fmt.Errorf("HTTPS_PROXY: %w", err)
+		return nil, "", fmt.Errorf("HTTPS_PROXY: %w", err)
 	}
 	// The names NO_PROXY excepts are many kinds of pattern: the library knows them.
 	choose := (&httpproxy.Config{HTTPSProxy: "http://proxy", NoProxy: get("NO_PROXY")}).ProxyFunc()
@@ -188,7 +201,7 @@ func fromEnv(env func(string) string) (func(context.Context, string) ([]way, err
 			return []way{{}}, nil
 		}
 		return []way{{u}}, nil
-	}, nil
+	}, u.Host, nil
 }
 
 // parseProxy reads a proxy's URL. Its error never holds the text, which may hold a password.

@@ -15,6 +15,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -272,6 +274,47 @@ func TestLoginsThatCannotBe(t *testing.T) {
 				_, _, err := w.get(w.host(tt.cfg), 5*time.Second)
 				if _, ok := errors.AsType[*LoginError](err); !ok || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("got %v, want %q", err, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// A login is for the proxy it was given for: a script names what it likes, and gets nothing for it.
+func TestALoginIsForItsProxy(t *testing.T) {
+	const pac = `function FindProxyForURL(url, host) { return "PROXY proxy:3128"; }`
+	script := filepath.Join(t.TempDir(), "proxy.pac")
+	if err := os.WriteFile(script, []byte(pac), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	login := Login{"ann", "geheim"}
+	for _, tt := range []struct {
+		name  string
+		cfg   Config
+		asked int
+		ok    bool
+	}{
+		{"the one set by hand", Config{URL: "proxy:3128", Login: login}, 0, true},
+		{"the environment's", Config{Env: env("HTTPS_PROXY", "http://proxy:3128"), Login: login}, 0, true},
+		{"a script's", Config{PAC: script, Login: login}, 0, false},
+		{"a script's, named with the login", Config{PAC: script, Login: login, LoginFor: "proxy:3128"}, 0, true},
+		{"a script's, another named with the login", Config{PAC: script, Login: login, LoginFor: "proxy:8080"}, 0, false},
+		{"the one set by hand, another named with the login", Config{URL: "proxy:3128", Login: login, LoginFor: "other:3128"}, 0, false},
+		{"a script's, with somebody to ask", Config{PAC: script, Login: Login{"bob", "his"}, Prompter: &prompts{logins: []Login{login}}}, 1, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.serveProxy(lab.ProxyOpts{Auth: lab.ProxyBasic, User: "ann", Password: "geheim"})
+				w.onlyProxy()
+				_, via, err := w.get(w.host(tt.cfg), 5*time.Second)
+				if (err == nil) != tt.ok || tt.ok && !strings.EqualFold(via, "proxy:3128") {
+					t.Errorf("via %q, %v; want it to work: %v", via, err, tt.ok)
+				}
+				if e, is := errors.AsType[*LoginError](err); !tt.ok && (!is || e.Wrong) {
+					t.Errorf("got %v, want that a login is wanted, and none was shown", err)
+				}
+				if q, is := tt.cfg.Prompter.(*prompts); is && len(q.asked) != tt.asked {
+					t.Errorf("asked %q", q.asked)
 				}
 			})
 		})
