@@ -75,7 +75,7 @@ func (s *Shard) admit(at time.Duration, p *Packet, st *stream, out *Out) (taken 
 		if ext, ok = s.place(st, p, &h, out); !ok {
 			return false
 		}
-		slab, m = s.slabs.take(p.Data)
+		slab, m = s.slabs.take(p.Data, st.keepFor())
 	}
 	m.ext, m.source = ext, st.cfg.Source
 	s.describe(st, p.Data, &h, m)

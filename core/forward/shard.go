@@ -11,8 +11,9 @@ import (
 
 // Config sizes a shard. The zero value is good.
 type Config struct {
-	HistoryVideo int // packets kept of a video stream, rounded up to a power of two; 0: 1024
-	HistoryAudio int // the same of an audio stream; 0: 64
+	HistoryVideo int    // packets kept of a video stream, rounded up to a power of two; 0: 1024
+	HistoryAudio int    // the same of an audio stream; 0: 64
+	Memory       Memory // of kept packets; nil: the collector's heap
 }
 
 // The history is bounded in time as well, for it is most of what a participant costs: three layers at
@@ -95,7 +96,10 @@ func New(cfg Config) *Shard {
 	}
 	cfg.HistoryVideo = 1 << bits.Len(uint(cfg.HistoryVideo-1))
 	cfg.HistoryAudio = 1 << bits.Len(uint(cfg.HistoryAudio-1))
-	return &Shard{cfg: cfg, tables: map[uint32]*Table{}}
+	if cfg.Memory == nil {
+		cfg.Memory = collected{}
+	}
+	return &Shard{cfg: cfg, slabs: arena{memory: cfg.Memory}, tables: map[uint32]*Table{}}
 }
 
 // stream is the state of one incoming stream.
@@ -279,11 +283,7 @@ func (s *Shard) RemoveStream(id StreamID) {
 	if st == nil {
 		return
 	}
-	for i := range st.history {
-		if st.history[i].slab != 0 {
-			s.slabs.drop(st.history[i].slab)
-		}
-	}
+	s.release(st)
 	*st = stream{gen: st.gen}
 	s.freeS = append(s.freeS, uint32(id)&indexMask)
 }

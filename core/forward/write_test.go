@@ -163,15 +163,3 @@ func TestNamesOfNotesAndReasons(t *testing.T) {
 		t.Error("a name beyond the last")
 	}
 }
-
-func TestSlabReleasedTooOftenIsABug(t *testing.T) {
-	var a arena
-	ref, _ := a.take([]byte("x"))
-	a.drop(ref)
-	defer func() {
-		if recover() == nil {
-			t.Error("no panic")
-		}
-	}()
-	a.drop(ref)
-}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package forward
+
+// poison: see the other file.
+const poison = false
