@@ -3,6 +3,7 @@ package join
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"parley/wire/proto"
@@ -18,8 +19,9 @@ import (
 //   - three zones stand, and as long again as the slowest of them took
 //   - 400 ms after the first: what a silent nearest zone may cost
 //
-// The zone used last may win though it is a little slower, and is waited for 10 ms more; not longer, since it may have
-// died meanwhile.
+// The zone used last may win though it is 10 ms slower, and is waited for as long as that takes: 10 ms where UDP
+// chooses, or says that the zone is gone; 30 where controllers do, whose answer comes after three round trips. Not
+// longer, since it may have died meanwhile.
 func (m *Mind) decideAt(now time.Time) time.Time {
 	from := m.zones.standsAt
 	if m.zones.background {
@@ -37,27 +39,29 @@ func (m *Mind) decideAt(now time.Time) time.Time {
 	if math.IsInf(best, 1) {
 		return time.Time{} // the grants have lapsed meanwhile
 	}
-	unbeaten, open, last := from, m.udpOpenSomewhere(), false
+	unbeaten, open, grace := from, m.udpOpenSomewhere(), 0.0
 	for i := range m.zones.list {
 		z := &m.zones.list[i]
 		if m.stands(now, z) || z.failed() {
-			continue
-		}
-		known := max(float64(z.Floor), z.udpRTT()) + float64(z.Bias)
-		last = last || z.ID == m.cfg.LastZone && known < best+keepBy
-		if known >= best {
 			continue
 		}
 		trips := 3.0
 		if open && len(z.probes) > 0 && z.udpRTT() < 0 {
 			trips = 1 // it would have answered by then, or its UDP is dead and another's is not
 		}
+		known := max(float64(z.Floor), z.udpRTT()) + float64(z.Bias)
+		if z.ID == m.cfg.LastZone && known < best+keepBy {
+			grace = trips * keepBy
+			if m.chosenByUDP(now) {
+				grace = keepBy
+			}
+		}
+		if known >= best {
+			continue
+		}
 		unbeaten = later(unbeaten, m.zones.startAt.Add(millis(trips*(best-float64(z.Bias)))))
 	}
-	if last {
-		unbeaten = unbeaten.Add(millis(keepBy))
-	}
-	at := earlier(unbeaten, from.Add(decideAfter))
+	at := earlier(unbeaten.Add(millis(grace)), from.Add(decideAfter))
 	if !m.zones.thirdAt.IsZero() {
 		at = earlier(at, later(from, m.zones.thirdAt.Add(millis(slowest))))
 	}
@@ -72,6 +76,11 @@ func (m *Mind) stands(now time.Time, z *zone) bool {
 	}
 	_, ok := m.grantFor(now, z)
 	return ok && z.udpRTT() >= 0
+}
+
+// chosenByUDP reports whether some zone stands by UDP alone, so that the choice is that much earlier.
+func (m *Mind) chosenByUDP(now time.Time) bool {
+	return slices.ContainsFunc(m.zones.list, func(z zone) bool { return z.rtt() < 0 && m.stands(now, &z) })
 }
 
 // grantFor is the lookup's grant for a zone, if it is still good.
@@ -197,4 +206,3 @@ func (m *Mind) unprepare() {
 		m.do(Cancel{What: "prepare"})
 	}
 }
-

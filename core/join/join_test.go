@@ -114,7 +114,9 @@ func TestDecides(t *testing.T) {
 		{"UDP dead in one zone only costs it 50 ms", "", []z{{"a", 0, 0, 60, 0}, {"b", 0, 0, 80, 80}}, "b", 300},
 		{"UDP dead everywhere costs nobody", "", []z{{"a", 0, 0, 60, 0}, {"b", 0, 0, 70, 0}}, "a", 240},
 		{"stays with the last zone", "b", []z{{"a", 0, 0, 30, 30}, {"b", 0, 0, 33, 33}}, "b", 60 + 99},
-		{"waits for the last zone 10 ms", "b", []z{{"a", 0, 0, 30, 30}, {"b", 0, 0, 38, 38}}, "a", 60 + 90 + 10}, // not 114
+		{"waits for the last zone as long as 10 ms more take", "b", []z{{"a", 0, 0, 30, 30}, {"b", 0, 0, 38, 38}}, "b", 60 + 114},
+		{"does not wait for one that is further", "b", []z{{"a", 0, 0, 30, 30}, {"b", 0, 0, 42, 42}}, "a", 60 + 90},
+		{"nor for ever", "b", []z{{"a", 0, 0, 30, 0}, {"b", 0, 0, 0, 0}}, "a", 60 + 90 + 30},
 		{"leaves the last zone", "b", []z{{"a", 0, 0, 20, 20}, {"b", 0, 0, 60, 60}}, "a", 120},                   // 40 ms and 0.33
 	}
 	for _, tt := range tests {

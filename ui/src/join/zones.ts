@@ -382,8 +382,9 @@ export function nAnswered(m: Mind): number {
  * - three zones stand, and as long again as the slowest of them took
  * - 400 ms after the first: what a silent nearest zone may cost
  *
- * The zone used last may win though it is a little slower, and is waited for 10 ms more; not longer, since it may have
- * died meanwhile.
+ * The zone used last may win though it is 10 ms slower, and is waited for as long as that takes: 10 ms where UDP
+ * chooses, or says that the zone is gone; 30 where controllers do, whose answer comes after three round trips. Not
+ * longer, since it may have died meanwhile.
  */
 function decideAt(m: Mind, now: Nanos): Nanos | undefined {
 	const { thirdAt, list } = m.zones;
@@ -395,26 +396,37 @@ function decideAt(m: Mind, now: Nanos): Nanos | undefined {
 	const best = Math.min(...standing.map(z => score(m, now, z)));
 	const slowest = Math.max(0, ...standing.map(leastRTT));
 	let unbeaten = from;
-	let last = false;
+	let grace = 0;
 	for (const z of list) {
 		if (stands(m, now, z) || allFailed(z)) {
 			continue;
 		}
 		const known = Math.max(z.offer.floor ?? 0, udpRTT(z)) + z.offer.bias;
-		last ||= z.offer.id === m.cfg.last_zone && known < best + keepBy;
+		if (z.offer.id === m.cfg.last_zone && known < best + keepBy) {
+			grace = keepBy * (chosenByUDP(standing) ? 1 : tripsTo(m, z));
+		}
 		if (known < best) {
 			unbeaten = Math.max(unbeaten, beatenAt(m, z, best));
 		}
 	}
-	const at = Math.min(last ? unbeaten + millis(keepBy) : unbeaten, from + decideAfter);
+	const at = Math.min(unbeaten + millis(grace), from + decideAfter);
 	return thirdAt === undefined ? at : Math.min(at, Math.max(from, thirdAt + millis(slowest)));
+}
+
+/** Whether one of these zones stands by UDP alone, so that the choice is that much earlier. */
+function chosenByUDP(standing: Zone[]): boolean {
+	return standing.some(z => zoneRTT(z) < 0);
+}
+
+/** After how many round trips the silence of a zone says something. */
+function tripsTo(m: Mind, z: Zone): number {
+	// It would have answered within one, or its UDP is dead and another's is not.
+	return udpOpenSomewhere(m) && z.probes.length > 0 && udpRTT(z) < 0 ? 1 : 3;
 }
 
 /** When the silence of a zone says that it is no better than the best. */
 function beatenAt(m: Mind, z: Zone, best: number): Nanos {
-	// It would have answered within a round trip, or its UDP is dead and another's is not.
-	const trips = udpOpenSomewhere(m) && z.probes.length > 0 && udpRTT(z) < 0 ? 1 : 3;
-	return m.zones.startAt + millis(trips * (best - z.offer.bias));
+	return m.zones.startAt + millis(tripsTo(m, z) * (best - z.offer.bias));
 }
 
 export function advanceZones(m: Mind, now: Nanos): void {
