@@ -35,7 +35,11 @@ func NewCertificate(now time.Time) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("making a DTLS certificate: %w", err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+	leaf, err := x509.ParseCertificate(der) // else each handshake does
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("making a DTLS certificate: %w", err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }
 
 // Fingerprint is the SHA-256 of the first certificate as RFC 8122 writes it: "sha-256 AB:CD:…". It is
@@ -48,16 +52,16 @@ func Fingerprint(cert tls.Certificate) string {
 }
 
 func fingerprint(der []byte) string {
+	const digits = "0123456789ABCDEF"
 	sum := sha256.Sum256(der)
-	var b strings.Builder
-	b.WriteString("sha-256 ")
-	for i, x := range sum {
-		if i > 0 {
-			b.WriteByte(':')
-		}
-		fmt.Fprintf(&b, "%02X", x)
+	b := make([]byte, 0, len("sha-256 ")+3*len(sum))
+	b = append(b, "sha-256"...)
+	sep := byte(' ')
+	for _, x := range sum {
+		b = append(b, sep, digits[x>>4], digits[x&15])
+		sep = ':'
 	}
-	return b.String()
+	return string(b)
 }
 
 // sameFingerprint compares two fingerprints; RFC 8122 leaves the case of the digits open.
