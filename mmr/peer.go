@@ -107,12 +107,13 @@ func (s *shard) transportUp(now time.Time, t *rtc.Transport, fingerprint string)
 		c = &conn{peer: p, nonce: a.nonce}
 		p.conns = append(p.conns, c)
 	}
-	if old := c.transports[a.group]; old != nil && old != t {
-		s.detach(now, old)
-	}
+	old := c.transports[a.group]
 	a.conn = c
 	c.transports[a.group] = t
 	a.fingerprint = fingerprint
+	if old != nil && old != t {
+		s.detach(now, old) // last: with nothing in its place the peer connection would be forgotten
+	}
 	switch {
 	case !p.admitted:
 	case p.active[a.group] == nil:

@@ -447,7 +447,11 @@ func (r *router) rawClient(h link.Host, ufrag string, profile dtls.SRTPProtectio
 
 func (r *router) tryRawClient(h link.Host, ufrag string, opts ...dtls.ClientOption) (*Conn, *dtls.Conn, error) {
 	r.t.Helper()
-	cfg := r.dialConfig(h, ufrag)
+	return r.tryRaw(r.dialConfig(h, ufrag), opts...)
+}
+
+func (r *router) tryRaw(cfg DialConfig, opts ...dtls.ClientOption) (*Conn, *dtls.Conn, error) {
+	r.t.Helper()
 	c := Open(cfg)
 	r.t.Cleanup(func() { c.Close() })
 	if err := c.Try(proto.UDP8801, cfg.Remote).Err(); err != nil {

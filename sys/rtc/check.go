@@ -25,7 +25,7 @@ func (m *Mux) handleSTUN(now time.Time, key pathKey, local netip.Addr, mark uint
 		m.probe(now, key, local, mark, req, false)
 		return
 	}
-	ufrag, _, _ := bytes.Cut(user, []byte(":"))
+	ufrag, agent, _ := bytes.Cut(user, []byte(":"))
 	t := m.transports[string(ufrag)]
 	var adm Admission
 	if t != nil {
@@ -41,6 +41,11 @@ func (m *Mux) handleSTUN(now time.Time, key pathKey, local netip.Addr, mark uint
 	if m.refuse(key, local, req, adm.Password) {
 		return
 	}
+	if t != nil && t.agent != string(agent) {
+		if t = m.heirOf(now, t, string(agent)); t == nil {
+			return
+		}
+	}
 	p := m.paths[key]
 	if p != nil && p.t != t {
 		if p == p.t.sendPath && now.Sub(p.mediaAt) < rebindQuiet {
@@ -51,7 +56,8 @@ func (m *Mux) handleSTUN(now time.Time, key pathKey, local netip.Addr, mark uint
 		p = nil
 	}
 	if t == nil {
-		t = m.newTransport(now, string(ufrag), adm)
+		t = m.newTransport(now, string(ufrag), string(agent), adm)
+		m.transports[t.ufrag] = t
 	}
 	if p == nil {
 		p = t.addPath(now, key)

@@ -272,6 +272,11 @@ func (t *Transport) sendDTLSOn(p *path, b []byte) {
 // keyed takes the keys. The peer's Finished could only be made with our flight in hand, which proves the
 // path it came on.
 func (t *Transport) keyed(now time.Time, k *keyed) {
+	elder := t.elder
+	if elder != nil && !t.inherit(k.fingerprint) {
+		t.down(now, ReasonHandshake)
+		return
+	}
 	t.in, t.out, t.peer, t.upAt, t.mediaAt = k.in, k.out, k.fingerprint, now, now
 	p := t.finPath
 	if p == nil {
@@ -284,5 +289,8 @@ func (t *Transport) keyed(now time.Time, k *keyed) {
 	t.mux.wakeBy(now.Add(mediaLost))
 	if t.mux.cfg.Up != nil {
 		t.mux.cfg.Up(now, t, k.fingerprint)
+	}
+	if elder != nil {
+		elder.down(now, ReasonAnew)
 	}
 }

@@ -383,8 +383,10 @@ func (m *Mux) Tick(now time.Time) {
 		}
 	}
 	for _, t := range m.transports {
-		if at := t.tick(now); !at.IsZero() {
-			m.wakeBy(later(at, soonest))
+		for ; t != nil; t = t.heir {
+			if at := t.tick(now); !at.IsZero() {
+				m.wakeBy(later(at, soonest))
+			}
 		}
 	}
 }

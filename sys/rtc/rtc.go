@@ -76,6 +76,7 @@ const (
 	ReasonStreams            // SRTP with one SSRC too many
 	ReasonClosed             // closed by its owner
 	ReasonPeerClosed         // the peer said close_notify
+	ReasonAnew               // the peer has begun anew with another peer connection
 	ReasonLost               // no consent and no media for too long
 	ReasonHandshake          // no DTLS handshake came to an end
 	ReasonShutdown           // the Mux was closed
@@ -85,7 +86,7 @@ const (
 var reasonNames = [nReasons]string{"none", "malformed", "unknown user", "integrity", "busy address", "unknown address",
 	"held full", "held expired", "probe too small", "probe limit", "amplification", "handshakes full", "handshake replaced", "bad dtls",
 	"queue full", "no path", "no keys", "unreleased", "authentication", "replay", "streams", "closed", "peer closed",
-	"lost", "handshake failed", "shutdown"}
+	"begun anew", "lost", "handshake failed", "shutdown"}
 
 // String is the name used in logs, metrics and test failures.
 func (r Reason) String() string {

@@ -27,8 +27,11 @@ type Transport struct {
 	seat     any
 	ufrag    string
 	password string
+	agent    string // the ufrag of the peer's own: another for each of its peer connections
 	madeAt   time.Time
 	gone     bool
+
+	heir, elder *Transport // see heirOf
 
 	paths     []*path    // in order of their first check
 	sendPath  *path      // proven, or nil
@@ -61,9 +64,8 @@ type path struct {
 	received, sent int // bytes without media, for the bound on unproven paths
 }
 
-func (m *Mux) newTransport(now time.Time, ufrag string, adm Admission) *Transport {
-	t := &Transport{Tag: adm.Tag, mux: m, seat: adm.Seat, ufrag: ufrag, password: adm.Password, madeAt: now, checkedAt: now}
-	m.transports[ufrag] = t
+func (m *Mux) newTransport(now time.Time, ufrag, agent string, adm Admission) *Transport {
+	t := &Transport{Tag: adm.Tag, mux: m, seat: adm.Seat, ufrag: ufrag, agent: agent, password: adm.Password, madeAt: now, checkedAt: now}
 	m.wakeBy(now.Add(checksLost))
 	return t
 }
@@ -211,7 +213,7 @@ func (t *Transport) down(now time.Time, why Reason) {
 		p.proven = false
 		t.mux.unbind(now, p)
 	}
-	delete(t.mux.transports, t.ufrag)
+	t.bequeath(now, why)
 	if t.hs != nil {
 		t.hs.drop()
 		t.hs = nil
