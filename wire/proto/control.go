@@ -310,6 +310,14 @@ func Encode(m Message) []byte {
 		return appendBeat(make([]byte, 0, 40), pingHead, m.N)
 	case Pong:
 		return appendBeat(make([]byte, 0, 40), pongHead, m.N)
+	case Roster:
+		return encodeRoster(m)
+	case Welcome:
+		b, err := encodeWelcome(m)
+		if err != nil {
+			panic(fmt.Sprintf("proto: a welcome does not encode: %v", err))
+		}
+		return b
 	}
 	body, err := json.Marshal(m)
 	if err != nil || len(body) < 2 || body[0] != '{' {

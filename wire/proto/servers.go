@@ -115,6 +115,20 @@ type KeysAnswer struct {
 	ZoneKey []byte       `json:"zone_key"` // 32 bytes
 }
 
+// SubjectRenew answers an enrolled server whose certificate is getting old.
+const SubjectRenew = "parley.web.renew" // request RenewRequest, answer RenewAnswer
+
+// RenewRequest shows the certificate a server was enrolled with, and asks for its successor.
+type RenewRequest struct {
+	Certificate string `json:"certificate"` // PEM
+	CSR         string `json:"csr"`         // PEM, PKCS #10, of the same key
+}
+
+// RenewAnswer carries the successor, for the same key, id, role, zone, names and addresses.
+type RenewAnswer struct {
+	Certificate string `json:"certificate"` // PEM
+}
+
 // SubjectGrant is served by every controller of a zone, in a queue group: whoever holds no key of that
 // zone asks it for a grant of one of its routers.
 const SubjectGrant = "parley.zone.%s.grant" // zone: request GrantRequest, answer GrantAnswer

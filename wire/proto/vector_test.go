@@ -113,6 +113,8 @@ var bodies = map[string]any{
 	"tunnel-claims": &TunnelClaims{Issuer: "site-1", Audience: []string{TunnelAudience}, ID: "AAECAwQFBgcICQoLDA0ODw", Meeting: "AAECAwQFBgcICQoLDA0ODw", Participant: 7,
 		Zones: []string{"eu", "us"}, Expires: 1767323945},
 	"tunnel-announce": &TunnelAnnounce{V: 1, Build: "1.0.0", ID: "t1", URL: "https://tunnel.example", Streams: 12, Load: 0.25},
+	"renew-request":   &RenewRequest{Certificate: "-----BEGIN CERTIFICATE-----\n", CSR: "-----BEGIN CERTIFICATE REQUEST-----\n"},
+	"renew-answer":    &RenewAnswer{Certificate: "-----BEGIN CERTIFICATE-----\n"},
 	"site-request":    &SiteRequest{},
 	"site-answer":     &SiteAnswer{Site: "site-1", Tokens: []SigningKey{{"k1", "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}},
 }
