@@ -69,7 +69,7 @@ func (s *shard) sendSlow(now time.Time, p *peer, g proto.Group, t *rtc.Transport
 		q = &backlog{late: map[uint16]*lateness{}}
 		wake := func(time.Time) {
 			if box.slow == q {
-				s.ripen(p, g)
+				s.ripen(p, g, ripeAtEnd)
 			}
 		}
 		q.poke = func() { s.do(wake) }

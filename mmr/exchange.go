@@ -40,7 +40,8 @@ type exchange struct {
 	jamLeft  time.Duration
 	lookedAt time.Time
 
-	fill float64 // the most of half a lane that was found taken, or taken in one turn, since the shard asked
+	taking bool    // lanes are being looked into
+	fill   float64 // the most of half a lane that was found taken, or taken in one turn, since the shard asked
 
 	packets []forward.Packet
 	froms   []forward.Borrowed
@@ -148,6 +149,11 @@ func (s *shard) rested() {
 
 // take does with what others have put in their lanes.
 func (x *exchange) take(now time.Time) {
+	if x.taking {
+		return
+	}
+	x.taking = true
+	defer func() { x.taking = false }()
 	for i, l := range x.in {
 		if l == nil {
 			continue
@@ -195,6 +201,7 @@ func (x *exchange) takeDatagrams(now time.Time, l *lane) {
 			x.s.take(now, x.s.conns[via], x.ms)
 		}
 		x.ms = x.ms[:0]
+		x.s.listen()
 	}
 	for d := l.datagrams.get(); d != nil; d = l.datagrams.get() {
 		if d.via < 0 || d.via >= len(x.s.conns) {
@@ -238,6 +245,10 @@ func (x *exchange) handle(now time.Time, from int, e *event) {
 		x.packets = append(x.packets, forward.Packet{
 			Stream: id, Data: e.loan.Data, Repaired: e.loan.Repaired, Placed: e.loan.Placed, From: uint32(from), Slab: e.loan.Slab,
 		})
+		if len(x.packets) == batchLen {
+			x.admit(now)
+			x.s.listen()
+		}
 		return
 	}
 	x.admit(now) // in the order told

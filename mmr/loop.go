@@ -64,26 +64,24 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 	s.cmds.poller = poller
 	s.cmds.Unlock()
 	defer context.AfterFunc(ctx, poller.Wake)()
-	var batches []*batch
 	for _, c := range s.plane.readBy(s) {
-		batches = append(batches, newBatch(c))
+		s.batches = append(s.batches, newBatch(c))
 	}
 	gather := max(s.plane.cfg.Gather, 0)
 	// A shard that reads no socket is handed what is for it, and need not be woken for what can wait either.
-	s.asides = (poller.SetsAside() || len(batches) == 0) && gather > 0 && s.plane.cfg.HoldAudio > 0
+	s.asides = (poller.SetsAside() || len(s.batches) == 0) && gather > 0 && s.plane.cfg.HoldAudio > 0
 	pace, room := pace{least: gather}, 0 // datagrams that may wait unread; 0: any number
 	if granted, ok := s.plane.Sockets(); ok {
 		room = granted.Receive / datagramRoom
 	}
 	for ctx.Err() == nil {
 		began := time.Now()
-		more, err := s.readAll(batches, tryRead)
+		more, err := s.readAll(s.batches, tryRead)
 		now := time.Now()
 		if err == nil && (!s.busy(now) || !now.Add(gather).Before(s.asideAt)) {
 			var rest bool
-			rest, err = s.readAll(batches, link.TryReadAside)
+			rest, err = s.readAside(now)
 			more, now = more || rest, time.Now()
-			s.asideAt = now.Add(s.asideWait(now))
 		}
 		if err != nil {
 			s.close()
@@ -99,7 +97,7 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 			poller.Pause(min(left, jamLook))
 		case more:
 		case thick:
-			poller.Pause(min(left, max(next.Sub(ended), 0)))
+			s.collect(&pace, poller.Pause, next, ended.Add(left))
 		case s.busy(now) && held:
 			poller.Pause(min(left, gather))
 		case s.busy(now) && s.resting(restUrgent):
@@ -113,9 +111,72 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 	return nil
 }
 
+// collect waits for the next turn, and while it does, sends what sound there is.
+func (s *shard) collect(p *pace, pause func(time.Duration), next, wake time.Time) {
+	for now := s.clock(); ; {
+		until := wake
+		if next.Before(until) {
+			until = next
+		}
+		sound := s.soundApart(now) && s.asideAt.Before(until)
+		if sound {
+			until = s.asideAt
+		}
+		pause(max(until.Sub(now), 0))
+		now = s.clock()
+		if !sound || now.Before(until) { // or something wants a turn now
+			return
+		}
+		s.listen()
+		began := now
+		now = s.clock()
+		p.work += now.Sub(began)
+	}
+}
+
+// soundApart reports whether sound is sent between the turns, and within those that take long.
+func (s *shard) soundApart(now time.Time) bool {
+	return s.asides && s.holding && now.Before(s.soundUntil)
+}
+
+// listen sends what sound has come, if it is time to, and pictures leave when the turn is there that is for them.
+// It is called where a turn takes long.
+func (s *shard) listen() {
+	if !s.asides || s.listening {
+		return
+	}
+	now := s.clock()
+	if !s.soundApart(now) || now.Before(s.asideAt) {
+		return
+	}
+	s.listening = true
+	read := s.read
+	s.readAside(now) // what fails is met again in the next turn
+	s.read = read    // what is said of the pace is about pictures
+	if s.exchange != nil {
+		s.exchange.take(now)
+	}
+	s.releaseSound(now)
+	if s.exchange != nil {
+		s.exchange.give()
+	}
+	s.listening = false
+}
+
+// readAside reads what has been set aside.
+func (s *shard) readAside(now time.Time) (more bool, err error) {
+	more, err = s.readAll(s.batches, s.tryAside)
+	s.asideAt = now.Add(s.asideWait(now))
+	return more, err
+}
+
 // paced notes a turn, and when the next is to follow at the earliest where things come thick; no hold ends before.
 func (s *shard) paced(p *pace, began, ended time.Time, room int) (next time.Time, thick bool) {
-	next, thick = p.turned(began, ended, s.filled(room))
+	most := paceFull * p.least
+	if !s.asides && ended.Before(s.soundUntil) { // it comes with pictures
+		most = max(s.plane.cfg.HoldAudio, p.least)
+	}
+	next, thick = p.turned(began, ended, s.filled(room), most)
 	if s.pacedAt = (time.Time{}); thick {
 		s.pacedAt = next
 	}
@@ -166,6 +227,7 @@ func (s *shard) readAll(batches []*batch, read func(link.PacketConn, []link.Mess
 			if got < len(b.ms) {
 				break
 			}
+			s.listen()
 			more = more || n == readsPerTurn-1
 		}
 	}
@@ -207,7 +269,7 @@ func (s *shard) wake(now time.Time) time.Time {
 	if s.busy(now) {
 		aside := s.asideAt
 		if aside.Before(s.pacedAt) {
-			aside = s.pacedAt
+			aside = s.pacedAt // sound is looked for before: see collect
 		}
 		earlier(aside)
 		if !timers.IsZero() && timers.Before(aside) {

@@ -49,7 +49,7 @@ type outbox struct {
 	descs []forward.Desc
 	turn  uint32    // rises with every release: a hold that belongs to an earlier turn is void
 	held  bool      // has an entry in a hold queue
-	ripe  bool      // has an entry in shard.ripe
+	ripe  ripeness  // has an entry in shard.ripe, or in shard.ripeSound
 	until time.Time // while held: when the earliest such entry is due
 	slow  *backlog  // what waits for a path that queues; nil on one that does not
 }
@@ -95,6 +95,15 @@ type ripeBox struct {
 	group proto.Group
 }
 
+// ripeness says how soon an outbox is to be released.
+type ripeness uint8
+
+const (
+	unripe      ripeness = iota
+	ripeAtEnd            // of the turn
+	ripeAtSound          // when sound leaves next
+)
+
 // enqueue puts a descriptor into its receiver's outbox.
 func (s *shard) enqueue(now time.Time, d *forward.Desc) {
 	p := s.receiver(d.Receiver)
@@ -114,11 +123,15 @@ func (s *shard) enqueue(now time.Time, d *forward.Desc) {
 		box.descs, s.spare = s.spare[n-1], s.spare[:n-1]
 	}
 	box.descs = append(box.descs, *d)
+	how := ripeAtEnd
+	if d.Audio {
+		how = ripeAtSound
+	}
 	if !s.holding || d.End || d.RTX || len(box.descs) >= maxBox {
-		s.ripen(p, g)
+		s.ripen(p, g, how)
 		return
 	}
-	if box.ripe {
+	if box.ripe >= how {
 		return
 	}
 	q, wait := &s.heldVideo, s.plane.cfg.HoldVideo
@@ -129,7 +142,7 @@ func (s *shard) enqueue(now time.Time, d *forward.Desc) {
 		}
 	}
 	if wait < 0 {
-		s.ripen(p, g)
+		s.ripen(p, g, how)
 		return
 	}
 	// With one group for everything a picture may come to a box that waits for sound, which may wait longer.
@@ -141,10 +154,16 @@ func (s *shard) enqueue(now time.Time, d *forward.Desc) {
 	q.push(hold{at, p, g, box.turn})
 }
 
-// ripen marks an outbox for release at the end of the turn.
-func (s *shard) ripen(p *peer, g proto.Group) {
-	if box := &p.out[g]; !box.ripe {
-		box.ripe = true
+// ripen marks an outbox for release.
+func (s *shard) ripen(p *peer, g proto.Group, how ripeness) {
+	box := &p.out[g]
+	if box.ripe >= how {
+		return
+	}
+	box.ripe = how
+	if how == ripeAtSound {
+		s.ripeSound = append(s.ripeSound, ripeBox{p, g})
+	} else {
 		s.ripe = append(s.ripe, ripeBox{p, g})
 	}
 }
@@ -157,46 +176,68 @@ func (s *shard) discard(d *forward.Desc) {
 
 // release sends what is ripe, and what has waited its hold.
 func (s *shard) release(now time.Time) {
-	for _, q := range [...]*holdQueue{&s.heldVideo, &s.heldAudio} {
-		for {
-			h, ok := q.first()
-			if !ok || now.Before(h.at) && s.holding {
-				break
-			}
-			q.pop()
-			if h.peer.out[h.group].turn == h.turn {
-				s.ripen(h.peer, h.group)
-			}
+	s.due(now, &s.heldVideo, ripeAtEnd)
+	s.releaseSound(now)
+	for i := 0; i < len(s.ripe); i++ { // sound that is looked for meanwhile may bring more
+		if i%betweenBoxes == betweenBoxes-1 {
+			s.listen()
 		}
-	}
-	for i, r := range s.ripe {
-		s.fetchAhead(i)
-		s.sendBox(now, r.peer, r.group)
+		s.fetchAhead(s.ripe, i)
+		s.sendBox(now, s.ripe[i].peer, s.ripe[i].group)
 	}
 	clear(s.ripe)
 	s.ripe = s.ripe[:0]
 	s.flush()
 }
 
-// fetchAhead has what the next receivers' packets are sealed with brought near while this one's are: what is
-// known of a hundred of them is in no processor's cache when the next frame comes.
-func (s *shard) fetchAhead(i int) {
-	const steps = 4
-	for step := range steps {
-		at := i + steps - step
-		if i == 0 { // all that would have been done before
-			for k := 1; k < at && k < len(s.ripe); k++ {
-				s.fetch(k, step)
-			}
+// betweenBoxes is after how many receivers' pictures sound may be looked for: some 8 µs each.
+const betweenBoxes = 16
+
+// releaseSound is release for sound.
+func (s *shard) releaseSound(now time.Time) {
+	s.due(now, &s.heldAudio, ripeAtSound)
+	for i, r := range s.ripeSound {
+		s.fetchAhead(s.ripeSound, i)
+		s.sendBox(now, r.peer, r.group)
+	}
+	clear(s.ripeSound)
+	s.ripeSound = s.ripeSound[:0]
+	s.flush()
+}
+
+// due ripens what has waited its hold.
+func (s *shard) due(now time.Time, q *holdQueue, how ripeness) {
+	for {
+		h, ok := q.first()
+		if !ok || now.Before(h.at) && s.holding {
+			return
 		}
-		if at < len(s.ripe) {
-			s.fetch(at, step)
+		q.pop()
+		if h.peer.out[h.group].turn == h.turn {
+			s.ripen(h.peer, h.group, how)
 		}
 	}
 }
 
-func (s *shard) fetch(i, step int) {
-	if r := s.ripe[i]; r.peer.active[r.group] != nil {
+// fetchAhead has what the next receivers' packets are sealed with brought near while this one's are: what is
+// known of a hundred of them is in no processor's cache when the next frame comes.
+func (s *shard) fetchAhead(ripe []ripeBox, i int) {
+	const steps = 4
+	for step := range steps {
+		at := i + steps - step
+		if i == 0 { // all that would have been done before
+			for k := 1; k < at && k < len(ripe); k++ {
+				fetch(ripe[k], step)
+			}
+		}
+		if at < len(ripe) {
+			fetch(ripe[at], step)
+		}
+	}
+}
+
+func fetch(r ripeBox, step int) {
+	if r.peer.active[r.group] != nil {
 		r.peer.active[r.group].Fetch(step)
 	}
 }
@@ -238,7 +279,7 @@ func (s *shard) emptied(box *outbox) {
 // size, largest first, so that whatever differs comes last and needs no padding.
 func (s *shard) sendBox(now time.Time, p *peer, g proto.Group) {
 	box := &p.out[g]
-	box.ripe, box.held = false, false
+	box.ripe, box.held = unripe, false
 	box.turn++
 	if len(box.descs) == 0 && box.slow == nil {
 		return

@@ -35,15 +35,15 @@ const (
 const datagramRoom = 2304
 
 // turned notes a turn that found so much of the room taken that may be (1: all). It reports whether the one
-// before began so short a time ago that the next is to wait until at.
-func (p *pace) turned(began, ended time.Time, fill float64) (at time.Time, thick bool) {
+// before began so short a time ago that the next is to wait until at, for most at most.
+func (p *pace) turned(began, ended time.Time, fill float64, most time.Duration) (at time.Time, thick bool) {
 	since := began.Sub(p.began)
 	if w := min(float64(since)/float64(paceOver), 1); since > 0 {
 		p.load += (min(float64(p.work)/float64(since), 1) - p.load) * w
 		p.rate += (fill/float64(since) - p.rate) * w
 	}
 	p.began, p.work = began, ended.Sub(began)
-	apart := time.Duration(float64(p.least) * p.stretch())
+	apart := min(time.Duration(float64(p.least)*p.stretch()), most)
 	if float64(apart)*p.rate > 1 {
 		apart = time.Duration(1 / p.rate)
 	}

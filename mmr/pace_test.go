@@ -41,7 +41,7 @@ func TestPace(t *testing.T) {
 		var at time.Time
 		var thick bool
 		for range 2*time.Second/c.every + 2 {
-			at, thick = p.turned(now, now.Add(c.work), fill)
+			at, thick = p.turned(now, now.Add(c.work), fill, time.Second)
 			now = now.Add(c.every)
 		}
 		if got := at.Sub(now.Add(-c.every)); (got-c.want).Abs() > ms/20 || thick != c.thick {
@@ -55,7 +55,7 @@ func TestPace(t *testing.T) {
 func TestBusyShardsLookBeforeTheirLanesAreFull(t *testing.T) {
 	const perMS = 45 // what is handed on where 400 people are in meetings of ten, and a little
 	busy := func(p *pace, now time.Time, s *shard) time.Time {
-		at, _ := p.turned(now, now.Add(19*time.Millisecond), s.filled(0)) // nearly all it has time for
+		at, _ := p.turned(now, now.Add(19*time.Millisecond), s.filled(0), time.Second) // nearly all it has time for
 		return at
 	}
 	for _, slow := range []int{0, 1} {

@@ -39,9 +39,13 @@ type shard struct {
 	timers     wheel     // of peers, by receiver index: see tickPeer
 	sweepAt    time.Time // of those who are not admitted
 	asideAt    time.Time // when what is set aside is read, while busy
-	pacedAt    time.Time // where things come thick: no hold ends before
-	read       int       // datagrams of this turn, a merged one as one
-	soundUntil time.Time // when sound that came lately is forgotten
+	tryAside   func(link.PacketConn, []link.Message) (int, error)
+	clock      func() time.Time // for where a turn takes long
+	batches    []*batch         // of the sockets it reads itself
+	listening  bool             // sound is being looked for
+	pacedAt    time.Time        // where things come thick: no hold ends before
+	read       int              // datagrams of this turn, a merged one as one
+	soundUntil time.Time        // when sound that came lately is forgotten
 	nextTopo   uint32
 	owners     map[forward.StreamID]*peer // who sends a stream, for audio levels
 
@@ -57,7 +61,7 @@ type shard struct {
 	unwrap  []byte
 
 	// The way out, see outbox.go.
-	ripe                 []ripeBox
+	ripe, ripeSound      []ripeBox // sound goes first, and between others
 	heldVideo, heldAudio holdQueue
 	holding              bool // enough goes out for holds to pay
 	asides               bool // the kernel sets aside what can wait, and wakes nobody for it
@@ -99,6 +103,8 @@ func newShard(p *Plane, index int, conns []link.PacketConn) *shard {
 		topos:  make(map[*room]*topology),
 		owners: make(map[forward.StreamID]*peer),
 		timers: wheel{tick: p.cfg.Tick},
+
+		tryAside: link.TryReadAside, clock: time.Now,
 	}
 	s.cmds.wake = make(chan struct{}, 1)
 	s.mux = rtc.NewMux(rtc.MuxConfig{

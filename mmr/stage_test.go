@@ -26,6 +26,7 @@ type stage struct {
 	where  string // of the moment, for failures
 	failed bool
 	lax    bool // what leaves is held against its keys alone
+	saw    func(*link.Message)
 	rnd    *rand.Rand
 	now    time.Time
 	plane  *Plane
@@ -76,6 +77,9 @@ func (c *stageConn) Close() error                          { return nil }
 func (c *stageConn) WriteBatch(ms []link.Message) (int, error) {
 	for i := range ms {
 		c.st.take(&ms[i])
+		if c.st.saw != nil {
+			c.st.saw(&ms[i])
+		}
 	}
 	return len(ms), nil
 }
