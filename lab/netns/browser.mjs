@@ -1,6 +1,6 @@
 // A person in a browser, inside a network namespace: opens a meeting's link, joins, stays until told to go.
-// One JSON object as argument: browser ("chromium", "firefox"), link, name, modules (node_modules), proxy,
-// pac, home. It writes events as `parley join --json` does, one a line; a line on standard input, or its end,
+// One JSON object as argument: browser ("chromium", "firefox"), link, passcode (where the link has none), name, modules
+// (node_modules), proxy, proxyUser, proxyPassword (Chromium), pac, home. It writes events as `parley join --json` does, one a line; a line on standard input, or its end,
 // ends it.
 import { writeSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -109,11 +109,19 @@ try {
 		};
 	});
 	page.on("pageerror", err => say({ event: "trouble", text: `page: ${err.message}` }));
+	if (wish.proxyUser) await page.authenticate({ username: wish.proxyUser, password: wish.proxyPassword });
 	await page.goto(wish.link, { waitUntil: "load", timeout: 20000 });
 	await there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Join now"), 10000);
 	await there(page, () => [...document.querySelectorAll("input")].some(i => i.labels?.[0]?.innerText.startsWith("Your name")), 5000);
 	await page.evaluate(() => [...document.querySelectorAll("input")].find(i => i.labels?.[0]?.innerText.startsWith("Your name")).focus());
 	await page.keyboard.type(wish.name);
+	// A link without a passcode asks for it.
+	const asked = await page.evaluate(() => {
+		const field = [...document.querySelectorAll("input")].find(i => i.labels?.[0]?.innerText.startsWith("Passcode"));
+		field?.focus();
+		return Boolean(field);
+	});
+	if (asked) await page.keyboard.type(wish.passcode);
 	// A person looks at the picture first; what the page can do meanwhile, it does.
 	await new Promise(done => setTimeout(done, wish.lobby));
 	await there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Join now" && !b.disabled), 5000);

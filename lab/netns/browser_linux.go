@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -15,6 +16,9 @@ type BrowserConfig struct {
 	Name    string
 	Proxy   string // "http://host:port"
 	PAC     string // URL
+	// What it answers a proxy that asks; Chromium alone.
+	ProxyUser, ProxyPassword string
+	Link                     string // what is opened; "" the meeting's link
 	// Script is the driver, browser.mjs of this directory; Modules the node_modules that hold puppeteer-core.
 	Script, Modules string
 	Others          []*Person // who is in the meeting already
@@ -28,7 +32,8 @@ func (in *Internet) JoinBrowser(on *Namespace, m Meeting, c BrowserConfig) (*Per
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return nil, err
 	}
-	wish, err := json.Marshal(map[string]any{"browser": c.Browser, "link": m.Link, "name": c.Name, "modules": c.Modules, "proxy": c.Proxy, "pac": c.PAC,
+	wish, err := json.Marshal(map[string]any{"browser": c.Browser, "link": cmp.Or(c.Link, m.Link), "passcode": m.Passcode, "name": c.Name, "modules": c.Modules, "proxy": c.Proxy, "pac": c.PAC,
+		"proxyUser": c.ProxyUser, "proxyPassword": c.ProxyPassword,
 		"home": home, "patience": c.Patience.Milliseconds(), "lobby": c.Lobby.Milliseconds()})
 	if err != nil {
 		return nil, err

@@ -14,6 +14,8 @@ const (
 	blockAll     = "oifname wan drop"
 	resetAll     = "meta l4proto tcp reject with tcp reset"
 	tlsHandshake = "tcp dport 443 @th,256,8 0x16" // the first byte behind a TCP header with time stamps
+	// A first cipher suite of a ClientHello that is not made up (RFC 8701), as Chromium's are.
+	notChromium = tlsHandshake + " @th,884,4 != 0xa"
 )
 
 // scenarios are the networks, by their numbers in the list; x… are the further ones.

@@ -22,7 +22,7 @@ func proxies() []scenario {
 			if auth != AuthNone {
 				file := filepath.Join(r.TempDir(), "proxy-user")
 				r.must(os.WriteFile(file, []byte(ProxyUser+":"+p.Password+"\n"), 0o600))
-				r.args = append(r.args, "--proxy-user", "@"+file)
+				r.args, r.secret = append(r.args, "--proxy-user", "@"+file), p.Password
 			}
 		}
 	}
@@ -40,7 +40,7 @@ func proxies() []scenario {
 	}
 	return []scenario{
 		{
-			number: "8", fast: true, cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium", "firefox"}, pageForb: []func(Flow) string{pastPageProxy}, pageSays: []string{`Sound runs over TLS 443\.`, `The picture runs over TLS 443\.`}, name: "HTTP proxy, CONNECT to 443 alone", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
+			number: "8", fast: true, cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium", "firefox"}, pageForb: []func(Flow) string{pastPageProxy}, name: "HTTP proxy, CONNECT to 443 alone", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
 			prepare: viaProxy(AuthNone), says: []string{"(?i)proxy", "Audio runs over TLS 443"},
 		},
 		{
@@ -53,7 +53,7 @@ func proxies() []scenario {
 			says: []string{"(?i)proxy", "Audio runs over TLS 443"},
 		},
 		{
-			number: "9", fast: true, cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "HTTP proxy, UDP open beside it", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
+			number: "9", fast: true, cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "HTTP proxy, UDP open beside it", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
 			prepare: func(r *run) {
 				viaProxy(AuthNone)(r)
 				r.forward("oifname wan udp dport != 8801 drop", "oifname wan meta l4proto tcp drop")
@@ -86,11 +86,11 @@ func proxies() []scenario {
 			says: []string{InspectorName},
 		},
 		{
-			number: "12", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, name: "proxy asks for a password (Basic)", audio: only(tlsRung), video: only(tlsRung), within: 1500*ms + slack,
+			number: "12", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "proxy asks for a password (Basic)", audio: only(tlsRung), video: only(tlsRung), within: 1500*ms + slack,
 			prepare: viaProxy(AuthBasic), says: []string{"(?i)proxy"},
 		},
 		{
-			number: "12b", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, name: "proxy asks for a password (Digest)", audio: only(tlsRung), video: only(tlsRung), within: 1500*ms + slack,
+			number: "12b", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "proxy asks for a password (Digest)", audio: only(tlsRung), video: only(tlsRung), within: 1500*ms + slack,
 			prepare: viaProxy(AuthDigest), says: []string{"(?i)proxy"},
 		},
 		{
@@ -104,7 +104,7 @@ func proxies() []scenario {
 			says: []string{"(?i)proxy.*password"},
 		},
 		{
-			number: "13", cause: client.CauseProxyRequired, browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, name: "PAC file: proxy for all but zones", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
+			number: "13", cause: client.CauseProxyRequired, browsers: []string{"chromium"}, name: "PAC file: proxy for all but zones", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
 			prepare: func(r *run) {
 				pac(`function FindProxyForURL(url, host) {
 	return shExpMatch(host, "ctl-*") || shExpMatch(host, "mmr-*") ? "DIRECT" : "PROXY PROXY_HERE";
@@ -166,9 +166,17 @@ func proxies() []scenario {
 func unheard() []scenario {
 	return []scenario{
 		{
-			number: "25", cause: client.CauseNoPath, name: "nothing but a browser gets through", fails: true, within: 25 * time.Second,
-			prepare: func(r *run) { r.forward(tlsHandshake+" reject with tcp reset", blockUDP) },
-			says:    []string{`https://` + SiteName + `/j/\d+`, "(?i)web client|browser"},
+			number: "25", cause: client.CauseNoPath, browsers: []string{"chromium"}, name: "nothing but a browser gets through", fails: true, within: 13 * time.Second,
+			prepare: func(r *run) {
+				r.forward(notChromium+" reject with tcp reset", blockUDP)
+				if r.browser != "" {
+					r.followLink()
+				}
+			},
+			page: func(s *scenario) {
+				s.fails, s.audio, s.video, s.within = false, only(tcpRung), only(tcpRung), 700*ms+2*rtt+browserSlack
+			},
+			says: []string{`https://` + SiteName + `/j/\d+`, "(?i)web client|browser"},
 		},
 		{
 			number: "25d", name: "the clock is two days slow", cause: client.CauseClockFatal, fails: true, within: 3 * time.Second,

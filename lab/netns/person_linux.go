@@ -206,24 +206,30 @@ func (n *Person) Says(g proto.Group) proto.Rung {
 		}
 		return ""
 	}
+	names := [...]string{"Audio", "Video", "Content"}
+	if n.browser {
+		names = [...]string{"Sound", "The picture", "The screen"}
+	}
+	var said, shown proto.Rung
 	for _, e := range n.Events() {
 		if e.Event != "explain" {
 			continue
 		}
 		for i, line := range e.Summary {
-			if n.browser { // a table: its name, and in the next line the rung
-				if i > 0 && e.Summary[i-1] == [...]string{"Sound", "Picture", "Screen"}[g] {
-					return rung(line)
-				}
-				continue
-			}
-			if over, ok := strings.CutPrefix(line, [...]string{"Audio", "Video", "Content"}[g]+" runs over "); ok {
+			if over, ok := strings.CutPrefix(line, names[g]+" runs over "); ok {
 				way, _, _ := strings.Cut(strings.TrimSuffix(over, "."), ",") // without the reason
-				return rung(way)
+				said = rung(way)
+			}
+			// A page has it in a table too: its name, and in the next line the rung.
+			if n.browser && i > 0 && e.Summary[i-1] == [...]string{"Sound", "Picture", "Screen"}[g] {
+				shown = rung(line)
 			}
 		}
 	}
-	return ""
+	if n.browser && said != shown {
+		return "in words " + said + ", in the table " + shown
+	}
+	return said
 }
 
 // Attempts is the client's record of what it tried, once it has ended.

@@ -64,13 +64,13 @@ func play(r *run, s scenario, clip string, res *row) {
 	if !known && !s.fails && s.silent == 0 && r.client.joined != nil {
 		fault("no router knows of the client when it leaves")
 	}
-	for _, g := range []proto.Group{proto.GroupAudio, proto.GroupVideo} {
+	if s.after == nil && known && s.silent == 0 && !s.settled(record) {
+		fault("it ends with audio over %q and video over %q", record.Rungs[0], record.Rungs[1])
+	}
+	for _, g := range []proto.Group{proto.GroupAudio, proto.GroupVideo, proto.GroupContent} {
 		if said := r.client.Says(g); known && s.silent == 0 && said != record.Rungs[g] {
 			fault("it says that %s runs over %q, the router's record has %q", g, said, record.Rungs[g])
 		}
-	}
-	if s.then != nil {
-		s.then(r)
 	}
 	told := r.client.Told()
 	res.told = strings.Join(strings.Fields(firstWords(told)), " ")
@@ -85,6 +85,9 @@ func play(r *run, s scenario, clip string, res *row) {
 		}
 	}
 	r.forbidden(s, fault)
+	if s.then != nil {
+		s.then(r)
+	}
 	if len(r.notes) > 0 {
 		res.told += " (" + strings.Join(r.notes, "; ") + ")"
 	}
@@ -160,7 +163,10 @@ func (r *run) join(s scenario, clip string) {
 		r.must(err)
 		return
 	}
-	cfg := BrowserConfig{Browser: s.browser, Name: "Ann Client", Proxy: r.proxy, PAC: r.pac, Script: "browser.mjs", Modules: modules(r.T), Patience: s.within + 10*time.Second}
+	cfg := BrowserConfig{Browser: s.browser, Name: "Ann Client", Proxy: r.proxy, PAC: r.pac, Link: r.link, Script: "browser.mjs", Modules: modules(r.T), Patience: s.within + 10*time.Second}
+	if r.secret != "" {
+		cfg.ProxyUser, cfg.ProxyPassword = ProxyUser, r.secret
+	}
 	if r.friend != nil {
 		cfg.Others = []*Person{r.friend}
 	}
@@ -183,6 +189,11 @@ func (r *run) watchFailure(s scenario, started time.Time, res *row, fault func(s
 	case <-time.After(s.within + r.patience()):
 		fault("it did not end within %v", s.within+r.patience())
 	}
+}
+
+// settled tells whether the router's record is what is wanted.
+func (s *scenario) settled(seat Seat) bool {
+	return (len(s.audio) == 0 || slices.Contains(s.audio, seat.Rungs[0])) && (len(s.video) == 0 || slices.Contains(s.video, seat.Rungs[1]))
 }
 
 // watchSilence sees a page into a meeting to which no media leads.
@@ -222,14 +233,11 @@ func (r *run) watch(s scenario, res *row, fault func(string, ...any)) bool {
 		res.first = fmt.Sprintf("%d ms", took.Milliseconds())
 		res.late = took > s.within
 	}
-	settled := func(seat Seat) bool {
-		return (len(s.audio) == 0 || slices.Contains(s.audio, seat.Rungs[0])) && (len(s.video) == 0 || slices.Contains(s.video, seat.Rungs[1]))
-	}
 	settle := 3 * time.Second
 	if r.fast {
 		settle = r.patience()
 	}
-	seat, err = r.client.WaitSeat(settle, fmt.Sprintf("audio over %v and video over %v", s.audio, s.video), settled)
+	seat, err = r.client.WaitSeat(settle, fmt.Sprintf("audio over %v and video over %v", s.audio, s.video), s.settled)
 	if err != nil {
 		fault("%v", err)
 	}
@@ -259,8 +267,9 @@ func (r *run) agree() {
 func (r *run) forbidden(s scenario, fault func(string, ...any)) {
 	rules := s.forbid
 	if s.browser == "" {
-		rules = append([]func(Flow) string{otherPorts, flood}, rules...)
+		rules = append([]func(Flow) string{otherPorts}, rules...)
 	}
+	rules = append([]func(Flow) string{flood}, rules...)
 	if s.udpOnly && !r.fast && (s.browser == "" || !r.steady.IsZero()) {
 		rules = append(rules, r.noMediaOverTCP)
 	}
@@ -302,13 +311,13 @@ func flood(f Flow) string {
 	return ""
 }
 
-// otherUDP is otherPorts for a page, whose browser looks names up and, where TURN is asked, also asks for what is
-// relayed there directly (PROTOCOL.md: port 49153). What else browsers do over TCP for themselves is not looked at.
-func otherUDP(f Flow) string {
-	if p := f.Far.Port(); f.Proto == wire.UDP && p != 443 && p != 3478 && p != 8801 && p != 53 && p != 49153 {
-		return "UDP nobody has asked for"
+// otherPagePorts is otherPorts for a page, whose browser looks names up and, where TURN is asked, also asks for what is
+// relayed there directly (PROTOCOL.md: port 49153).
+func otherPagePorts(f Flow) string {
+	if p := f.Far.Port(); f.Proto == wire.UDP && (p == 53 || p == 49153) {
+		return ""
 	}
-	return ""
+	return otherPorts(f)
 }
 
 // pastPageProxy: a browser with a proxy opens no connection past it, for media either. Its UDP knows no proxy, by design.

@@ -65,7 +65,9 @@ type run struct {
 	env     []string
 	noCA    bool
 	proxy   string // for browsers, who are told in their own way
+	secret  string // what the proxy asks ProxyUser for
 	pac     string
+	link    string // what a browser opens; "" the meeting's link
 	browser string // "" for the native client
 	notes   []string
 	fast    bool          // times are not judged
@@ -133,7 +135,7 @@ func withBrowsers(list []scenario) []scenario {
 		for _, b := range s.browsers {
 			in := s
 			trip := max(rtt, 2*s.link.Delay)
-			in.browser, in.says, in.forbid = b, s.pageSays, append(slices.Clone(s.pageForb), otherUDP)
+			in.browser, in.says, in.forbid = b, s.pageSays, append(slices.Clone(s.pageForb), otherPagePorts)
 			in.within += 2*trip + browserSlack
 			if b == "firefox" {
 				in.within += firefoxSlack

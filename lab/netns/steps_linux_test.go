@@ -3,7 +3,10 @@ package netns
 import (
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"parley/lab/netns/wire"
@@ -141,6 +144,29 @@ func (r *run) estimate(after time.Duration) int {
 	}
 	last := slices.Sorted(slices.Values(bits[len(bits)-4:]))
 	return (last[1] + last[2]) / 2
+}
+
+// followLink has the native client fail and its user open the link that it prints, in what the desktop opens links with.
+func (r *run) followLink() {
+	r.Helper()
+	dir := r.TempDir()
+	opened := filepath.Join(dir, "opened")
+	r.must(os.WriteFile(filepath.Join(dir, "xdg-open"), []byte("#!/bin/sh\necho \"$1\" >"+opened+"\n"), 0o755))
+	c, err := r.in.JoinNative(r.machine.Namespace, r.meeting, NativeConfig{Name: "Ann Client", Args: []string{"--open-browser"}, Env: []string{"PATH=" + dir + ":" + os.Getenv("PATH")}})
+	r.must(err)
+	defer c.Stop()
+	select {
+	case <-c.Done():
+	case <-time.After(30 * time.Second):
+		r.Fatal("the native client goes on trying")
+	}
+	for deadline := time.Now().Add(20 * time.Second); r.link == "" && time.Now().Before(deadline); time.Sleep(20 * ms) {
+		link, _ := os.ReadFile(opened) // by a process of its own
+		r.link = strings.TrimSpace(string(link))
+	}
+	if r.link == "" || !strings.Contains(c.Told(), r.link) {
+		r.Fatalf("it opens %q and says:\n%s", r.link, c.Told())
+	}
 }
 
 // visit joins and leaves: what is learnt then is remembered.
