@@ -20,6 +20,9 @@ const (
 	Lost    Outcome = "lost"
 )
 
+// whyOver ends what was under way when the client left.
+const whyOver = "over"
+
 // Attempt is one line of the record: what was tried, when, how long it took, how it ended and why.
 type Attempt struct {
 	Phase   string  `json:"phase"` // lookup, zone, probe, tunnel, route, control, media
@@ -198,19 +201,26 @@ func (m *Mind) udpSummary() []string {
 			answered = answered || p.rtt >= 0
 		}
 	}
-	up, down := 0, 0
+	up, down, silent := 0, 0, 0
 	for _, a := range m.record {
 		if a.Phase == "media" && strings.HasSuffix(a.What, string(proto.UDP8801)) {
 			if a.Outcome == Won {
 				up++
 			} else if a.Outcome == Lost {
 				down++
+				if a.Why != whyOver {
+					silent++
+				}
 			}
 		}
 	}
 	var out []string
-	if !m.zones.open && up == 0 && !answered && (n > 0 && dead == n || down > 0) {
+	switch {
+	case m.zones.open || up > 0:
+	case !answered && (n > 0 && dead == n || down > 0):
 		out = append(out, SayUDPBlocked(fmt.Sprintf("%d probes and %d transports", n, down)))
+	case answered && silent > 0 && !m.short && m.overConnection():
+		out = append(out, SaySTUNOnly())
 	}
 	if m.deadIPv6() {
 		out = append(out, SayIPv6())
@@ -219,6 +229,14 @@ func (m *Mind) udpSummary() []string {
 		out = append(out, SayShort())
 	}
 	return out
+}
+
+// overConnection reports whether some medium has a way to a router over TCP or TLS, and without a tunnel: then the
+// router is not to blame for what does not pass over UDP.
+func (m *Mind) overConnection() bool {
+	return slices.ContainsFunc(m.lanes[:], func(l lane) bool {
+		return l.inUse != nil && l.inUse.rung != proto.UDP8801 && l.inUse.via == ""
+	})
 }
 
 // deadIPv6 reports whether probes over IPv6 went out and none of them came back, though it had time enough in zones
@@ -243,7 +261,7 @@ func (m *Mind) deadIPv6() bool {
 func (m *Mind) tried() []string {
 	var out []string
 	for _, a := range m.record {
-		if a.Outcome == Won || a.Why == "over" {
+		if a.Outcome == Won || a.Why == whyOver {
 			continue
 		}
 		line := fmt.Sprintf("%s: %s: %s", a.Phase, a.What, orText(a.Why, "no answer"))

@@ -1,6 +1,7 @@
 package join
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,5 +86,50 @@ func TestIPv6ThatLeadsNowhereIsTold(t *testing.T) {
 			}
 			w.record(tt.name)
 		})
+	}
+}
+
+// A firewall that knows STUN alone lets probes through and no handshake. That the router is there, connections show.
+func TestUDPThatLetsSTUNAloneThroughIsTold(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		media   func(s StartTransport) (Event, float64) // nil: as ever
+		probes  bool
+		told    bool
+		blocked bool
+	}{
+		{"stun-only", func(s StartTransport) (Event, float64) {
+			if s.Rung == proto.UDP8801 {
+				return TransportFailed{Attempt: s.Attempt, Text: "no answer to the handshake"}, 2000
+			}
+			return TransportUp{Attempt: s.Attempt}, 60
+		}, true, true, false},
+		{"stun-only-blocked", func(s StartTransport) (Event, float64) {
+			if s.Rung == proto.UDP8801 {
+				return TransportFailed{Attempt: s.Attempt, Text: "no answer"}, 2000
+			}
+			return TransportUp{Attempt: s.Attempt}, 60
+		}, false, false, true},
+		{"stun-only-router-down", func(s StartTransport) (Event, float64) {
+			return TransportFailed{Attempt: s.Attempt, Text: "no answer"}, 2000
+		}, true, false, false},
+		{"stun-only-not-yet", func(s StartTransport) (Event, float64) {
+			if s.Rung == proto.UDP8801 {
+				return nil, 0
+			}
+			return TransportUp{Attempt: s.Attempt}, 60
+		}, true, false, false},
+	} {
+		w := granted(t, Config{Rungs: allRungs}, []proto.Zone{zoneOf("a", 0, 0)}, "a")
+		if !tt.probes {
+			clear(w.udp)
+		}
+		w.media = tt.media
+		w.run(4000)
+		sum := w.m.Explain().Summary
+		if told, blocked := slices.Contains(sum, SaySTUNOnly()), strings.Contains(strings.Join(sum, " "), "blocked"); told != tt.told || blocked != tt.blocked {
+			t.Errorf("%s: told %v, blocked %v; want %v, %v: %q", tt.name, told, blocked, tt.told, tt.blocked, sum)
+		}
+		w.record(tt.name)
 	}
 }

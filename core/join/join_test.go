@@ -117,7 +117,7 @@ func TestDecides(t *testing.T) {
 		{"waits for the last zone as long as 10 ms more take", "b", []z{{"a", 0, 0, 30, 30}, {"b", 0, 0, 38, 38}}, "b", 60 + 114},
 		{"does not wait for one that is further", "b", []z{{"a", 0, 0, 30, 30}, {"b", 0, 0, 42, 42}}, "a", 60 + 90},
 		{"nor for ever", "b", []z{{"a", 0, 0, 30, 0}, {"b", 0, 0, 0, 0}}, "a", 60 + 90 + 30},
-		{"leaves the last zone", "b", []z{{"a", 0, 0, 20, 20}, {"b", 0, 0, 60, 60}}, "a", 120},                   // 40 ms and 0.33
+		{"leaves the last zone", "b", []z{{"a", 0, 0, 20, 20}, {"b", 0, 0, 60, 60}}, "a", 120}, // 40 ms and 0.33
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

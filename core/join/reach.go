@@ -411,8 +411,8 @@ func (m *Mind) drop(now time.Time) {
 	}
 	m.unprepare()
 	m.closeControl()
-	m.closeLanes(now, "over")
-	m.lookupAttempt.end(m, now, Lost, "over")
-	m.reach.try.end(m, now, Lost, "over")
+	m.closeLanes(now, whyOver)
+	m.lookupAttempt.end(m, now, Lost, whyOver)
+	m.reach.try.end(m, now, Lost, whyOver)
 	m.reach.since, m.reach.timeoutAt, m.reach.retryAt = time.Time{}, time.Time{}, time.Time{}
 }

@@ -51,6 +51,7 @@ export type Fact =
 	| { key: "inspected"; values: { issuer: string } }
 	| { key: "tunnel"; values: { url: string } }
 	| { key: "udp_blocked"; values: { probes: number; transports: number } }
+	| { key: "stun_only"; values: Record<string, never> }
 	| { key: "small_datagrams"; values: Record<string, never> }
 	| { key: "ipv6_silent"; values: Record<string, never> }
 	| { key: "path"; values: Carried }
@@ -129,8 +130,13 @@ function udpFacts(m: Mind): Fact[] {
 	const up = transports.some(a => a.outcome === "won");
 	const allDead = probes.length > 0 && probes.every(p => p.dead);
 	const out: Fact[] = [];
-	if (!m.zones.open && !up && answered.length === 0 && (allDead || down > 0)) {
+	const silent = transports.some(a => a.outcome === "lost" && a.why !== "over");
+	if (m.zones.open || up) {
+		// It works, or it is too early to tell.
+	} else if (answered.length === 0 && (allDead || down > 0)) {
 		out.push({ key: "udp_blocked", values: { probes: probes.length, transports: down } });
+	} else if (answered.length > 0 && silent && !m.short && overConnection(m)) {
+		out.push({ key: "stun_only", values: {} });
 	}
 	if (deadIPv6(m)) {
 		out.push({ key: "ipv6_silent", values: {} });
@@ -139,6 +145,17 @@ function udpFacts(m: Mind): Fact[] {
 		out.push({ key: "small_datagrams", values: {} });
 	}
 	return out;
+}
+
+/**
+ * Whether some medium has a way to a router over TCP or TLS, and without a tunnel: then the router is not to blame for
+ * what does not pass over UDP.
+ */
+function overConnection(m: Mind): boolean {
+	return groups.some(g => {
+		const l = m.lanes[g];
+		return l.inUse !== undefined && l.inUse.rung !== Rung.UDP8801 && l.inUse.via === "";
+	});
 }
 
 /**
@@ -172,6 +189,8 @@ function sentence({ key, values: v }: Fact): string {
 			return `Servers are reached through the tunnel ${v.url}.`;
 		case "udp_blocked":
 			return `UDP 8801 seems to be blocked: none of ${v.probes} probes and ${v.transports} transports was answered.`;
+		case "stun_only":
+			return "UDP lets short checks (STUN) through and nothing else, as firewalls do that know STUN only: sound and pictures can't use it.";
 		case "small_datagrams":
 			return "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments.";
 		case "ipv6_silent":

@@ -21,6 +21,7 @@ export function summaryText(t: T, line: SummaryLine): string {
 		case "home_zone":
 		case "tunnel":
 		case "udp_blocked":
+		case "stun_only":
 		case "small_datagrams":
 		case "ipv6_silent":
 		case "no_path":
