@@ -84,7 +84,9 @@ func ladder() []scenario {
 		},
 		{
 			number: "x9", browsers: []string{"chromium"}, cause: client.CauseSTUNOnly, doctor: []string{`\(STUN\) through and nothing else`, `UDP 8801 to `, "Audio runs over TCP 8801"}, name: "UDP lets STUN through and nothing else", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack,
+			says: []string{`\(STUN\) through and nothing else`, "Audio runs over TCP 8801"}, never: []string{"blocked"},
 			prepare: func(r *run) { r.forward("meta l4proto udp @th,64,8 > 3 drop") },
+			after:   func(r *run) { r.pause(6 * time.Second) }, // until UDP has been given up
 		},
 		{
 			number: "x10", cause: client.CauseBleached, doctor: []string{"Audio is marked DSCP 46 and arrives with 0 on the way up", "Video is marked DSCP 34"}, name: "DSCP marks cleared upwards",
