@@ -17,7 +17,7 @@ import (
 )
 
 // certEvery is how often a certificate is looked at again: what renews it (the site's own CA, an ACME
-// client, a new enrolment) replaces it weeks before its end.
+// client, renewal) replaces it weeks before its end.
 const certEvery = time.Hour
 
 // keeper hands out a certificate, and takes up its successor without a restart.
@@ -46,7 +46,7 @@ func (k *keeper) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if time.Since(k.at) >= certEvery {
 		k.at = time.Now()
 		if c, err := k.load(); err != nil {
-			k.log.Error("renewing the certificate of the front", "err", err)
+			k.log.Error("reading the successor of a certificate", "err", err)
 		} else {
 			k.cert = &c
 		}
@@ -137,7 +137,7 @@ func (n *Node) busTLS() (*tls.Config, error) {
 	b := n.cfg.Bus
 	switch {
 	case b.Cert != "":
-		cert, err := tls.LoadX509KeyPair(b.Cert, b.Key)
+		k, err := newKeeper(func() (tls.Certificate, error) { return tls.LoadX509KeyPair(b.Cert, b.Key) }, n.log)
 		if err != nil {
 			return nil, fmt.Errorf("bus certificate: %w", err)
 		}
@@ -149,22 +149,24 @@ func (n *Node) busTLS() (*tls.Config, error) {
 		if !pool.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("bus CA: %s holds no certificate", b.CA)
 		}
-		return mutual(cert, pool), nil
+		return mutual(k, pool), nil
 	case n.site != nil && b.Listen != "" && !isLoopbackAddr(b.Listen):
 		names, ips := n.hostNames(n.cfg.Site)
-		cert, err := n.site.CA().Keep("bus", names, append(ips, link.Addresses()...), time.Now())
+		ips = append(ips, link.Addresses()...)
+		k, err := newKeeper(func() (tls.Certificate, error) { return n.site.CA().Keep("bus", names, ips, time.Now()) }, n.log)
 		if err != nil {
 			return nil, err
 		}
-		return mutual(cert, n.site.CA().Pool()), nil
+		return mutual(k, n.site.CA().Pool()), nil
 	}
 	return nil, nil
 }
 
 // mutual is TLS in which both ends show a certificate of the site's CA.
-func mutual(cert tls.Certificate, pool *x509.CertPool) *tls.Config {
+func mutual(k *keeper, pool *x509.CertPool) *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert},
-		RootCAs: pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
+		MinVersion: tls.VersionTLS13, GetCertificate: k.get,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return k.get(nil) },
+		RootCAs:              pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
 	}
 }

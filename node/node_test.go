@@ -243,6 +243,19 @@ func TestPartsInTwoProcessesMeetOverMutualTLS(t *testing.T) {
 		t.Errorf("ping of a controller with the enrolled certificate: %d", status)
 	}
 
+	// Over the bus it gets a successor of its certificate, long before that is needed here.
+	before, err := tls.LoadX509KeyPair(zoneBus.Cert, zoneBus.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if renewed, err := zoneNode.renewal().look(t.Context(), time.Now().Add(21*24*time.Hour)); !renewed || err != nil {
+		t.Errorf("renewed %v, %v", renewed, err)
+	}
+	after, err := tls.LoadX509KeyPair(zoneBus.Cert, zoneBus.Key)
+	if err != nil || after.Leaf.Subject.String() != before.Leaf.Subject.String() || after.Leaf.SerialNumber.Cmp(before.Leaf.SerialNumber) == 0 {
+		t.Errorf("%v: %v instead of %v", err, after.Leaf.Subject, before.Leaf.Subject)
+	}
+
 	// The bus lets it ask for its own zone's key alone, and speak for its own zone alone.
 	var stolen proto.KeysAnswer
 	if err := zoneNode.bus.Request(t.Context(), "parley.web.keys.tpe", proto.KeysRequest{Zone: "tpe"}, &stolen); err == nil {

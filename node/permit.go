@@ -10,13 +10,13 @@ import (
 )
 
 // permit says what an enrolled server may do on the bus (design §6): speak for its own zone, ask for its
-// own zone's keys, claim and report meetings; not listen in on other zones, and not place tombstones or
+// own zone's keys, claim and report meetings, renew its certificate; not listen in on other zones, and not place tombstones or
 // announcements in their name. A role without a use for the bus yet gets nothing.
 func permit(c *x509.Certificate) (bus.Permissions, bool) {
 	role, zone := trust.ServerOf(c)
 	if role == "tunnel" {
 		return bus.Permissions{
-			Publish:   []string{fmt.Sprintf(proto.SubjectTunnel, c.Subject.CommonName), proto.SubjectSite},
+			Publish:   []string{fmt.Sprintf(proto.SubjectTunnel, c.Subject.CommonName), proto.SubjectSite, proto.SubjectRenew},
 			Subscribe: []string{fmt.Sprintf(proto.SubjectRouter, "*", "*"), fmt.Sprintf(proto.SubjectController, "*", "*")},
 		}, bus.ValidID(c.Subject.CommonName)
 	}
@@ -27,7 +27,7 @@ func permit(c *x509.Certificate) (bus.Permissions, bool) {
 	router := bus.Permissions{
 		Publish: []string{
 			ofZone(proto.SubjectRouter, "*"), ofZone(proto.SubjectKeys), fmt.Sprintf(proto.SubjectGrant, "*"),
-			proto.SubjectClaim, proto.SubjectEnded, proto.SubjectRevoke,
+			proto.SubjectClaim, proto.SubjectEnded, proto.SubjectRevoke, proto.SubjectRenew,
 		},
 		Subscribe: []string{
 			fmt.Sprintf(proto.SubjectCommand, "*"), fmt.Sprintf(proto.SubjectPingRouter, "*"), proto.SubjectRevoke,

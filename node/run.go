@@ -53,6 +53,9 @@ func (n *Node) Run(ctx context.Context) error {
 	if n.tunnel != nil {
 		start(&parts, partsCtx, "tunnel", n.tunnel.Run)
 	}
+	if r := n.renewal(); r != nil {
+		floor.Go(func() { r.run(floorCtx) })
+	}
 	front := n.serve(cancel)
 	percent := -1
 	if os.Getenv("GOGC") == "" {

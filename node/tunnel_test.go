@@ -18,7 +18,7 @@ import (
 // A tunnel hears who there is and says that it is there, in its own name; it gets no zone's keys.
 func TestPermissionsOfATunnel(t *testing.T) {
 	p, ok := permit(&x509.Certificate{Subject: pkix.Name{CommonName: "t1", OrganizationalUnit: []string{"role:tunnel"}}})
-	if !ok || !slices.Equal(p.Publish, []string{"parley.tunnel.t1", proto.SubjectSite}) {
+	if !ok || !slices.Equal(p.Publish, []string{"parley.tunnel.t1", proto.SubjectSite, proto.SubjectRenew}) {
 		t.Errorf("may publish %q, %v", p.Publish, ok)
 	}
 	for _, s := range append(p.Publish, p.Subscribe...) {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 
 	"parley/sys/store"
 	"parley/sys/trust"
+	"parley/wire/proto"
 )
 
 // enrolFor is how long an enrolment token waits for its server.
@@ -154,4 +156,18 @@ func (s *Server) enrollServer(r *http.Request) (any, error) {
 	}
 	s.log.Info("server enrolled", "server", e.Server, "role", e.Role, "zone", e.Zone)
 	return enrollBody{Server: e.Server, Certificate: string(cert), CA: string(s.cfg.Site.CA().PEM())}, nil
+}
+
+// renew answers an enrolled server whose certificate is getting old.
+func (s *Server) renew(_ context.Context, data []byte) (any, error) {
+	var req proto.RenewRequest
+	if err := json.Unmarshal(data, &req); err != nil {
+		return nil, proto.NewError(proto.CodeBadRequest, "malformed renewal")
+	}
+	cert, err := s.cfg.Site.Renew([]byte(req.Certificate), []byte(req.CSR), s.now())
+	if err != nil {
+		s.log.Warn("a server's certificate is not renewed", "err", err)
+		return nil, proto.NewError(proto.CodeBadRequest, trust.ErrRenewal.Error())
+	}
+	return proto.RenewAnswer{Certificate: string(cert)}, nil
 }

@@ -45,6 +45,7 @@ func (s *Server) listen() error {
 		{proto.SubjectHome, s.home},
 		{fmt.Sprintf(proto.SubjectKeys, "*"), s.keys},
 		{proto.SubjectSite, s.siteKeys},
+		{proto.SubjectRenew, s.renew},
 	} {
 		stop, err := s.cfg.Bus.Serve(srv.subject, queue, srv.h)
 		if err != nil {
