@@ -1,6 +1,7 @@
 // A person in a browser, inside a network namespace: opens a meeting's link, joins, stays until told to go.
 // One JSON object as argument: browser ("chromium", "firefox"), link, passcode (where the link has none), name, modules
-// (node_modules), proxy, proxyUser, proxyPassword (Chromium), pac, home. It writes events as `parley join --json` does, one a line; a line on standard input, or its end,
+// (node_modules), proxy, proxyUser, proxyPassword (Chromium), pac, home,
+// lobby (how long she looks at herself, ms), hurry (no lobby at all), again (leaves, and it is the second time that counts). It writes events as `parley join --json` does, one a line; a line on standard input, or its end,
 // ends it.
 import { writeSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -92,6 +93,49 @@ async function end(code) {
 	process.exit(code);
 }
 
+/** Looks at herself, gives her name and clicks. Resolves to when that was. */
+async function look() {
+	await there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Join now"), 10000);
+	await there(page, () => [...document.querySelectorAll("input")].some(i => i.labels?.[0]?.innerText.startsWith("Your name")), 5000);
+	await page.evaluate(() => [...document.querySelectorAll("input")].find(i => i.labels?.[0]?.innerText.startsWith("Your name")).focus());
+	await page.keyboard.type(wish.name);
+	// A link without a passcode asks for it.
+	const asked = await page.evaluate(() => {
+		const field = [...document.querySelectorAll("input")].find(i => i.labels?.[0]?.innerText.startsWith("Passcode"));
+		field?.focus();
+		return Boolean(field);
+	});
+	if (asked) await page.keyboard.type(wish.passcode);
+	// A person looks at the picture first; what the page can do meanwhile, it does.
+	await new Promise(done => setTimeout(done, wish.lobby));
+	await there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Join now" && !b.disabled), 5000);
+	return page.evaluate(() => {
+		const b = [...document.querySelectorAll("button")].find(b => b.innerText.trim() === "Join now");
+		b.click();
+		return Date.now();
+	});
+}
+
+/** Resolves to when somebody in a hurry has clicked so often. */
+async function hurry(n) {
+	await page.waitForFunction(n => window.clicks.length >= n, { polling: 20, timeout: 20000 }, n);
+	return page.evaluate(n => window.clicks[n - 1], n);
+}
+
+const inside = () => there(page, () => [...document.querySelectorAll("button")].some(b => b.ariaLabel === "Leave" || b.innerText.trim() === "Leave"), wish.patience ?? 25000);
+
+/** Leaves, and asks to be let in again. */
+async function leave() {
+	const press = words =>
+		page.waitForFunction(words => {
+			const b = [...document.querySelectorAll("button")].findLast(b => words.includes(b.innerText.trim()) || words.includes(b.ariaLabel));
+			b?.click();
+			return Boolean(b);
+		}, { polling: 20, timeout: 5000 }, words);
+	await press(["Leave"]);
+	await press(["Join again"]);
+}
+
 process.on("SIGINT", () => {}); // the namespace's end is told on standard input
 createInterface({ input: process.stdin }).on("line", () => end(0)).on("close", () => end(0));
 
@@ -108,30 +152,35 @@ try {
 			}
 		};
 	});
+	// Somebody in a hurry, whose name the browser knows: she clicks the moment there is something to click.
+	if (wish.hurry) {
+		await page.evaluateOnNewDocument(name => {
+			localStorage.setItem("parley.preferences", JSON.stringify({ name }));
+			window.clicks = [];
+			let shown;
+			const look = () => {
+				const b = [...document.querySelectorAll("button")].find(b => b.innerText.trim() === "Join now" && !b.disabled);
+				if (b === shown) return;
+				shown = b;
+				if (!b) return;
+				window.clicks.push(Date.now());
+				b.click();
+			};
+			new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true });
+		}, wish.name);
+	}
 	page.on("pageerror", err => say({ event: "trouble", text: `page: ${err.message}` }));
 	if (wish.proxyUser) await page.authenticate({ username: wish.proxyUser, password: wish.proxyPassword });
 	await page.goto(wish.link, { waitUntil: "load", timeout: 20000 });
-	await there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Join now"), 10000);
-	await there(page, () => [...document.querySelectorAll("input")].some(i => i.labels?.[0]?.innerText.startsWith("Your name")), 5000);
-	await page.evaluate(() => [...document.querySelectorAll("input")].find(i => i.labels?.[0]?.innerText.startsWith("Your name")).focus());
-	await page.keyboard.type(wish.name);
-	// A link without a passcode asks for it.
-	const asked = await page.evaluate(() => {
-		const field = [...document.querySelectorAll("input")].find(i => i.labels?.[0]?.innerText.startsWith("Passcode"));
-		field?.focus();
-		return Boolean(field);
-	});
-	if (asked) await page.keyboard.type(wish.passcode);
-	// A person looks at the picture first; what the page can do meanwhile, it does.
-	await new Promise(done => setTimeout(done, wish.lobby));
-	await there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Join now" && !b.disabled), 5000);
-	const clicked = await page.evaluate(() => {
-		const b = [...document.querySelectorAll("button")].find(b => b.innerText.trim() === "Join now");
-		b.click();
-		return Date.now();
-	});
+	let clicked = wish.hurry ? await hurry(1) : await look();
+	if (wish.again) {
+		await inside();
+		await new Promise(done => setTimeout(done, 1500));
+		await leave();
+		clicked = await hurry(2);
+	}
 	say({ event: "phase", phase: "click", ts: clicked, ms: 0 });
-	await there(page, () => [...document.querySelectorAll("button")].some(b => b.ariaLabel === "Leave" || b.innerText.trim() === "Leave"), wish.patience ?? 25000);
+	await inside();
 	say({ event: "joined", ms: Date.now() - clicked });
 	setInterval(() => estimate().then(bits => say({ event: "estimate", bits: Math.round(bits) })).catch(() => {}), 1000);
 } catch (err) {

@@ -23,6 +23,8 @@ type BrowserConfig struct {
 	Script, Modules string
 	Others          []*Person // who is in the meeting already
 	Patience        time.Duration
+	Hurry           bool          // clicks as soon as there is something to click, with a name the browser knows
+	Again           bool          // in a hurry: leaves the meeting and joins once more, which is what counts
 	Lobby           time.Duration // how long she looks at herself before she joins; what the page can do meanwhile, it does
 }
 
@@ -34,7 +36,7 @@ func (in *Internet) JoinBrowser(on *Namespace, m Meeting, c BrowserConfig) (*Per
 	}
 	wish, err := json.Marshal(map[string]any{"browser": c.Browser, "link": cmp.Or(c.Link, m.Link), "passcode": m.Passcode, "name": c.Name, "modules": c.Modules, "proxy": c.Proxy, "pac": c.PAC,
 		"proxyUser": c.ProxyUser, "proxyPassword": c.ProxyPassword,
-		"home": home, "patience": c.Patience.Milliseconds(), "lobby": c.Lobby.Milliseconds()})
+		"home": home, "patience": c.Patience.Milliseconds(), "lobby": c.Lobby.Milliseconds(), "hurry": c.Hurry, "again": c.Again})
 	if err != nil {
 		return nil, err
 	}
