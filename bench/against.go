@@ -91,7 +91,7 @@ func (b *bench) pairs(ctx context.Context, s scenario, merges []bool) ([]pair, e
 		b.binary = binaries[side]
 		windows := slices.Repeat(merges, windowsOfPair)
 		if s.fresh {
-			windows = merges[:1]
+			windows = merges
 		}
 		got, err := b.stand(ctx, s, windows)
 		b.binary = binaries[1]

@@ -111,8 +111,8 @@ func TestASetUpServesAllWindowsUnlessItIsWhatIsMeasured(t *testing.T) {
 		want [][]bool
 	}{
 		{"one for all", options{runs: 2}, scenario{}, [][]bool{{true, false, true, false}}},
-		{"joins", options{runs: 2}, scenario{fresh: true}, [][]bool{{true}, {false}, {true}, {false}}},
-		{"asked for", options{runs: 1, fresh: true}, scenario{}, [][]bool{{true}, {false}}},
+		{"joins", options{runs: 2}, scenario{fresh: true}, [][]bool{{true, false}, {true, false}}},
+		{"asked for", options{runs: 1, fresh: true}, scenario{}, [][]bool{{true, false}}},
 	} {
 		if got := c.o.plan(c.s, both); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)

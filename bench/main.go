@@ -63,7 +63,7 @@ func run() error {
 	flag.StringVar(&o.strangers, "viewers", "bin/strangers", "the test binary of lab/interop, for the scenario with pion/webrtc")
 	flag.IntVar(&o.fits, "fits", 0, "run the scenarios that seek how many fit with this many meetings or viewers instead")
 	flag.IntVar(&o.runs, "runs", 0, "windows of each scenario: of each figure the median is shown, of loss the worst (default 3, quick 1)")
-	flag.BoolVar(&o.fresh, "fresh", false, "a server and people of its own for each window, instead of one set-up for all of a scenario")
+	flag.BoolVar(&o.fresh, "fresh", false, "a server and people of its own for each run, instead of one set-up for all of a scenario")
 	flag.StringVar(&o.against, "against", "", "another binary of the server: pairs of it and of -parley, in turn, and the difference with its spread")
 	flag.StringVar(&o.save, "save", "", "write the table to this file with .md added, and its rows with .json added, at the end or when stopped")
 	flag.DurationVar(&o.measure, "for", 0, "time measured in each window (default 3s)")

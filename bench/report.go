@@ -90,8 +90,8 @@ func (r *one) loss() string {
 
 // line is a run among others that are still to come.
 func line(r one) string {
-	s := fmt.Sprintf("%s, GRO %v: %.2f µs/packet, rel %.2f%s, ratio %.2f, p99 %.1f ms, of sound %.1f ms, loss %s",
-		r.title(), r.GRO, r.NS/1000, r.Rel, r.against(), r.Ratio, r.P99, r.Load.SoundP99, r.loss())
+	s := fmt.Sprintf("%s, GRO %v: %.2f µs/packet, rel %.2f%s, ratio %s, p99 %.1f ms, of sound %s, loss %s",
+		r.title(), r.GRO, r.NS/1000, r.Rel, r.against(), known(r.Ratio), r.P99, known(r.Load.SoundP99), r.loss())
 	if r.Load.Failures > 0 {
 		s += fmt.Sprintf(", %d failures such as: %s", r.Load.Failures, r.Load.Errors[0])
 	}

@@ -170,20 +170,13 @@ func (b *bench) measureAll(ctx context.Context, s scenario, merges []bool) ([]on
 	return runs, nil
 }
 
-// plan is which windows each set-up has: all in one with UDP_GRO and without in turn, but a set-up for each where
-// it is what is measured.
-func (o options) plan(s scenario, merges []bool) (setups [][]bool) {
-	var all []bool
-	for range o.runs {
-		all = append(all, merges...)
+// plan is which windows each set-up has: all in one with UDP_GRO and without in turn, or a set-up for each such pair
+// where it is what is measured.
+func (o options) plan(s scenario, merges []bool) [][]bool {
+	if o.fresh || s.fresh {
+		return slices.Repeat([][]bool{merges}, o.runs)
 	}
-	if !o.fresh && !s.fresh {
-		return [][]bool{all}
-	}
-	for _, merge := range all {
-		setups = append(setups, []bool{merge})
-	}
-	return setups
+	return [][]bool{slices.Repeat(merges, o.runs)}
 }
 
 // scenario is all rows of a scenario with so many shards, those that could be had before an error.

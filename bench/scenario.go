@@ -21,7 +21,7 @@ type scenario struct {
 	due     float64    // packets/s that have to arrive, all in all, for a run to have served everybody; 0: not asked
 	viewers int        // receivers made of pion/webrtc besides the members, who alone are measured
 	plain   bool       // without UDP_GRO only
-	fresh   bool       // a set-up for each window: joining is what is measured, or all that viewers can do
+	fresh   bool       // a set-up for each run: joining is what is measured, or one window all that viewers can do
 	like    string     // scenario whose packets in a send are this one's too
 	peer    string     // best figure of another server, rel (performance notes of 20 November 2026)
 	target  [2]float64 // rel, without and with GRO; 0: none
