@@ -316,3 +316,14 @@ func TestTransportsFindTheirAddress(t *testing.T) {
 		t.Error("a stranger's address is somebody's")
 	}
 }
+
+func TestAGentleGeneratorTakesEverythingAndMeasuresNoLatency(t *testing.T) {
+	r := run(t, Config{Gentle: true, Members: []Member{{Count: 1, Audio: true, Video: OneLayer()}, {Count: 3}}})
+	if r.Streams != 6 || r.Packets == 0 || r.Lost > 0 || r.Overflow > 0 {
+		t.Errorf("%d packets of %d streams, %d lost, %d by its own sockets; want all of 6", r.Packets, r.Streams, r.Lost, r.Overflow)
+	}
+	// What has waited for a sleeper says nothing of the server.
+	if r.Samples > 0 || r.Blind == 0 {
+		t.Errorf("%d times measured, %d left out; want none measured", r.Samples, r.Blind)
+	}
+}

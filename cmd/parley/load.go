@@ -24,6 +24,7 @@ type loadCmd struct {
 	Uplink     int           `help:"Space a camera's packets as a link of so many Mbit/s would (default: frames back to back)." placeholder:"MBIT"`
 	Nack       int           `help:"Percent of receivers that ask for packets again." placeholder:"PERCENT"`
 	Churn      int           `help:"Receivers that leave and come back each second." placeholder:"N"`
+	Gentle     bool          `help:"Sleep between looks at the sockets, for a machine that others use: no latency is measured."`
 	Merge      bool          `name:"gro" help:"Receive with UDP_GRO, as if the network card merged datagrams."`
 }
 
@@ -34,7 +35,7 @@ func (c *loadCmd) Run(e *env) error {
 		return err
 	}
 	cfg := load.Config{
-		Site: c.Site, Token: c.Token, TLS: conf, Count: c.Meetings, Merge: c.Merge, Uplink: c.Uplink,
+		Site: c.Site, Token: c.Token, TLS: conf, Count: c.Meetings, Merge: c.Merge, Gentle: c.Gentle, Uplink: c.Uplink,
 		Nack: float64(c.Nack) / 100, Churn: c.Churn, JoinIn: c.JoinIn, Measure: c.For,
 	}
 	for _, text := range c.Link {
@@ -86,7 +87,9 @@ func loadText(r load.Result) string {
 	if r.Overflow > 0 {
 		fmt.Fprintf(&b, "  of these %d were lost by this program, which could not keep up: the result is void\n", r.Overflow)
 	}
-	fmt.Fprintf(&b, "  latency   p50 %.2f ms, p99 %.2f ms, most %.2f ms (%d packets)\n", r.P50, r.P99, r.Max, r.Samples)
+	if r.Samples > 0 {
+		fmt.Fprintf(&b, "  latency   p50 %.2f ms, p99 %.2f ms, most %.2f ms (%d packets)\n", r.P50, r.P99, r.Max, r.Samples)
+	}
 	fmt.Fprintf(&b, "  joining   first transport keyed %.0f ms after the grant (median), in after %.0f ms\n", r.JoinP50, r.InP50)
 	if r.Failures > 0 {
 		fmt.Fprintf(&b, "  failed    %d: %s\n", r.Failures, strings.Join(r.Errors, "; "))
