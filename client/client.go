@@ -79,6 +79,7 @@ type Client struct {
 	identity *trust.Identity
 	cert     tls.Certificate
 	host     *proxy.Host // cfg.Host through what stands in the way
+	families *families   // cfg.Host, with its choice between IPv4 and IPv6
 	memory   memory
 	short    bool // that long datagrams get lost is what is remembered of this network
 	requests *requests
@@ -318,6 +319,7 @@ func (c *Client) tell(e join.Event) {
 // act does what the mind wants.
 func (c *Client) act(now time.Time) {
 	c.keepShort(now)
+	c.keepFamilies(now)
 	for n := 0; ; n++ {
 		a, ok := c.mind.Next()
 		if !ok {
@@ -417,6 +419,7 @@ func (c *Client) shutdown(now time.Time) {
 	c.requests.close()
 	c.tunnels.close()
 	c.host.Close()
+	c.families.wg.Wait()
 	c.emit(reason)
 }
 

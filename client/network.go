@@ -34,6 +34,8 @@ type network struct {
 	Classical time.Time `json:"classical,omitzero"`
 	// Short says that long datagrams get lost here. Each join asks again.
 	Short bool `json:"short,omitempty"`
+	// FourFirst says that IPv6 leads nowhere here. Each join asks again.
+	FourFirst bool `json:"four_first,omitempty"`
 }
 
 // networks are all entries, by networkKey, and by zoneKey for what is known of a site.
@@ -195,6 +197,7 @@ func (c *Client) follow(now time.Time) {
 // Connections are dead without knowing, so the control channel comes anew; and where media went over one, the whole
 // ladder is climbed again, since what was closed there may be open here.
 func (c *Client) moved(now time.Time) {
+	c.families.recall(lastNetwork(c.cfg.State, now))
 	for _, l := range c.media.active {
 		if l != nil && l.rung != proto.UDP8801 {
 			c.requests.renew()

@@ -15,7 +15,10 @@ import (
 // their passwords.
 func (c *Client) openWay() error {
 	conf := c.cfg.Proxy
-	conf.Host = c.cfg.Host
+	here := lastNetwork(c.cfg.State, time.Now())
+	c.families = &families{Host: c.cfg.Host}
+	c.families.recall(here)
+	conf.Host = c.families
 	if conf.TLS == nil {
 		conf.TLS = c.cfg.TLS
 	}
@@ -25,7 +28,7 @@ func (c *Client) openWay() error {
 	if c.cfg.State != "" {
 		conf.Cache = filepath.Join(c.cfg.State, "proxy.pac")
 	}
-	conf.Classical = conf.Classical || !lastNetwork(c.cfg.State, time.Now()).Classical.IsZero()
+	conf.Classical = conf.Classical || !here.Classical.IsZero()
 	var err error
 	c.host, err = proxy.New(conf)
 	return err

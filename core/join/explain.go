@@ -222,7 +222,7 @@ func (m *Mind) udpSummary() []string {
 	case answered && silent > 0 && !m.short && m.overConnection():
 		out = append(out, SaySTUNOnly())
 	}
-	if m.deadIPv6() {
+	if m.IPv6() == FamilySilent {
 		out = append(out, SayIPv6())
 	}
 	if m.short {
@@ -237,24 +237,6 @@ func (m *Mind) overConnection() bool {
 	return slices.ContainsFunc(m.lanes[:], func(l lane) bool {
 		return l.inUse != nil && l.inUse.rung != proto.UDP8801 && l.inUse.via == ""
 	})
-}
-
-// deadIPv6 reports whether probes over IPv6 went out and none of them came back, though it had time enough in zones
-// that answered over IPv4.
-func (m *Mind) deadIPv6() bool {
-	dead := false
-	for _, z := range m.zones.list {
-		for _, p := range z.probes {
-			if !strings.HasPrefix(p.addr, "[") || p.failed {
-				continue
-			}
-			if p.rtt >= 0 {
-				return false
-			}
-			dead = dead || p.dead && z.udpRTT() >= 0
-		}
-	}
-	return dead
 }
 
 // tried lists for the user what did not work, each thing once.

@@ -84,6 +84,10 @@ func TestIPv6ThatLeadsNowhereIsTold(t *testing.T) {
 			if got := strings.Contains(w.lines(), told); got != tt.want {
 				t.Errorf("told %v, want %v:\n%s", got, tt.want, w.lines())
 			}
+			family := map[string]Family{"ipv6-silent": FamilySilent, "ipv6-answers": FamilyAnswers}[tt.name]
+			if got := w.m.IPv6(); got != family {
+				t.Errorf("IPv6 %v, want %v", got, family)
+			}
 			w.record(tt.name)
 		})
 	}

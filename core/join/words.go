@@ -80,6 +80,9 @@ func SayRunsSinceShort(g proto.Group, way string) string {
 	return fmt.Sprintf("%s runs over %s, since large UDP datagrams get lost.", title(g.String()), way)
 }
 
+// SayConnecting says that the first ways for a medium are being tried.
+func SayConnecting(g proto.Group) string { return title(g.String()) + " is being connected." }
+
 // SayNoPath says that nothing carries a medium.
 func SayNoPath(g proto.Group) string { return title(g.String()) + " has no path." }
 
