@@ -47,6 +47,7 @@ func scenarios() []scenario {
 		{name: "meetings of ten ×20", count: 20, members: ofTen()},
 		{name: "simulcast 1→150", members: []load.Member{{Count: 1, Video: load.ThreeLayers()}, {Count: 150, Layout: load.ByThirds}}, peer: "1.63"},
 		{name: "video 1→400, 10 % NACK", members: []load.Member{camera(1), viewing(400)}, feed: func(c *load.Config) { c.Nack = 0.1 }},
+		{name: "video 1→100, 10 are liars", members: []load.Member{camera(1), viewing(100)}, feed: func(c *load.Config) { c.Liars = 10 }},
 		{name: "video 1→100, a port moves", members: []load.Member{camera(1), viewing(100)}, feed: func(c *load.Config) { c.Movers = 1 }},
 		{name: "video 1→100, 20 Mbit/s uplink", members: []load.Member{camera(1), viewing(100)}, feed: func(c *load.Config) { c.Uplink = 20 }},
 		{name: "video 1→100 of pion/webrtc", members: []load.Member{camera(1)}, viewers: 100, plain: true, fresh: true, like: "video 1→100"},

@@ -62,6 +62,7 @@ func (g *generator) housekeep() {
 				g.check(t)
 			}
 		}
+		g.lieDue()
 	}
 	g.checking = slices.DeleteFunc(g.checking, func(t *transport) bool {
 		if t.answers > 0 || t.person.gone.Load() {

@@ -50,6 +50,7 @@ type Config struct {
 	Nack     float64       // fraction of receivers that ask for 1 % of their video packets again
 	Churn    int           // receivers that leave and come back per second, while measuring
 	Movers   int           // people whose ports change every second, while measuring
+	Liars    int           // receivers that are dead, or say what is not so, of each sort in turn; loss and latency are the others'
 
 	Settle  time.Duration // between the last join and publishing; 0: 1 s
 	Warm    time.Duration // published before measuring; 0: 2 s
@@ -141,6 +142,7 @@ type Result struct {
 	Published  uint64   `json:"published"` // RTP packets sent while measuring
 	Skipped    uint64   `json:"skipped"`   // times this program was 200 ms behind with publishing, and left out what was due
 	Nacked     uint64   `json:"nacked"`
+	Lies       uint64   `json:"lies"`     // packets of feedback that liars made up
 	Overflow   uint64   `json:"overflow"` // lost in this program's own sockets; makes a run void
 	Samples    int      `json:"samples"`  // packets decrypted for latency
 	Blind      uint64   `json:"blind"`    // samples left out: another process had the processor when they came
@@ -201,6 +203,8 @@ type generator struct {
 	numbers int // last person number given
 	moveAt  int64
 
+	liars    []*person    // cfg.Liars, once they are chosen
+	dieAt    int64        // when those of them that are dead close their ports
 	checking []*transport // without an answered check
 	run      [4]byte      // marks our own time stamps
 	noise    []byte       // payload

@@ -319,11 +319,27 @@ func TestTransportsFindTheirAddress(t *testing.T) {
 
 func TestAGentleGeneratorTakesEverythingAndMeasuresNoLatency(t *testing.T) {
 	r := run(t, Config{Gentle: true, Members: []Member{{Count: 1, Audio: true, Video: OneLayer()}, {Count: 3}}})
-	if r.Streams != 6 || r.Packets == 0 || r.Lost > 0 || r.Overflow > 0 {
-		t.Errorf("%d packets of %d streams, %d lost, %d by its own sockets; want all of 6", r.Packets, r.Streams, r.Lost, r.Overflow)
+	if r.Streams != 6 || r.Packets == 0 || r.Lost > r.Overflow {
+		t.Errorf("%d packets of %d streams, %d lost, %d of them by its own sockets; want all of 6", r.Packets, r.Streams, r.Lost, r.Overflow)
 	}
 	// What has waited for a sleeper says nothing of the server.
 	if r.Samples > 0 || r.Blind == 0 {
 		t.Errorf("%d times measured, %d left out; want none measured", r.Samples, r.Blind)
+	}
+}
+
+func TestLiarsTakeNothingFromTheOthers(t *testing.T) {
+	const viewers, liars = 10, 5
+	r := run(t, Config{Liars: liars, Each: true, Members: []Member{{Count: 1, Video: OneLayer()}, {Count: viewers}}})
+	// Three of the sorts lie a thousand times a second, on a machine that lets them.
+	if r.Lies < 200 {
+		t.Errorf("%d lies, want thousands", r.Lies)
+	}
+	// All but the dead receive, and of what the honest have received nothing is missing.
+	if r.Streams != viewers-1 || r.Lost > r.Overflow {
+		t.Errorf("%d streams, %d packets of the honest lost; want %d and none", r.Streams, r.Lost, viewers-1)
+	}
+	if due := uint64(float64(viewers-1) * 0.5 * 180 * r.Seconds); r.Packets < due {
+		t.Errorf("%d packets, want more than %d", r.Packets, due)
 	}
 }

@@ -44,6 +44,8 @@ type person struct {
 	twcc       arrivals
 	sentSeq    uint16
 	nacks      bool
+	lie        lie
+	deaf       atomic.Bool // its control channel is read no more
 }
 
 // transport is one media transport of a person. Owned by the loop.
@@ -467,6 +469,10 @@ func (p *person) listen(ctx context.Context) {
 			} else if p.g.ctx.Err() == nil {
 				p.gone.Store(true)
 			}
+			return
+		}
+		if p.deaf.Load() {
+			<-ctx.Done()
 			return
 		}
 		if !interesting(b) {

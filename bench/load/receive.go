@@ -99,13 +99,18 @@ func (g *generator) media(t *transport, b []byte) {
 		s.measured++
 		g.res.Packets++
 		g.res.Bytes += uint64(len(b))
-		g.lost += int64(lost)
+		if t.person.lie == honest {
+			g.lost += int64(lost)
+		}
 		if t.person.nacks && t.group == proto.GroupVideo && seq%100 == 7 {
 			g.nack(t, ssrc, seq)
 		}
 	}
+	if t.person.lie == greedy && t.group == proto.GroupVideo {
+		g.greed(t, ssrc, seq)
+	}
 	t.sample++
-	if t.sample%sampleEvery == 0 {
+	if t.sample%sampleEvery == 0 && t.person.lie == honest {
 		g.open(t, b, measuring)
 	}
 }
