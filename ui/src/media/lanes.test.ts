@@ -6,10 +6,24 @@ import { slotTable } from "./table.ts";
 /** Of a peer connection only what is offered to it, whether it is open, and that its transports come up. */
 class Connection extends EventTarget {
 	static made: Connection[] = [];
+	/** Checks are answered, and nothing else. */
+	static keyless = false;
+	readonly candidates: string[] = [];
 	offer = "";
 	open = true;
 	connectionState = "new";
-	readonly transport = Object.assign(new EventTarget(), { state: "connected" });
+	readonly transport = Object.assign(
+		new EventTarget(),
+		Connection.keyless
+			? {
+					state: "connecting",
+					iceTransport: Object.assign(new EventTarget(), {
+						state: "connected",
+						getSelectedCandidatePair: () => ({ local: { type: "host" }, remote: { protocol: "udp" } }),
+					}),
+				}
+			: { state: "connected" },
+	);
 	constructor() {
 		super();
 		Connection.made.push(this);
@@ -33,7 +47,9 @@ class Connection extends EventTarget {
 	}
 	createAnswer = async () => ({ type: "answer", sdp: "" });
 	setLocalDescription = async () => {};
-	addIceCandidate = async () => {};
+	addIceCandidate = async (c: RTCIceCandidateInit) => {
+		this.candidates.push(c.candidate ?? "");
+	};
 	close(): void {
 		this.open = false;
 	}
@@ -50,6 +66,7 @@ beforeEach(() => {
 	vi.useFakeTimers();
 	vi.stubGlobal("RTCPeerConnection", Connection);
 	Connection.made = [];
+	Connection.keyless = false;
 	told = [];
 	lanes = new Lanes({} as RTCCertificate, false, expected, {
 		up: attempt => told.push(`up ${attempt}`),
@@ -70,17 +87,20 @@ afterEach(() => {
 
 const credentials = (name: string): Credentials[] =>
 	[Group.Audio, Group.Video, Group.Content].map(group => ({ group, ufrag: `${name}${group}`, pwd: name }));
-const addresses = [{ rung: Rung.UDP8801, addr: "192.0.2.1:8801" }];
+const addresses = [
+	{ rung: Rung.UDP8801, addr: "192.0.2.1:8801" },
+	{ rung: Rung.TCP8801, addr: "192.0.2.1:8801" },
+];
 
 /** Tries the sound's transport with a set of credentials. */
-function start(attempt: number, set: Credentials[]): void {
+function start(attempt: number, set: Credentials[], rung: Rung = Rung.UDP8801): void {
 	lanes.know(set, addresses);
 	const audio = set[0] as Credentials;
 	lanes.start({
 		attempt,
 		group: Group.Audio,
-		rung: Rung.UDP8801,
-		candidates: addresses,
+		rung,
+		candidates: addresses.filter(a => a.rung === rung),
 		credentials: audio,
 		fingerprint: "",
 	});
@@ -126,4 +146,25 @@ test("what was set up ahead for another table is not used", async () => {
 	lanes.unprepare();
 	await soon();
 	expect(Connection.made.filter(c => c.open)).toEqual(used);
+});
+
+test("a rung that answers and gives no keys is left out of fresh connections for a while", async () => {
+	Connection.keyless = true;
+	start(1, credentials("first"));
+	await soon();
+	lanes.close(1);
+	const fresh = credentials("second");
+	start(2, fresh);
+	start(3, fresh, Rung.TCP8801);
+	await soon();
+	await vi.advanceTimersByTimeAsync(600);
+	const [first, second] = Connection.made;
+	expect(first?.candidates.filter(c => / udp /i.test(c)).length).toBe(1);
+	expect(second?.candidates.map(c => c.split(" ")[2]?.toLowerCase())).toEqual(["tcp"]);
+	lanes.close(2);
+	lanes.close(3);
+	await vi.advanceTimersByTimeAsync(15_000);
+	start(4, credentials("third"));
+	await soon();
+	expect(Connection.made.at(-1)?.candidates.length).toBe(1);
 });

@@ -43,6 +43,12 @@ const askAgain = 40;
 /** A path that has answered is given this long, ms, to get its keys before a worse one is tried. */
 const keysWithin = 600;
 
+/**
+ * A rung whose path answers and gives no keys is left out for this long, ms: some firewalls let checks through and nothing
+ * else, and a browser prefers what answers.
+ */
+const keylessFor = 15_000;
+
 type Attempt = StartTransport & { peer?: Peer; isUp: boolean; waited?: boolean; port?: number };
 type InUse = { attempt: number; peer: Peer; rung: Rung; port: number };
 
@@ -56,6 +62,8 @@ export class Lanes {
 	private live = false;
 	/** Something that answered, or was up, came to nothing: answers are not trusted any more. */
 	private doubt = false;
+	/** Until when a rung is left out, by performance.now(). */
+	private readonly keyless = new Map<Rung, number>();
 	private flushing = false;
 	/** Credentials that came together, with the addresses of the router they are for; the newest last. */
 	private sets: { groups: readonly Credentials[]; addresses: readonly Candidate[] }[] = [];
@@ -143,7 +151,7 @@ export class Lanes {
 		if (this.peers.size > 0) return;
 		const peer = this.open(set, fingerprint);
 		this.prepared = peer;
-		const udp = this.addresses(set).filter(c => c.rung === Rung.UDP8801);
+		const udp = this.addresses(set).filter(c => c.rung === Rung.UDP8801 && !this.leftOut(c.rung));
 		for (const group of [Group.Audio, Group.Video]) peer.addCandidates(group, candidateLines(udp, []));
 	}
 
@@ -209,9 +217,13 @@ export class Lanes {
 	private join(a: Attempt, peer: Peer): void {
 		a.peer = peer;
 		if (a.relay) peer.addCandidates(a.group, candidateLines([{ rung: Rung.UDP8801, addr: a.relay.peer }], []));
-		else if (peer.tunnel === undefined)
+		else if (peer.tunnel === undefined && !this.leftOut(a.rung))
 			peer.addCandidates(a.group, candidateLines(a.candidates, this.addresses(peer.table.groups)));
 		if (peer.up.has(a.group)) void this.settle(peer, a.group); // it may be there already
+	}
+
+	private leftOut(rung: Rung): boolean {
+		return (this.keyless.get(rung) ?? 0) > performance.now();
 	}
 
 	private open(groups: readonly Credentials[], fingerprint: string, relay?: Relay): Peer {
@@ -295,6 +307,8 @@ export class Lanes {
 		if (!a) return;
 		this.attempts.delete(attempt);
 		if (!a.isUp && !this.inUse.has(a.group) && a.peer?.answers) this.doubt = true;
+		const mute = a.isUp ? undefined : a.peer?.keyless(a.group);
+		if (mute) this.keyless.set(mute, performance.now() + keylessFor);
 		this.drop(a);
 		this.sweep();
 	}

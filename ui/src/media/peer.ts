@@ -210,6 +210,19 @@ export class Peer {
 		return [...this.watched.keys()].some(alive);
 	}
 
+	/** The rung whose checks are answered though the group gets no keys; undefined where the browser does not say. */
+	keyless(group: Group): Rung | undefined {
+		for (const [{ state, iceTransport: ice }, groups] of this.watched) {
+			if (!groups.includes(group) || state === "connected") continue;
+			if (ice?.state !== "connected" && ice?.state !== "completed") continue;
+			const pair = ice.getSelectedCandidatePair?.();
+			if (!pair) continue;
+			if (pair.local?.type === "relay") return Rung.TLS443;
+			return pair.remote?.protocol === "tcp" ? Rung.TCP8801 : Rung.UDP8801;
+		}
+		return undefined;
+	}
+
 	/** When something last arrived on any transport, by performance.now(); 0 where nothing is up. */
 	get heardAt(): number {
 		return Math.max(0, ...[...this.up].map(g => this.heard.get(g)?.at ?? 0));
