@@ -181,6 +181,8 @@ func (m *Mind) summary() []string {
 			out = append(out, SayRunsSinceShort(proto.Group(g), WayName(l.inUse.rung, l.inUse.port)))
 		case l.inUse != nil:
 			out = append(out, SayRuns(proto.Group(g), WayName(l.inUse.rung, l.inUse.port), l.inUse.via != ""))
+		case l.wanted && m.state == In && l.round == 0 && slices.ContainsFunc(l.tries, func(t *rungTry) bool { return !t.done }):
+			out = append(out, SayConnecting(proto.Group(g)))
 		case l.wanted && (m.state == In || m.state == Over):
 			out = append(out, SayNoPath(proto.Group(g)))
 		}

@@ -329,6 +329,10 @@ func TestNoMediaPathIsTold(t *testing.T) {
 	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
 	clear(w.udp)
 	w.media = func(StartTransport) (Event, float64) { return nil, 0 }
+	w.run(3000)
+	w.wantWhy("Audio is being connected.") // nothing is lost yet
+	w.run(6000)
+	w.wantWhy("Audio has no path.")
 	w.run(40_000)
 	f, at := first[Failed](w)
 	if at > 16_000 || f.WebURL == "" {

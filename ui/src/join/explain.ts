@@ -57,6 +57,7 @@ export type Fact =
 	| { key: "path"; values: Carried }
 	| { key: "path_short"; values: Carried }
 	| { key: "tunnelled"; values: Carried }
+	| { key: "connecting"; values: { group: GroupName } }
 	| { key: "no_path"; values: { group: GroupName } };
 
 /** A medium, its rung and the router's port that packets go to (0: not known). */
@@ -108,7 +109,8 @@ function pathFacts(m: Mind): Fact[] {
 			const { rung, port } = l.inUse;
 			out.push({ key: pathKey(m, l.inUse), values: { group, rung, port } });
 		} else if (l.wanted && (m.state === "in" || m.state === "over")) {
-			out.push({ key: "no_path", values: { group } });
+			const first = m.state === "in" && l.round === 0 && l.tries.some(t => !t.done);
+			out.push({ key: first ? "connecting" : "no_path", values: { group } });
 		}
 	}
 	return out;
@@ -201,6 +203,8 @@ function sentence({ key, values: v }: Fact): string {
 			return `${title(v.group)} runs over ${wayName(v.rung, v.port)}, since large UDP datagrams get lost.`;
 		case "tunnelled":
 			return `${title(v.group)} runs over ${wayName(v.rung, v.port)} through the tunnel.`;
+		case "connecting":
+			return `${title(v.group)} is being connected.`;
 		case "no_path":
 			return `${title(v.group)} has no path.`;
 	}

@@ -18,7 +18,7 @@ const whats: readonly Rule[] = [
 ];
 
 const whys: readonly Rule[] = [
-	[/^no answer$/, "room.why.noAnswer"],
+	[/^no answer(?: to the handshake)?$/, "room.why.noAnswer"],
 	[/^no answer in time$/, "room.why.late"],
 	[/^no answer within (?<ms>\d+) ms$/, "room.why.silent"],
 	[/^no answer within (?<s>\d+)s$/, "room.why.silentSeconds"],

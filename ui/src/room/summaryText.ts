@@ -24,6 +24,7 @@ export function summaryText(t: T, line: SummaryLine): string {
 		case "stun_only":
 		case "small_datagrams":
 		case "ipv6_silent":
+		case "connecting":
 		case "no_path":
 		case "no_controller":
 		case "proxy":
