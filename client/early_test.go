@@ -1,59 +1,15 @@
 package client_test
 
 import (
-	"bufio"
 	"errors"
-	"io"
-	"net"
 	"net/http"
 	"testing"
 	"time"
 
 	"parley/client"
+	"parley/lab"
 	"parley/wire/proto"
 )
-
-// door is a box between a client and the router that does not bear a hello sent with the upgrade request.
-type door struct {
-	http.ResponseWriter
-	refuses bool // with an answer; else it drops what comes early, and says nothing
-	early   *int
-
-	conn net.Conn
-	rw   *bufio.ReadWriter
-	err  error
-}
-
-// WriteHeader implements http.ResponseWriter: it looks behind the request before it answers.
-func (d *door) WriteHeader(code int) {
-	if code != http.StatusSwitchingProtocols {
-		d.ResponseWriter.WriteHeader(code)
-		return
-	}
-	if d.conn, d.rw, d.err = d.ResponseWriter.(http.Hijacker).Hijack(); d.err != nil {
-		return
-	}
-	switch n := d.rw.Reader.Buffered(); {
-	case n > 0 && d.refuses:
-		*d.early++
-		io.WriteString(d.conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-		d.conn.Close()
-		d.err = errors.New("a request that is none")
-		return
-	case n > 0:
-		*d.early++
-		d.rw.Reader.Discard(n)
-		d.conn.SetReadDeadline(time.Now().Add(time.Millisecond)) // the message may have come in several records
-		io.Copy(io.Discard, d.conn)
-		d.conn.SetReadDeadline(time.Time{})
-	}
-	io.WriteString(d.conn, "HTTP/1.1 101 Switching Protocols\r\n")
-	d.Header().Write(d.conn)
-	io.WriteString(d.conn, "\r\n")
-}
-
-// Hijack implements http.Hijacker.
-func (d *door) Hijack() (net.Conn, *bufio.ReadWriter, error) { return d.conn, d.rw, d.err }
 
 // Whoever does not take a hello before the channel stands is given time; once is enough to know.
 func TestAHelloThatMustWaitWaits(t *testing.T) {
@@ -68,9 +24,7 @@ func TestAHelloThatMustWaitWaits(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				early := 0
-				w.door = func(rw http.ResponseWriter) http.ResponseWriter {
-					return &door{ResponseWriter: rw, refuses: tt.refuses, early: &early}
-				}
+				w.door = func(rw http.ResponseWriter) http.ResponseWriter { return lab.EarlyDoor(rw, tt.refuses, &early) }
 				a := w.join("ann", publish)
 				b := w.join("ben", nil)
 				time.Sleep(tt.within)

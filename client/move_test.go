@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,30 @@ import (
 	"parley/lab"
 	"parley/wire/proto"
 )
+
+// A network that is too narrow for pictures is noticed when one gets into it, not at the next join.
+func TestAMoveIntoANarrowNetworkIsNoticed(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.join("ann", publish)
+		var ben *lab.Host
+		b := w.join("ben", func(cfg *client.Config) {
+			publish(cfg)
+			ben = cfg.Host.(*lab.Host)
+		})
+		time.Sleep(5 * time.Second)
+		w.wantRungs(b, proto.UDP8801)
+		w.net.Link(ben, w.srv, lab.Link{Delay: oneWay, MTU: 1200})
+		ben.Move(netip.MustParseAddr("203.0.113.7"))
+		time.Sleep(3 * time.Second)
+		id, _ := b.Self()
+		if got, want := w.rungs(id), [2]proto.Rung{proto.UDP8801, proto.TCP8801}; got != want {
+			t.Errorf("the router sees %v, want %v", got, want)
+		}
+		if told := strings.Join(b.Explain().Summary, " "); !strings.Contains(told, "since large UDP datagrams get lost") {
+			t.Errorf("told %q", told)
+		}
+	})
+}
 
 // A machine that goes from one network to another is heard, and hears, within half a second: nobody has to tell it.
 func TestAMoveToAnotherNetworkIsNoticed(t *testing.T) {

@@ -209,6 +209,7 @@ func (c *Client) moved(now time.Time) {
 	for _, cr := range c.media.carriers {
 		cr.rtc.Recheck()
 	}
+	c.mind.Handle(now, join.NetworkChanged{Kept: true})
 	if ch := c.control.ch; ch != nil {
 		c.requests.renew()
 		c.tunnels.renew()

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/core/join"
@@ -15,7 +16,8 @@ const tunnelTimeout = 2 * time.Second
 
 // tunnels are the ways through HTTP tunnels (S14). Safe for concurrent use.
 type tunnels struct {
-	asking sync.Mutex // one request for a token at a time
+	asking  sync.Mutex  // one request for a token at a time
+	patient atomic.Bool // something on the way wants a first message to wait
 
 	mu    sync.Mutex
 	token string            // guarded by mu
@@ -79,7 +81,7 @@ func (c *Client) hostTo(via string, to server) link.Host {
 }
 
 func (c *Client) tunnelTo(via string, to server) *link.Tunnel {
-	return &link.Tunnel{Host: c.host, URL: via, TLS: c.cfg.TLS, Zone: to.zone, Server: to.id, Token: c.tunnelToken}
+	return &link.Tunnel{Host: c.host, URL: via, TLS: c.cfg.TLS, Zone: to.zone, Server: to.id, Token: c.tunnelToken, Patient: &c.tunnels.patient}
 }
 
 // requestsTo is what carries requests to a server; all that go the same way share connections.

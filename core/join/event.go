@@ -181,8 +181,11 @@ type PathLoss struct {
 // NeedContent says that somebody shares: the content transport is wanted now.
 type NeedContent struct{}
 
-// NetworkChanged says that the client's own addresses changed: what stands is doubtful.
-type NetworkChanged struct{}
+// NetworkChanged says that the client's own addresses changed: what stands is doubtful. Kept says that media goes on
+// over UDP from the new ones, so that only what was found out of the old network is: whether long datagrams pass.
+type NetworkChanged struct {
+	Kept bool `json:"kept,omitempty"`
+}
 
 // Leave ends it from our side.
 type Leave struct{}

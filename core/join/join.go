@@ -278,7 +278,7 @@ func (m *Mind) Handle(now time.Time, e Event) {
 	case NeedContent:
 		m.handleNeedContent(now)
 	case NetworkChanged:
-		m.handleNetworkChanged(now)
+		m.handleNetworkChanged(now, e)
 	case Leave:
 		m.handleLeave(now)
 	}

@@ -125,6 +125,23 @@ func TestANarrowNetworkIsRemembered(t *testing.T) {
 	w.record("long-mended")
 }
 
+// Where media goes on over UDP from another network, it is asked at once whether pictures still fit.
+func TestLengthIsAskedAgainWhereMediaGoesOn(t *testing.T) {
+	w := narrowWorld(t, Config{})
+	w.short = nil
+	w.run(5000)
+	wantPaths(t, w, proto.UDP8801, proto.UDP8801, proto.UDP8801)
+	w.short = map[string]bool{"oslo:8801": true}
+	w.at(5001, NetworkChanged{Kept: true})
+	w.run(9000)
+	wantPaths(t, w, proto.UDP8801, proto.TCP8801, proto.TCP8801)
+	w.wantWhy("Video runs over TCP 8801, since large UDP datagrams get lost.")
+	if _, at := find[OpenControl](w); len(at) != 1 {
+		t.Errorf("the control channel was opened at %v", at)
+	}
+	w.record("long-after-a-move")
+}
+
 // In another network it is another question.
 func TestLengthIsAskedAgainInAnotherNetwork(t *testing.T) {
 	w := narrowWorld(t, Config{})

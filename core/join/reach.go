@@ -326,8 +326,10 @@ func (m *Mind) handleRefused(now time.Time, e Refused) {
 	}
 }
 
-func (m *Mind) handleNetworkChanged(now time.Time) {
+func (m *Mind) handleNetworkChanged(now time.Time, e NetworkChanged) {
 	switch {
+	case e.Kept:
+		m.forgetLong()
 	case m.state == LookingUp:
 		m.lookupAttempt.end(m, now, Lost, "the network changed")
 		m.do(Cancel{What: "lookup"})

@@ -95,8 +95,11 @@ export type JoinEvent =
 	| { is: "path_loss"; group: Group; loss: number }
 	/** Somebody shares: the content transport is wanted now. */
 	| { is: "need_content" }
-	/** The client's own addresses changed: what stands is doubtful. */
-	| { is: "network_changed" }
+	/**
+	 * The client's own addresses changed: what stands is doubtful. Kept: media goes on over UDP from the new ones, and
+	 * only what was found out of the old network is.
+	 */
+	| { is: "network_changed"; kept?: boolean }
 	/** Ends it from our side. */
 	| { is: "leave" }
 	/** Lets time pass. */

@@ -238,7 +238,7 @@ function dispatch(m: Mind, now: Nanos, e: JoinEvent): void {
 			media.handleNeedContent(m, now);
 			break;
 		case "network_changed":
-			reach.handleNetworkChanged(m, now);
+			reach.handleNetworkChanged(m, now, e);
 			break;
 		case "leave":
 			reach.handleLeave(m, now);

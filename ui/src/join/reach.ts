@@ -419,8 +419,10 @@ export function handleRefused(m: Mind, now: Nanos, e: EventOf<"refused">): void 
 	}
 }
 
-export function handleNetworkChanged(m: Mind, now: Nanos): void {
-	if (m.state === "looking-up") {
+export function handleNetworkChanged(m: Mind, now: Nanos, e: EventOf<"network_changed">): void {
+	if (e.kept) {
+		forgetLong(m);
+	} else if (m.state === "looking-up") {
 		end(m, m.lookup.attempt, now, "lost", "the network changed");
 		act(m, { do: "cancel", what: "lookup" });
 		sendLookup(m, now);
