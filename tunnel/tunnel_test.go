@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -241,6 +242,59 @@ func TestDatagramsReachTheRouter(t *testing.T) {
 }
 
 // What is refused, and counted.
+// TCP, TLS, and the upgrade with the first message behind it: 20 ms each.
+func TestAStreamStandsAfterThreeRoundTrips(t *testing.T) {
+	inWorld(t, Limits{}, func(t *testing.T, w *world) {
+		start := time.Now()
+		s, err := w.to("eu", "mmr", w.token()).Packets(t.Context(), netip.AddrPort{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if took := time.Since(start); took > 65*time.Millisecond {
+			t.Errorf("%v, want three round trips of 20 ms", took)
+		}
+	})
+}
+
+func TestAFirstMessageThatMustWaitWaits(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		refuses bool
+		within  time.Duration
+	}{
+		{"a box that refuses it", true, 150 * time.Millisecond},
+		{"a box that drops it", false, 1700 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, Limits{}, func(t *testing.T, w *world) {
+				early := 0
+				box := w.serve(w.net.Host("box", lab.HostOpts{}), http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					r.Host = "tunnel"
+					w.tunnel.Handler().ServeHTTP(lab.EarlyDoor(rw, tt.refuses, &early), r)
+				}))
+				defer box.Close()
+				way := w.to("eu", "mmr", w.token())
+				way.URL, way.Patient = "https://box", new(atomic.Bool)
+				for i, within := range []time.Duration{tt.within, 85 * time.Millisecond} {
+					start := time.Now()
+					s, err := way.Packets(t.Context(), netip.AddrPort{})
+					if err != nil {
+						t.Fatal(err)
+					}
+					s.Close()
+					if took := time.Since(start); took > within {
+						t.Errorf("stream %d after %v, want within %v", i, took, within)
+					}
+				}
+				if early != 1 {
+					t.Errorf("%d messages came too early, want the first alone", early)
+				}
+			})
+		})
+	}
+}
+
 func TestAbuseIsRefusedAndCounted(t *testing.T) {
 	other := trust.NewMeetingID()
 	forged := func(w *world) string {

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
+	"sync/atomic"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -25,6 +28,9 @@ type Tunnel struct {
 	TLS          *tls.Config // towards the tunnel
 	Zone, Server string
 	Mark         uint8 // DSCP code point of Packets between the tunnel and the router; 0: none
+	// Patient is set once something on the way has not borne the first message before the upgrade's answer; from then on
+	// it waits. nil: each stream finds out for itself.
+	Patient *atomic.Bool
 
 	// Token gives the token to show. refused is one the tunnel has not accepted: another is wanted.
 	Token func(ctx context.Context, refused string) (string, error)
@@ -66,19 +72,60 @@ func (t *Tunnel) open(ctx context.Context, path string, limit int) (*WebSocket, 
 	return t.try(ctx, path, limit, token)
 }
 
+// firstWord is how long the answer to a first message that left with the upgrade request may take. It takes in the
+// tunnel's own way to the server.
+const firstWord = 1500 * time.Millisecond
+
+// try opens a stream with one token: the first message leaves right behind the upgrade request, a round trip less, or,
+// where that is not borne, behind its answer.
 func (t *Tunnel) try(ctx context.Context, path string, limit int, token string) (*WebSocket, error) {
-	ws, err := DialWebSocket(ctx, WSDial{Host: t.Host, URL: t.URL + path, TLS: t.TLS, MaxMessage: limit})
-	if err != nil {
-		return nil, fmt.Errorf("the tunnel: %w", err)
-	}
 	m := proto.TunnelOpen{V: proto.Version, Token: token, Zone: t.Zone, Server: t.Server}
 	if path == pathMedia {
 		m.Mark = int(t.Mark)
 	}
-	b, err := json.Marshal(m)
-	if err == nil {
-		err = ws.Write(ctx, b)
+	first, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
 	}
+	dial := WSDial{Host: t.Host, URL: t.URL + path, TLS: t.TLS, MaxMessage: limit}
+	if t.Patient != nil && t.Patient.Load() {
+		return t.greet(ctx, dial, first)
+	}
+	out := false // written before DialWebSocket returns
+	dial.First = func() [][]byte { out = true; return [][]byte{first} }
+	soon, cancel := context.WithTimeout(ctx, firstWord)
+	defer cancel()
+	ws, err := t.greet(soon, dial, nil)
+	if err == nil || !out || ctx.Err() != nil || !unborne(err) {
+		return ws, err
+	}
+	if t.Patient != nil {
+		t.Patient.Store(true)
+	}
+	dial.First = nil
+	return t.greet(ctx, dial, first)
+}
+
+// unborne reports whether an error may come of a box that took the first message for something else: not the tunnel's
+// own refusals.
+func unborne(err error) bool {
+	if _, ok := errors.AsType[*proto.Error](err); ok {
+		return false
+	}
+	answer, ok := errors.AsType[*UpgradeError](err)
+	return !ok || answer.Status == http.StatusBadRequest
+}
+
+// greet dials, sends a first message if it is not out already, and reads the answer.
+func (t *Tunnel) greet(ctx context.Context, dial WSDial, first []byte) (*WebSocket, error) {
+	ws, err := DialWebSocket(ctx, dial)
+	if err != nil {
+		return nil, fmt.Errorf("the tunnel: %w", err)
+	}
+	if first != nil {
+		err = ws.Write(ctx, first)
+	}
+	var b []byte
 	if err == nil {
 		b, err = ws.Read(ctx)
 	}
