@@ -405,12 +405,13 @@ func (m *Machine) Use(a *Access) error {
 			errs = append(errs, m.ip(fmt.Sprintf("addr flush dev eth%d", i)))
 		}
 	}
-	for i, it := range m.access {
-		if it == a {
-			errs = append(errs, m.ip(fmt.Sprintf("route replace default via 192.168.%d.1 dev eth%d", 1+i, i)))
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, m.Prefer(a))...)
+}
+
+// Prefer makes an access the machine's way out, and leaves its address in the others, as when a VPN comes up.
+func (m *Machine) Prefer(a *Access) error {
+	i := slices.Index(m.access, a)
+	return m.ip(fmt.Sprintf("route replace default via 192.168.%d.1 dev eth%d", 1+i, i))
 }
 
 // DialOut connects from the gateway itself, as its proxies do. Host names are the internet's.

@@ -68,6 +68,9 @@ const estimate = () =>
 		return most;
 	});
 
+/** Sounds played since it was last asked: when, less when by the sender's clock, whose start nobody knows. */
+const played = () => page.evaluate(() => window.played.splice(0));
+
 async function end(code) {
 	if (ended) return;
 	ended = true;
@@ -142,7 +145,7 @@ createInterface({ input: process.stdin }).on("line", () => end(0)).on("close", (
 try {
 	page = await browser.newPage();
 	// What the browser itself thinks of its connections is asked at the end.
-	await page.evaluateOnNewDocument(() => {
+	await page.evaluateOnNewDocument(listen => {
 		const Real = RTCPeerConnection;
 		window.connections = [];
 		window.RTCPeerConnection = class extends Real {
@@ -151,7 +154,20 @@ try {
 				window.connections.push(this);
 			}
 		};
-	});
+		if (!listen) return;
+		window.played = [];
+		const last = new Map();
+		setInterval(() => {
+			for (const pc of window.connections.filter(pc => pc.connectionState === "connected")) {
+				for (const r of pc.getReceivers().filter(r => r.track.kind === "audio")) {
+					const [s] = r.getSynchronizationSources();
+					if (!s || last.get(r) === s.rtpTimestamp) continue;
+					last.set(r, s.rtpTimestamp);
+					window.played.push(s.timestamp - s.rtpTimestamp / 48);
+				}
+			}
+		}, 10);
+	}, wish.listen);
 	// Somebody in a hurry, whose name the browser knows: she clicks the moment there is something to click.
 	if (wish.hurry) {
 		await page.evaluateOnNewDocument(name => {
@@ -183,6 +199,7 @@ try {
 	await inside();
 	say({ event: "joined", ms: Date.now() - clicked });
 	setInterval(() => estimate().then(bits => say({ event: "estimate", bits: Math.round(bits) })).catch(() => {}), 1000);
+	if (wish.listen) setInterval(() => played().then(played => say({ event: "played", played })).catch(() => {}), 1000);
 } catch (err) {
 	say({ event: "trouble", text: String(err) });
 	await end(4);

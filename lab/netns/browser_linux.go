@@ -21,6 +21,7 @@ type BrowserConfig struct {
 	Link                     string // what is opened; "" the meeting's link
 	// Script is the driver, browser.mjs of this directory; Modules the node_modules that hold puppeteer-core.
 	Script, Modules string
+	Listen          bool      // it says how late each sound is
 	Others          []*Person // who is in the meeting already
 	Patience        time.Duration
 	Hurry           bool          // clicks as soon as there is something to click, with a name the browser knows
@@ -35,7 +36,7 @@ func (in *Internet) JoinBrowser(on *Namespace, m Meeting, c BrowserConfig) (*Per
 		return nil, err
 	}
 	wish, err := json.Marshal(map[string]any{"browser": c.Browser, "link": cmp.Or(c.Link, m.Link), "passcode": m.Passcode, "name": c.Name, "modules": c.Modules, "proxy": c.Proxy, "pac": c.PAC,
-		"proxyUser": c.ProxyUser, "proxyPassword": c.ProxyPassword,
+		"proxyUser": c.ProxyUser, "proxyPassword": c.ProxyPassword, "listen": c.Listen,
 		"home": home, "patience": c.Patience.Milliseconds(), "lobby": c.Lobby.Milliseconds(), "hurry": c.Hurry, "again": c.Again})
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ const (
 
 // scenarios are the networks, by their numbers in the list; x… are the further ones.
 func scenarios() []scenario {
-	return slices.Concat(ladder(), changing(), proxies(), unheard(), zones(), later())
+	return slices.Concat(ladder(), crowded(), changing(), proxies(), unheard(), zones(), later())
 }
 
 // later: what a later issue asks for.

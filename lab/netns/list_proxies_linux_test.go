@@ -44,6 +44,14 @@ func proxies() []scenario {
 			prepare: viaProxy(AuthNone), says: []string{"(?i)proxy", "Audio runs over TLS 443"},
 		},
 		{
+			number: "8c", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, name: "the proxy, and then UDP opens beside it", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack, friend: true,
+			prepare: viaProxy(AuthNone),
+			after: func(r *run) {
+				r.pause(7 * time.Second)
+				r.freed("oifname wan udp dport != 8801 drop", "oifname wan meta l4proto tcp drop")
+			},
+		},
+		{
 			number: "8b", name: "the same proxy, named by its user", cause: client.CauseProxyRequired, audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
 			forbid: []func(Flow) string{pastThisProxy},
 			prepare: func(r *run) {
@@ -53,7 +61,7 @@ func proxies() []scenario {
 			says: []string{"(?i)proxy", "Audio runs over TLS 443"},
 		},
 		{
-			number: "9", fast: true, cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "HTTP proxy, UDP open beside it", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
+			number: "9", fast: true, cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "HTTP proxy, UDP open beside it", audio: only(udpRung), video: only(udpRung), within: 1000*ms + slack,
 			prepare: func(r *run) {
 				viaProxy(AuthNone)(r)
 				r.forward("oifname wan udp dport != 8801 drop", "oifname wan meta l4proto tcp drop")
@@ -104,7 +112,7 @@ func proxies() []scenario {
 			says: []string{"(?i)proxy.*password"},
 		},
 		{
-			number: "13", cause: client.CauseProxyRequired, browsers: []string{"chromium"}, name: "PAC file: proxy for all but zones", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
+			number: "13", cause: client.CauseProxyRequired, browsers: []string{"chromium"}, name: "PAC file: proxy for all but zones", audio: only(udpRung), video: only(udpRung), within: 1000*ms + slack,
 			prepare: func(r *run) {
 				pac(`function FindProxyForURL(url, host) {
 	return shExpMatch(host, "ctl-*") || shExpMatch(host, "mmr-*") ? "DIRECT" : "PROXY PROXY_HERE";
@@ -114,12 +122,12 @@ func proxies() []scenario {
 			says: []string{"(?i)proxy"},
 		},
 		{
-			number: "13b", cause: client.CauseProxyUnusable, name: "PAC file broken, direct way open", audio: only(udpRung), video: only(udpRung), within: 3*time.Second + slack,
+			number: "13b", cause: client.CauseProxyUnusable, name: "PAC file broken, direct way open", audio: only(udpRung), video: only(udpRung), within: 1000*ms + slack,
 			prepare: pac("function FindProxyForURL(url, host) { return nonsense("),
 			says:    []string{"The proxy script could not be used: .*directly"},
 		},
 		{
-			number: "13c", cause: client.CauseProxyUnusable, name: "PAC server never answers", audio: only(udpRung), video: only(udpRung), within: 4*time.Second + slack,
+			number: "13c", cause: client.CauseProxyUnusable, name: "PAC server never answers", audio: only(udpRung), video: only(udpRung), within: 2*time.Second,
 			prepare: func(r *run) {
 				stop := make(chan struct{})
 				r.Cleanup(func() { close(stop) })
@@ -136,7 +144,7 @@ func proxies() []scenario {
 			never: []string{"(?i)proxy"},
 		},
 		{
-			number: "13e", cause: client.CauseProxyUnusable, name: "proxy that is gone", audio: only(udpRung), video: only(udpRung), within: 1200*ms + slack,
+			number: "13e", cause: client.CauseProxyUnusable, name: "proxy that is gone", audio: only(udpRung), video: only(udpRung), within: 1000*ms + slack,
 			prepare: func(r *run) { r.env = append(r.env, "HTTPS_PROXY=http://192.168.1.1:3128") },
 			says:    []string{`The proxy 192\.168\.1\.1:3128 does not answer; servers are reached directly\.`},
 		},
@@ -179,7 +187,7 @@ func unheard() []scenario {
 			says: []string{`https://` + SiteName + `/j/\d+`, "(?i)web client|browser"},
 		},
 		{
-			number: "25d", name: "the clock is two days slow", cause: client.CauseClockFatal, fails: true, within: 3 * time.Second,
+			number: "25d", name: "the clock is two days slow", cause: client.CauseClockFatal, fails: true, within: time.Second,
 			prepare: func(r *run) {
 				// A machine's clock can't be set apart from the laboratory's. What a slow one sees is a certificate that
 				// is not valid yet.
@@ -189,7 +197,7 @@ func unheard() []scenario {
 			says: []string{"(?i)clock", `https://` + SiteName + `/j/\d+`},
 		},
 		{
-			number: "25b", cause: client.CauseLongHello, name: "long ClientHello reset", audio: only(udpRung), video: only(udpRung), within: 3 * time.Second,
+			number: "25b", cause: client.CauseLongHello, name: "long ClientHello reset", audio: only(udpRung), video: only(udpRung), within: 1300 * ms,
 			prepare: func(r *run) { r.forward(tlsHandshake + " meta length > 1000 reject with tcp reset") },
 		},
 		{

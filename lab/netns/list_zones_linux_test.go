@@ -48,7 +48,7 @@ func zones() []scenario {
 			says: []string{"(?i)tunnel"},
 		},
 		{
-			number: "x2", browsers: []string{"chromium"}, page: frozenLate, name: "the zone dies in the middle of joining", alone: true, world: InternetConfig{Tunnels: -1}, audio: only(udpRung), video: only(udpRung), within: 4 * time.Second,
+			number: "x2", browsers: []string{"chromium"}, page: frozenLate, name: "the zone dies in the middle of joining", alone: true, world: InternetConfig{Tunnels: -1}, audio: only(udpRung), video: only(udpRung), within: 1300 * ms,
 			prepare: func(r *run) {
 				// Zone b is far, so a is chosen; it freezes when the lookup has been answered, or a page's Join clicked.
 				far(r.access, "b", 40*ms)

@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -65,13 +66,8 @@ type built struct {
 	binary string
 	dir    string
 
-	small, big clip
-}
-
-type clip struct {
-	once sync.Once
-	path string
-	err  error
+	clips sync.Mutex
+	made  map[int]string // guarded by clips: by kbit/s
 }
 
 // get builds the binary, unless there is one.
@@ -102,18 +98,30 @@ func (b *built) make() (err error) {
 	return nil
 }
 
-// clip is what a client sends: a small picture, or one that needs a megabit a second.
-func (b *built) clip(t *testing.T, big bool) string {
+// clip is what a client sends: a tone, and pictures of so many kbit/s.
+func (b *built) clip(t *testing.T, kbit int) string {
 	t.Helper()
-	c, name, size, rate := &b.small, "small.webm", "160x120", "60k"
-	if big {
-		c, name, size, rate = &b.big, "big.webm", "640x360", "1000k"
+	b.clips.Lock()
+	defer b.clips.Unlock()
+	path := b.made[kbit]
+	if path == "" {
+		size := "160x120"
+		switch {
+		case kbit > 1000:
+			size = "1280x720"
+		case kbit > 0:
+			size = "640x360"
+		}
+		var err error
+		if path, err = b.film(fmt.Sprintf("%d.webm", kbit), size, fmt.Sprintf("%dk", cmp.Or(kbit, 60))); err != nil {
+			t.Fatal(err)
+		}
+		if b.made == nil {
+			b.made = map[int]string{}
+		}
+		b.made[kbit] = path
 	}
-	c.once.Do(func() { c.path, c.err = b.film(name, size, rate) })
-	if c.err != nil {
-		t.Fatal(c.err)
-	}
-	return c.path
+	return path
 }
 
 // film makes a clip: a moving picture and a tone.

@@ -17,7 +17,7 @@ func TestRoundTrips(t *testing.T) {
 	in, _, _ := labBench(t)
 	var b built
 	b.get(t)
-	clip := b.clip(t, false)
+	clip := b.clip(t, 0)
 	for _, tc := range []struct {
 		name  string
 		page  BrowserConfig // Browser "": the native client
@@ -121,7 +121,7 @@ func joinOnce(t *testing.T, in *Internet, clip string, trip time.Duration, page 
 func TestEachMediumIsMarkedOnTheWire(t *testing.T) {
 	needAll(t)
 	var b built
-	binary, clip := b.get(t), b.clip(t, false)
+	binary, clip := b.get(t), b.clip(t, 0)
 	for profile, want := range map[string][3]uint8{"standard": {46, 34, 26}, "original": {56, 40, 40}} {
 		t.Run(profile, func(t *testing.T) {
 			in, err := NewInternet(InternetConfig{Binary: binary, Dir: t.TempDir(), Zones: []string{"a"}, Tunnels: -1, Router: map[string]string{"a": ", dscp: " + profile}})

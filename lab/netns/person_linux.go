@@ -35,7 +35,8 @@ type Event struct {
 	Router      string              `json:"router"`
 	Zone        string              `json:"zone"`
 	Text        string              `json:"text"`
-	Bits        int                 `json:"bits"` // of "estimate": what a browser believes it can send a second
+	Bits        int                 `json:"bits"`   // of "estimate": what a browser believes it can send a second
+	Played      []float64           `json:"played"` // of "played": how much later than the clock of its sender each sound was, milliseconds
 	join.Report
 	Media []struct {
 		Kind    string     `json:"kind"`

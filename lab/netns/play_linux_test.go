@@ -163,7 +163,7 @@ func (r *run) join(s scenario, clip string) {
 		r.must(err)
 		return
 	}
-	cfg := BrowserConfig{Browser: s.browser, Name: "Ann Client", Proxy: r.proxy, PAC: r.pac, Link: r.link, Script: "browser.mjs", Modules: modules(r.T), Patience: s.within + 10*time.Second}
+	cfg := BrowserConfig{Browser: s.browser, Name: "Ann Client", Proxy: r.proxy, PAC: r.pac, Link: r.link, Listen: s.pageOnly, Script: "browser.mjs", Modules: modules(r.T), Patience: s.within + 10*time.Second}
 	if r.secret != "" {
 		cfg.ProxyUser, cfg.ProxyPassword = ProxyUser, r.secret
 	}

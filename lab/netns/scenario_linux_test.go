@@ -28,13 +28,14 @@ type scenario struct {
 	link     wire.Link // of the access, both ways; 30 ms by default
 	friend   bool      // somebody is in the meeting already, so media flows both ways and the meeting has its home
 	browser  string    // set by withBrowsers
-	bigVideo bool      // video of 1 Mbit/s
+	offered  int       // kbit/s of the pictures that are sent; 60 by default
 	prepare  func(r *run)
 	audio    []proto.Rung // any of these, as the router sees it; empty: not looked at
 	video    []proto.Rung // likewise
 	within   time.Duration
 	browsers []string              // also in these
 	page     func(s *scenario)     // what is otherwise there
+	pageOnly bool                  // a native client is asked elsewhere
 	fails    bool                  // no path exists, or none that may be taken: the client must end, and say why, within this
 	says     []string              // regular expressions of what the user must be told
 	pageSays []string              // and in a page's words
@@ -131,7 +132,9 @@ const (
 func withBrowsers(list []scenario) []scenario {
 	var out []scenario
 	for _, s := range list {
-		out = append(out, s)
+		if !s.pageOnly {
+			out = append(out, s)
+		}
 		for _, b := range s.browsers {
 			in := s
 			trip := max(rtt, 2*s.link.Delay)
@@ -221,7 +224,7 @@ func TestScenario(t *testing.T) {
 					t.Error(found)
 				}
 			}()
-			play(&run{T: t, in: in, browser: s.browser, fast: fast, joining: make(chan struct{})}, s, b.clip(t, s.bigVideo), &res)
+			play(&run{T: t, in: in, browser: s.browser, fast: fast, joining: make(chan struct{})}, s, b.clip(t, s.offered), &res)
 		})
 	}
 }

@@ -62,6 +62,32 @@ func (r *run) upgraded(to proto.Rung, within time.Duration) {
 	}
 }
 
+// freed: the obstacle is gone, but for what the rules say, and media goes back to UDP.
+func (r *run) freed(rules ...string) {
+	r.Helper()
+	r.forward(rules...)
+	r.upgraded(udpRung, 75*time.Second)
+}
+
+// moves: the machine's way out is another from one moment to the next. Sound is heard soon, over UDP, of the same
+// participant.
+func (r *run) moves(what string, move func() error) {
+	r.Helper()
+	before, _ := r.client.Seat()
+	most := time.Second
+	if r.browser != "" {
+		most = 3 * time.Second
+	}
+	moved := time.Now()
+	r.must(move())
+	r.pause(6 * time.Second)
+	r.gap(what, most, moved)
+	r.hasRung("audio", udpRung)
+	if seat, ok := r.client.Seat(); !ok || seat.Participant != before.Participant {
+		r.Error("the router does not know it as the same participant")
+	}
+}
+
 // moved: media has gone over from one path to another, and nobody has heard it. A page's microphone changes its
 // encoder on the way.
 func (r *run) moved() {
@@ -166,6 +192,33 @@ func (r *run) followLink() {
 	}
 	if r.link == "" || !strings.Contains(c.Told(), r.link) {
 		r.Fatalf("it opens %q and says:\n%s", r.link, c.Told())
+	}
+}
+
+// young: of the sound that a page has played since, 99 of 100 are no older than so much. The page can tell how much later
+// each is than the quickest of the call, which took what the way and the browser take by themselves: less than 150 ms.
+func (r *run) young(since time.Time, most time.Duration) {
+	r.Helper()
+	const itself = 150
+	var all, late []float64
+	for _, e := range r.client.Events() {
+		if e.Event == "played" {
+			all = append(all, e.Played...)
+			if e.TS > since.UnixMilli()+1000 { // it tells once a second
+				late = append(late, e.Played...)
+			}
+		}
+	}
+	if len(late) < 1000 {
+		r.Errorf("of 30 s the page has played %d sounds of 20 ms", len(late))
+		return
+	}
+	slices.Sort(late)
+	quickest := slices.Min(all)
+	median, p99 := late[len(late)/2]-quickest, late[len(late)*99/100]-quickest
+	r.note("sound: median %.0f ms, 99 of 100 %.0f ms later than the quickest", median, p99)
+	if p99 > float64(most.Milliseconds()-itself) {
+		r.Errorf("one sound in a hundred is %.0f ms later than the quickest, the bound is %d", p99, most.Milliseconds()-itself)
 	}
 }
 
