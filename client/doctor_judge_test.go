@@ -136,6 +136,19 @@ func TestJudge(t *testing.T) {
 			z.probes = []seenProbe{{addr: "192.0.2.2:8801", burst: burst{sent: 10}}}
 			s.zones = append(s.zones, z)
 		}, Limited, "[zone_unreachable]", "UDP 8801 192.0.2.2", "Zone America does not answer over UDP 8801, but over HTTPS."},
+		{"a zone with UDP silent, over IPv6 too", func(s *seen) {
+			z := s.zones[0]
+			z.Name = "America"
+			z.probes = []seenProbe{{addr: "192.0.2.2:8801", burst: burst{sent: 10}}, sixth(0)}
+			s.ipv6, s.zones = true, append(s.zones, z)
+			s.zones[0].probes = append(s.zones[0].probes, sixth(10))
+		}, Limited, "[zone_unreachable]", "UDP 8801 192.0.2.2,2001:db8::1", "Zone America does not answer over UDP 8801, but over HTTPS."},
+		{"the same on a computer without IPv6", func(s *seen) {
+			z := s.zones[0]
+			z.Name = "America"
+			z.probes = []seenProbe{{addr: "192.0.2.2:8801", burst: burst{sent: 10}}, sixth(0)}
+			s.zones = append(s.zones, z)
+		}, Limited, "[zone_unreachable]", "UDP 8801 192.0.2.2", "Zone America does not answer over UDP 8801, but over HTTPS."},
 		{"routers on two ports, UDP blocked", func(s *seen) {
 			r := s.zones[0].Routers[0]
 			r.Candidates = []proto.Candidate{{Rung: proto.UDP8801, Addr: "192.0.2.7:9801"}}

@@ -136,14 +136,15 @@ func endpoint(text, site string) string {
 	return withPort(u, port)
 }
 
-// allowAt asks for rules to all of these, "host:port" each: one for each port, in the order given.
+// allowAt asks for rules to all of these, "host:port" each: one for each port, in the order given. Addresses of IPv6 are
+// of no use to a computer without it.
 func (v *verdict) allowAt(protocol string, endpoints []string, improves string) {
 	hosts := map[int][]string{}
 	var ports []int
 	for _, e := range endpoints {
 		host, text, err := net.SplitHostPort(e)
 		port, err2 := strconv.Atoi(text)
-		if err != nil || err2 != nil || slices.Contains(hosts[port], host) {
+		if err != nil || err2 != nil || slices.Contains(hosts[port], host) || !v.ipv6 && strings.Contains(host, ":") {
 			continue
 		}
 		if hosts[port] == nil {
