@@ -35,7 +35,7 @@ func ladder() []scenario {
 			says:    []string{"Audio runs over UDP 3478", "Video runs over UDP 3478"},
 		},
 		{
-			number: "5b", cause: client.CauseUDP8801Blocked, name: "UDP to port 443 alone", audio: only(udpRung), video: only(udpRung), within: time.Second,
+			number: "5b", browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP 443\.`, `The picture runs over UDP 443\.`}, cause: client.CauseUDP8801Blocked, name: "UDP to port 443 alone", audio: only(udpRung), video: only(udpRung), within: time.Second,
 			prepare: func(r *run) { r.forward("oifname wan udp dport != 443 drop") },
 			says:    []string{"Audio runs over UDP 443", "Video runs over UDP 443"},
 		},
@@ -79,7 +79,7 @@ func ladder() []scenario {
 			},
 		},
 		{
-			number: "20b", cause: "mtu_1200", name: "MTU 1200, no ICMP", audio: only(udpRung), within: 6*rtt + slack, offered: 1000, friend: true,
+			number: "20b", browsers: []string{"chromium"}, pageSays: []string{"Large UDP datagrams get lost", "since large UDP"}, cause: "mtu_1200", name: "MTU 1200, no ICMP", audio: only(udpRung), within: 6*rtt + slack, offered: 1000, friend: true,
 			link: wire.Link{Delay: rtt / 2, MTU: 1200, Silent: true}, prepare: clampMSS, says: []string{"MTU", "Audio runs over UDP 8801", "Video runs over TCP 8801, since large UDP"},
 			after: func(r *run) { r.picturesElsewhere(5 * time.Second) },
 		},

@@ -84,7 +84,7 @@ func proxies() []scenario {
 			pageSays: []string{`The meeting can’t be reached|Sound has no path`},
 		},
 		{
-			number: "11", fast: true, cause: client.CauseInspected, forbid: []func(Flow) string{fewDirect}, name: "TLS inspected, CA not trusted", fails: true, within: 2 * time.Second,
+			number: "11", noPage: "the browser itself warns of the certificate", fast: true, cause: client.CauseInspected, forbid: []func(Flow) string{fewDirect}, name: "TLS inspected, CA not trusted", fails: true, within: 2 * time.Second,
 			prepare: func(r *run) {
 				i, err := r.access.StartInspector()
 				r.must(err)
@@ -102,7 +102,7 @@ func proxies() []scenario {
 			prepare: viaProxy(AuthDigest), says: []string{"(?i)proxy"},
 		},
 		{
-			number: "12c", cause: client.CauseProxyLogin, forbid: []func(Flow) string{fewDirect}, name: "proxy asks for a password, none given", fails: true, within: 2 * time.Second,
+			number: "12c", noPage: "the browser itself asks for the password", cause: client.CauseProxyLogin, forbid: []func(Flow) string{fewDirect}, name: "proxy asks for a password, none given", fails: true, within: 2 * time.Second,
 			prepare: func(r *run) {
 				p, err := r.access.StartSquid(AuthBasic)
 				r.must(err)
@@ -122,12 +122,12 @@ func proxies() []scenario {
 			says: []string{"(?i)proxy"},
 		},
 		{
-			number: "13b", cause: client.CauseProxyUnusable, name: "PAC file broken, direct way open", audio: only(udpRung), video: only(udpRung), within: 1000*ms + slack,
+			number: "13b", noPage: "what a broken script means is the browser's to say", cause: client.CauseProxyUnusable, name: "PAC file broken, direct way open", audio: only(udpRung), video: only(udpRung), within: 1000*ms + slack,
 			prepare: pac("function FindProxyForURL(url, host) { return nonsense("),
 			says:    []string{"The proxy script could not be used: .*directly"},
 		},
 		{
-			number: "13c", cause: client.CauseProxyUnusable, name: "PAC server never answers", audio: only(udpRung), video: only(udpRung), within: 2*time.Second,
+			number: "13c", noPage: "the browser itself waits for the script", cause: client.CauseProxyUnusable, name: "PAC server never answers", audio: only(udpRung), video: only(udpRung), within: 2 * time.Second,
 			prepare: func(r *run) {
 				stop := make(chan struct{})
 				r.Cleanup(func() { close(stop) })
@@ -144,12 +144,12 @@ func proxies() []scenario {
 			never: []string{"(?i)proxy"},
 		},
 		{
-			number: "13e", cause: client.CauseProxyUnusable, name: "proxy that is gone", audio: only(udpRung), video: only(udpRung), within: 1000*ms + slack,
+			number: "13e", noPage: "a browser knows no way past its proxy", cause: client.CauseProxyUnusable, name: "proxy that is gone", audio: only(udpRung), video: only(udpRung), within: 1000*ms + slack,
 			prepare: func(r *run) { r.env = append(r.env, "HTTPS_PROXY=http://192.168.1.1:3128") },
 			says:    []string{`The proxy 192\.168\.1\.1:3128 does not answer; servers are reached directly\.`},
 		},
 		{
-			number: "21", name: "captive portal, and then signed in", cause: client.CauseCaptivePortal, audio: only(udpRung), video: only(udpRung), within: 3*time.Second + slack,
+			number: "21", noPage: "the browser shows the portal in its place", name: "captive portal, and then signed in", cause: client.CauseCaptivePortal, audio: only(udpRung), video: only(udpRung), within: 3*time.Second + slack,
 			prepare: func(r *run) {
 				r.must(r.access.ServeLAN("192.168.1.1:80", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 					http.Redirect(w, q, "http://192.168.1.1/login", http.StatusFound)
@@ -187,7 +187,7 @@ func unheard() []scenario {
 			says: []string{`https://` + SiteName + `/j/\d+`, "(?i)web client|browser"},
 		},
 		{
-			number: "25d", name: "the clock is two days slow", cause: client.CauseClockFatal, fails: true, within: time.Second,
+			number: "25d", noPage: "the browser itself warns of the certificate", name: "the clock is two days slow", cause: client.CauseClockFatal, fails: true, within: time.Second,
 			prepare: func(r *run) {
 				// A machine's clock can't be set apart from the laboratory's. What a slow one sees is a certificate that
 				// is not valid yet.
@@ -197,11 +197,11 @@ func unheard() []scenario {
 			says: []string{"(?i)clock", `https://` + SiteName + `/j/\d+`},
 		},
 		{
-			number: "25b", cause: client.CauseLongHello, name: "long ClientHello reset", audio: only(udpRung), video: only(udpRung), within: 1300 * ms,
+			number: "25b", noPage: "the browser's own ClientHello is long", cause: client.CauseLongHello, name: "long ClientHello reset", audio: only(udpRung), video: only(udpRung), within: 1300 * ms,
 			prepare: func(r *run) { r.forward(tlsHandshake + " meta length > 1000 reject with tcp reset") },
 		},
 		{
-			number: "25c", cause: client.CauseLongHello, name: "long ClientHello dropped", audio: only(udpRung), video: only(udpRung), within: 6 * time.Second,
+			number: "25c", noPage: "the browser's own ClientHello is long", cause: client.CauseLongHello, name: "long ClientHello dropped", audio: only(udpRung), video: only(udpRung), within: 6 * time.Second,
 			prepare: func(r *run) { r.forward(tlsHandshake + " meta length > 1000 drop") },
 		},
 	}

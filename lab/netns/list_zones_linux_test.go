@@ -40,7 +40,7 @@ func zones() []scenario {
 			},
 		},
 		{
-			number: "24b", cause: client.CauseTunnelOnly, name: "neither site nor zones, tunnels known from before", audio: only(udpRung), video: only(udpRung), within: 3 * time.Second,
+			number: "24b", noPage: "it comes from the site, which is out of reach", cause: client.CauseTunnelOnly, name: "neither site nor zones, tunnels known from before", audio: only(udpRung), video: only(udpRung), within: 3 * time.Second,
 			prepare: func(r *run) {
 				r.visit()
 				r.forward("ip daddr " + r.servers("site", "ctl", "mmr") + " drop")

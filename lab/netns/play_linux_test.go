@@ -27,6 +27,10 @@ func play(r *run, s scenario, clip string, res *row) {
 		res.result, res.bound, res.told = "🔴 later", "", s.later
 		return
 	}
+	if s.noPage != "" && s.browser != "" {
+		res.result, res.bound, res.told = "–", "", "no page: "+s.noPage
+		return
+	}
 	var faults []string
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	r.open(s, clip)

@@ -35,6 +35,7 @@ type scenario struct {
 	within   time.Duration
 	browsers []string              // also in these
 	page     func(s *scenario)     // what is otherwise there
+	noPage   string                // why no page can be in this network
 	pageOnly bool                  // a native client is asked elsewhere
 	fails    bool                  // no path exists, or none that may be taken: the client must end, and say why, within this
 	says     []string              // regular expressions of what the user must be told
@@ -134,6 +135,9 @@ func withBrowsers(list []scenario) []scenario {
 	for _, s := range list {
 		if !s.pageOnly {
 			out = append(out, s)
+		}
+		if s.noPage != "" {
+			out = append(out, scenario{number: s.number + "-chromium", name: s.name + ", chromium", browser: "chromium", noPage: s.noPage})
 		}
 		for _, b := range s.browsers {
 			in := s
