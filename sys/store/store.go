@@ -122,7 +122,8 @@ const (
 
 // one reads the row a prepared query finds into a model; sql.ErrNoRows if there is none.
 func (s *Store) one(ctx context.Context, query string, arg, model any) error {
-	rows, err := s.hot[query].QueryContext(ctx, arg)
+	// Two goroutines would wait for ctx to end, for longer than one row by its key takes.
+	rows, err := s.hot[query].QueryContext(context.WithoutCancel(ctx), arg)
 	if err != nil {
 		return err
 	}
