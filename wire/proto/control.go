@@ -346,16 +346,11 @@ func Decode(b []byte) (Message, error) {
 	if n, ok := beat(b, pongHead); ok {
 		return Pong{N: n}, nil
 	}
-	var head struct {
-		T string `json:"t"`
+	name, err := typeOf(b)
+	if err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(b, &head); err != nil {
-		return nil, NewError(CodeBadRequest, "message is not a JSON object")
-	}
-	if head.T == "" {
-		return nil, NewError(CodeBadRequest, `message without type "t"`)
-	}
-	switch head.T {
+	switch name {
 	case "hello":
 		return decodeAs[Hello](b)
 	case "welcome":
@@ -401,7 +396,29 @@ func Decode(b []byte) (Message, error) {
 	case "stats":
 		return decodeAs[Stats](b)
 	}
-	return Unknown{T: head.T}, nil
+	if !json.Valid(b) {
+		return nil, NewError(CodeBadRequest, "message is not a JSON object")
+	}
+	return Unknown{T: name}, nil
+}
+
+// typeOf is a message's type. Where it comes first, as Encode and pages write it, what follows need not be JSON.
+func typeOf(b []byte) (string, error) {
+	if rest, first := bytes.CutPrefix(b, []byte(`{"t":"`)); first {
+		if name, _, _ := bytes.Cut(rest, []byte(`"`)); len(name) > 0 && !bytes.ContainsRune(name, '\\') {
+			return string(name), nil
+		}
+	}
+	var head struct {
+		T string `json:"t"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return "", NewError(CodeBadRequest, "message is not a JSON object")
+	}
+	if head.T == "" {
+		return "", NewError(CodeBadRequest, `message without type "t"`)
+	}
+	return head.T, nil
 }
 
 // Heartbeats are most of what a quiet meeting says, so what everybody writes for one is read and written
@@ -436,7 +453,7 @@ func appendBeat(dst []byte, head string, n int64) []byte {
 
 func decodeAs[M Message](b []byte) (Message, error) {
 	var m M
-	if err := json.NewDecoder(bytes.NewReader(b)).Decode(&m); err != nil {
+	if err := json.Unmarshal(b, &m); err != nil {
 		return nil, NewError(CodeBadRequest, fmt.Sprintf("malformed %q: %v", m.Type(), err))
 	}
 	return m, nil
