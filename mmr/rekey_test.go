@@ -72,27 +72,31 @@ func TestFreshKeysSurviveTheLossOfTheirFirstPackets(t *testing.T) {
 // A peer connection made again with the same credentials takes the place of the one before, which its browser may still
 // have given keys to.
 func TestThePeerConnectionMadeAgainIsTheOneInUse(t *testing.T) {
-	st := newStage(t, 10, PlaneConfig{HoldFrom: -1})
-	st.now = st.now.Truncate(time.Second).Add(time.Second) // credentials have the second they lapse in
-	low := func() rtp.Seq { return 1000 }
-	b, a := st.join(2, false, low, low), st.join(1, false, low, low)
-	st.watch(a, b, 0, 2)
-	p := st.of(a.key).peers[a.key]
-	before := p.active
-	st.nonce--
-	st.reconnect(a)
-	if len(p.conns) != 1 || p.active[proto.GroupAudio] == nil || p.active[proto.GroupVideo] == nil {
-		t.Fatalf("%d peer connections, %v in use; want the second", len(p.conns), p.active)
-	}
-	for g, tr := range p.active {
-		if tr != nil && (tr == before[g] || before[g].Released() || p.conns[0].transports[g] != tr) {
-			t.Errorf("%v: the first is in use still", proto.Group(g))
-		}
-	}
-	was := st.media
-	st.play(10)
-	if got := st.media - was; !st.failed && got < 20 {
-		t.Errorf("%d packets came over the second", got)
+	for _, one := range []bool{false, true} {
+		t.Run(fmt.Sprintf("one group %v", one), func(t *testing.T) {
+			st := newStage(t, 10, PlaneConfig{HoldFrom: -1})
+			st.now = st.now.Truncate(time.Second).Add(time.Second) // credentials have the second they lapse in
+			low := func() rtp.Seq { return 1000 }
+			b, a := st.join(2, false, low, low), st.join(1, one, low, low)
+			st.watch(a, b, 0, 2)
+			p := st.of(a.key).peers[a.key]
+			before := p.active
+			st.nonce--
+			st.reconnect(a)
+			if len(p.conns) != 1 || p.active[proto.GroupAudio] == nil {
+				t.Fatalf("%d peer connections, %v in use; want the second", len(p.conns), p.active)
+			}
+			for g, tr := range p.active {
+				if tr != nil && (tr == before[g] || before[g].Released() || p.conns[0].transports[g] != tr) {
+					t.Errorf("%v: the first is in use still", proto.Group(g))
+				}
+			}
+			was := st.media
+			st.play(10)
+			if got := st.media - was; !st.failed && got < 20 {
+				t.Errorf("%d packets came over the second", got)
+			}
+		})
 	}
 }
 
