@@ -23,7 +23,7 @@ type DoctorConfig struct {
 	TLS     *tls.Config
 	Proxy   proxy.Config
 	State   string // where tunnels are remembered; nothing is written there
-	Marking string // DSCP profile (S12)
+	Marking string // DSCP profile (S12); "" is the site's own
 	// Progress is told what is being examined, from the goroutine that called Examine; nil: nobody is.
 	Progress func(what string)
 }

@@ -14,6 +14,7 @@ func TestTheNetworkIsToldWithoutAMeeting(t *testing.T) {
 	w := newTestSite(t, func(c *Config) { c.Tunnels = []string{"https://tunnel.example"} })
 	eu := w.zone("eu", 48.86, 2.35, "mmr-1 0/200", "mmr-2 0/200", "mmr-3 0/200")
 	eu.Routers[0].Load, eu.Routers[1].Draining = 0.9, true
+	eu.Routers[2].Marks = []int{56, 40, 40}
 	w.announce(eu)
 	own := w.zone("dmz", 0, 0, "mmr-9 0/200")
 	own.Hosting = "connector:c7"
@@ -33,6 +34,9 @@ func TestTheNetworkIsToldWithoutAMeeting(t *testing.T) {
 		if r.URL == "" || len(r.Candidates) == 0 {
 			t.Errorf("router %+v", r)
 		}
+	}
+	if got := a.Zones[0].Routers[0].Marks; !slices.Equal(got, []int{56, 40, 40}) {
+		t.Errorf("marks %v, want the router's own", got)
 	}
 	if !slices.Equal(ids, []string{"mmr-3", "mmr-1"}) {
 		t.Errorf("routers %v, want those that take people, the idle one first", ids)

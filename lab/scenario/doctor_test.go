@@ -252,6 +252,19 @@ func TestTheDoctorFindsWhatUDPLacks(t *testing.T) {
 			found(t, d, client.Limited, client.CauseMarks)
 		})
 	})
+	t.Run("marks of the site's own profile", func(t *testing.T) {
+		places := threeZones(1)[:1]
+		places[0].dscp = "original"
+		inWorld(t, places, func(t *testing.T, w *world) {
+			p := w.patient()
+			for _, h := range w.Zone("oslo").hosts {
+				w.net.LinkOneWay(h, p.host, lab.Link{Delay: 10 * time.Millisecond, Bleach: true})
+			}
+			d := p.examine()
+			found(t, d, client.Best, client.CauseBleached)
+			says(t, d, "Audio is marked DSCP 56 and arrives with 0 on the way down", "Video is marked DSCP 40", "the marks DSCP 56, 40 of packets")
+		})
+	})
 	t.Run("marks", func(t *testing.T) {
 		for _, both := range []bool{false, true} {
 			inWorld(t, threeZones(1), func(t *testing.T, w *world) {

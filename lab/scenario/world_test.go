@@ -60,7 +60,8 @@ type place struct {
 	routers int
 	// controllers of the zone: 0 is one.
 	controllers int
-	shards      int // of each router: 0 is one
+	shards      int    // of each router: 0 is one
+	dscp        string // profile of its routers: "" is the standard one
 }
 
 // zoneHosts is one zone: its controllers and its routers, each on a host.
@@ -151,7 +152,7 @@ func (w *world) zone(ctx context.Context, p place) {
 	}
 	for i := range p.routers {
 		id := p.name + "-" + strconv.Itoa(i+1)
-		z.routers[id] = add(id, node.Config{Router: &node.Router{ID: id, Zone: p.name, URL: "https://" + id, Shards: p.shards, Together: 1}})
+		z.routers[id] = add(id, node.Config{Router: &node.Router{ID: id, Zone: p.name, URL: "https://" + id, Shards: p.shards, Together: 1, DSCP: p.dscp}})
 	}
 }
 
