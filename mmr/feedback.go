@@ -118,7 +118,7 @@ func (p *peer) legOf(ssrc uint32) forward.LegID {
 }
 
 // expire does what is due by time: for those whose timer it is, and once a second for those who are not
-// admitted.
+// admitted and for packets nobody needs.
 func (s *shard) expire(now time.Time) {
 	for i, ok := s.timers.pop(now); ok; i, ok = s.timers.pop(now) {
 		if p := s.receiver(i); p != nil {
@@ -129,6 +129,7 @@ func (s *shard) expire(now time.Time) {
 		return
 	}
 	s.sweepAt = now.Add(sweepEvery)
+	s.untidy = s.fwd.Sweep(now)
 	for key, p := range s.peers {
 		if p.banned {
 			if now.After(p.bannedUntil) {
@@ -146,7 +147,7 @@ func (s *shard) expire(now time.Time) {
 	}
 }
 
-// sweepEvery is how often bans and orphans are looked after.
+// sweepEvery is how often bans, orphans and kept packets are looked after.
 const sweepEvery = time.Second
 
 // soundFor is how long the last sound heard makes what is set aside urgent enough for sound.

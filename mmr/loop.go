@@ -65,7 +65,7 @@ func (s *shard) runPolled(ctx context.Context, poller *link.Poller) error {
 	s.cmds.Unlock()
 	defer context.AfterFunc(ctx, poller.Wake)()
 	for _, c := range s.plane.readBy(s) {
-		s.batches = append(s.batches, newBatch(c))
+		s.batches = append(s.batches, newBatch(c, s.plane.memory.Take))
 	}
 	gather := max(s.plane.cfg.Gather, 0)
 	// A shard that reads no socket is handed what is for it, and need not be woken for what can wait either.
@@ -277,7 +277,7 @@ func (s *shard) wake(now time.Time) time.Time {
 		}
 	}
 	earlier(timers)
-	if len(s.peers) > 0 {
+	if len(s.peers) > 0 || s.untidy {
 		earlier(s.sweepAt)
 	}
 	for _, t := range s.dirty {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"parley/sys/link"
+	"parley/sys/memory"
 	"parley/sys/rtc"
 	"parley/sys/trust"
 	"parley/wire/proto"
@@ -79,6 +80,7 @@ type Plane struct {
 	shards []*shard
 	places *places
 
+	memory    memory.Store   // of packets, and of room for them
 	listeners []net.Listener // TCP, of the same ports
 	streams   *streams
 
@@ -239,6 +241,12 @@ func (p *Plane) Run(ctx context.Context) error {
 		c.Close()
 	}
 	readers.Wait()
+	for _, s := range p.shards { // not sooner: they lend each other packets
+		s.fwd.Close()
+		for _, b := range s.batches {
+			p.memory.Give(b.room)
+		}
+	}
 	return errors.Join(errs...)
 }
 
@@ -326,21 +334,27 @@ const (
 
 // batch is a set of datagrams on its way from a reader to the shard and back.
 type batch struct {
-	via link.PacketConn
-	ms  []link.Message
-	n   int
+	via  link.PacketConn
+	ms   []link.Message
+	n    int
+	room []byte // of ms, all together
 }
 
-// newBatch makes a batch fit for a socket: where the kernel merges, each message needs a datagram's room.
-func newBatch(via link.PacketConn) *batch {
+// Kept is the memory of packets and of room to receive them, in bytes: it is no part of the collector's heap. Safe
+// from any goroutine.
+func (p *Plane) Kept() int64 { return p.memory.Used() }
+
+// newBatch makes a batch fit for a socket, in memory from take: where the kernel merges, each message needs a
+// datagram's room.
+func newBatch(via link.PacketConn, take func(n int) []byte) *batch {
 	n, room := batchLen, maxDatagram
 	if link.Merge(via) {
 		n, room = mergedBatchLen, link.MergeBufLen
 	}
 	b := &batch{via: via, ms: make([]link.Message, n)}
-	arena := make([]byte, n*room)
+	b.room = take(n * room)
 	for i := range b.ms {
-		b.ms[i].Buf = arena[i*room : (i+1)*room : (i+1)*room]
+		b.ms[i].Buf = b.room[i*room : (i+1)*room : (i+1)*room]
 	}
 	return b
 }
@@ -350,7 +364,7 @@ func newBatch(via link.PacketConn) *batch {
 func (p *Plane) read(ctx context.Context, c link.PacketConn) {
 	free := make(chan *batch, 4)
 	for range cap(free) {
-		free <- newBatch(c)
+		free <- newBatch(c, func(n int) []byte { return make([]byte, n) }) // one may still be on its way in the end
 	}
 	for {
 		var b *batch

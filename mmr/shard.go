@@ -37,7 +37,8 @@ type shard struct {
 	dirty  []*topology // with changes not yet published
 
 	timers     wheel     // of peers, by receiver index: see tickPeer
-	sweepAt    time.Time // of those who are not admitted
+	sweepAt    time.Time // of those who are not admitted, and of packets nobody needs
+	untidy     bool      // there are packets, or was need of their memory
 	asideAt    time.Time // when what is set aside is read, while busy
 	tryAside   func(link.PacketConn, []link.Message) (int, error)
 	clock      func() time.Time // for where a turn takes long
@@ -98,7 +99,7 @@ func newShard(p *Plane, index int, conns []link.PacketConn) *shard {
 		index:  index,
 		conns:  conns,
 		in:     make(chan arrival, 4),
-		fwd:    forward.New(forward.Config{}),
+		fwd:    forward.New(forward.Config{Memory: &p.memory}),
 		peers:  make(map[peerKey]*peer),
 		topos:  make(map[*room]*topology),
 		owners: make(map[forward.StreamID]*peer),

@@ -77,6 +77,8 @@ func (n *Node) socketGauges() {
 	flag("parley_media_gro", "Whether a sender's packets arrive as one.", func(s mmr.Sockets) bool { return s.GRO })
 	flag("parley_media_aside", "Whether datagrams that can wait wake nobody.", func(s mmr.Sockets) bool { return s.Aside })
 	gauge("parley_media_receive_buffer_bytes", "The media socket's receive buffer.", func(s mmr.Sockets) float64 { return float64(s.Receive) })
+	n.metrics.Gauge("parley_media_kept_bytes", "Memory of kept packets and of room to receive them, outside the collector's heap.",
+		func() float64 { return float64(n.plane.Kept()) })
 	gauge("parley_media_overflow", "Datagrams lost so far because the media socket was not read in time.", func(s mmr.Sockets) float64 { return float64(s.Overflow) })
 }
 

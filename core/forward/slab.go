@@ -217,7 +217,7 @@ func (a *arena) close() {
 			a.memory.Give(b)
 		}
 	}
-	*a = arena{memory: a.memory}
+	*a = arena{memory: a.memory, held: a.held}
 }
 
 // at is the meta of a slab.

@@ -146,7 +146,9 @@ func TestSilentStreamsKeepNothing(t *testing.T) {
 		if sc.s.Held() != 0 {
 			t.Errorf("from %d: %d held after a second of silence", start, sc.s.Held())
 		}
-		sc.s.Sweep(sc.now)
+		if sc.s.Sweep(sc.now) && sc.s.Sweep(sc.now) {
+			t.Errorf("from %d: never done", start)
+		}
 		if got := sc.nack(leg, 9); len(got) != 0 {
 			t.Errorf("from %d: a packet that is gone was repeated", start)
 		}

@@ -3,8 +3,9 @@ package forward
 import "time"
 
 // Sweep lets go of the packets of streams that have fallen silent, which nobody can want any more, and gives back
-// memory that was not needed since the last time. Call it every second or so.
-func (s *Shard) Sweep(now time.Time) {
+// memory that was not needed since the last time. more says that there may be something to do the next time, too.
+// Call it every second or so.
+func (s *Shard) Sweep(now time.Time) (more bool) {
 	at := s.since(now)
 	for i := range s.streams {
 		if st := &s.streams[i]; st.started && st.oldest <= st.top && at-st.lastAt > historyAgeMost {
@@ -13,6 +14,7 @@ func (s *Shard) Sweep(now time.Time) {
 		}
 	}
 	s.slabs.trim()
+	return s.slabs.held > 0 || len(s.slabs.spare) > 0
 }
 
 // release lets a stream's packets go.
