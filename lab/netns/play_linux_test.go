@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"parley/lab/netns/wire"
@@ -33,6 +34,11 @@ func play(r *run, s scenario, clip string, res *row) {
 	}
 	var faults []string
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	end := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { r.stalls.watch(end) })
+	defer watching.Wait()
+	defer close(end)
 	r.open(s, clip)
 	if r.friend != nil {
 		defer r.friend.Kill()
@@ -230,12 +236,17 @@ func (r *run) watch(s scenario, res *row, fault func(string, ...any)) bool {
 	if err != nil {
 		fault("%v", err)
 	} else {
-		took := seat.HeardAt.Sub(r.client.Click())
+		from := r.client.Click()
 		if s.before != nil {
-			took = seat.HeardAt.Sub(r.freeAt)
+			from = r.freeAt
 		}
+		took := seat.HeardAt.Sub(from)
 		res.first = fmt.Sprintf("%d ms", took.Milliseconds())
 		res.late = took > s.within
+		if stood := r.stalls.longest(from); res.late && took <= s.within+stood {
+			res.late = false
+			r.note("the machine stood still for %d ms", stood.Milliseconds())
+		}
 	}
 	settle := 3 * time.Second
 	if r.fast {

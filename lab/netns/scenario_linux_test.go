@@ -74,8 +74,9 @@ type run struct {
 	notes   []string
 	fast    bool          // times are not judged
 	joining chan struct{} // closed when the client has been started
-	steady  time.Time     // from when on nothing of the beginning is left; zero: not looked at
-	freeAt  time.Time     // set by scenario.before: the way is open
+	stalls  stalls
+	steady  time.Time // from when on nothing of the beginning is left; zero: not looked at
+	freeAt  time.Time // set by scenario.before: the way is open
 }
 
 func (r *run) must(err error) {

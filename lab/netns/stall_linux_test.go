@@ -1,0 +1,49 @@
+package netns
+
+import (
+	"sync"
+	"time"
+)
+
+// stalls notices when this machine, with whom else works on it, lets nobody here run: what takes longer meanwhile is not
+// the client's doing. On a quiet machine there are none, and bounds are what they say.
+type stalls struct {
+	mu  sync.Mutex
+	all []stall // guarded by mu
+}
+
+// stall is a time at which nothing ran here.
+type stall struct{ from, to time.Time }
+
+// longest is the longest stall since then.
+func (s *stalls) longest(since time.Time) (d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.all {
+		if one.to.After(since) {
+			d = max(d, one.to.Sub(one.from))
+		}
+	}
+	return d
+}
+
+// watch looks a hundred times a second until the end.
+func (s *stalls) watch(end <-chan struct{}) {
+	const every, least = 10 * time.Millisecond, 40 * time.Millisecond
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for last := time.Now(); ; {
+		select {
+		case <-end:
+			return
+		case <-tick.C:
+		}
+		now := time.Now()
+		if late := now.Sub(last) - every; late > least {
+			s.mu.Lock()
+			s.all = append(s.all, stall{last, now})
+			s.mu.Unlock()
+		}
+		last = now
+	}
+}
