@@ -63,7 +63,7 @@ func (v *verdict) judgeSilence() {
 		return
 	case errors.As(v.siteErr, &refused):
 		v.blame(CauseProxyRefuses, g)
-		v.advise(fmt.Sprintf("Let the proxy %s pass CONNECT to %s, port 443, and to the site's zones.", refused.Proxy, v.hostname()))
+		v.advise(fmt.Sprintf("Let the proxy %s pass CONNECT to %s and to the site's zones.", refused.Proxy, endpoint(v.site, v.site)))
 		return
 	case v.unused != "":
 		v.find("site", "Proxy", Fail, v.unused, "")

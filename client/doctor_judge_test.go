@@ -162,7 +162,7 @@ func TestJudge(t *testing.T) {
 		{"proxy, direct way open", func(s *seen) { s.proxy, s.proxyFrom, s.direct = "proxy:3128", "named", true }, Best, "[]", "", "through the proxy proxy:3128"},
 		{"proxy gone, direct way open", func(s *seen) { s.unused = "The proxy proxy:3128 does not answer" }, Best, "[proxy_unusable]", "", "The proxy proxy:3128 does not answer; servers are reached directly."},
 		{"proxy gone, direct way closed", func(s *seen) { s.unused = "The proxy proxy:3128 does not answer"; silent(s, errors.New("no answer")) }, Useless, "[proxy_unusable]", "", "See that the proxy"},
-		{"proxy refuses", func(s *seen) { silent(s, &proxy.Refused{Proxy: "proxy:3128", Status: 403}) }, Useless, "[proxy_refuses]", "", "Let the proxy proxy:3128 pass CONNECT to meet.test"},
+		{"proxy refuses", func(s *seen) { silent(s, &proxy.Refused{Proxy: "proxy:3128", Status: 403}) }, Useless, "[proxy_refuses]", "", "Let the proxy proxy:3128 pass CONNECT to meet.test:443"},
 		{"name unknown", func(s *seen) {
 			s.dnsErr = "this computer can't find the name meet.test"
 			silent(s, errors.New("no such host"))
