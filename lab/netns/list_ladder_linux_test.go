@@ -127,9 +127,9 @@ func crowded() []scenario {
 		}
 	}
 	return []scenario{
-		one("x10", "over TCP", tcpRung, func(*run) []string { return []string{blockUDP} }),
-		one("x11", "over TLS", tlsRung, func(*run) []string { return []string{blockUDP, onlyTCP443} }),
-		one("x12", "through a tunnel", udpRung, func(r *run) []string { return []string{"ip daddr " + r.servers("ctl", "mmr") + " drop"} }),
+		one("x11", "over TCP", tcpRung, func(*run) []string { return []string{blockUDP} }),
+		one("x12", "over TLS", tlsRung, func(*run) []string { return []string{blockUDP, onlyTCP443} }),
+		one("x13", "through a tunnel", udpRung, func(r *run) []string { return []string{"ip daddr " + r.servers("ctl", "mmr") + " drop"} }),
 	}
 }
 

@@ -106,10 +106,7 @@ func (b *built) clip(t *testing.T, kbit int) string {
 	path := b.made[kbit]
 	if path == "" {
 		size := "160x120"
-		switch {
-		case kbit > 1000:
-			size = "1280x720"
-		case kbit > 0:
+		if kbit > 0 {
 			size = "640x360"
 		}
 		var err error
