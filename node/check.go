@@ -42,9 +42,11 @@ func (c *Config) check() (faults []error) {
 		}
 	}
 	listenAddr("listen.https", c.Listen.HTTPS)
-	for i, p := range c.Listen.Proxies {
-		if _, err := netip.ParsePrefix(p); err != nil {
-			bad(fmt.Sprintf("listen.proxies[%d]", i), "%q is not a network such as 10.0.0.0/8", p)
+	for key, networks := range map[string][]string{"listen.proxies": c.Listen.Proxies, "listen.balancers": c.Listen.Balancers} {
+		for i, p := range networks {
+			if _, err := netip.ParsePrefix(p); err != nil {
+				bad(fmt.Sprintf("%s[%d]", key, i), "%q is not a network such as 10.0.0.0/8", p)
+			}
 		}
 	}
 	loopback := func(key, v string) {
@@ -134,13 +136,6 @@ func (c *Config) check() (faults []error) {
 		}
 	}
 	c.checkPlaces(bad)
-	if w := c.Web; w != nil {
-		for i, b := range w.Balancers {
-			if _, err := netip.ParsePrefix(b); err != nil {
-				bad(fmt.Sprintf("web.balancers[%d]", i), "%q is not a network such as 10.0.0.0/8", b)
-			}
-		}
-	}
 	return faults
 }
 

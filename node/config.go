@@ -45,6 +45,8 @@ type Listen struct {
 	// Proxies are the balancers (CIDRs) before the HTTPS listener that send a PROXY protocol header, which
 	// then is believed and demanded. Nobody else's is.
 	Proxies []string `yaml:"proxies"`
+	// Balancers are those (CIDRs) that speak HTTP and say in X-Forwarded-For whose request it is.
+	Balancers []string `yaml:"balancers"`
 }
 
 // Bus is how servers coordinate (design §6). Empty: an embedded one inside this process, without a port.
@@ -70,9 +72,8 @@ type TLS struct {
 
 // Web is the web infrastructure (S2).
 type Web struct {
-	GeoIP     string   `yaml:"geoip"`     // path of an mmdb file; empty: zones keep their configured order
-	Zones     []string `yaml:"zones"`     // order in which zones are offered where geography says nothing
-	Balancers []string `yaml:"balancers"` // CIDRs whose X-Forwarded-For counts
+	GeoIP string   `yaml:"geoip"` // path of an mmdb file; empty: zones keep their configured order
+	Zones []string `yaml:"zones"` // order in which zones are offered where geography says nothing
 }
 
 // Zone is this process's zone controller (S4).

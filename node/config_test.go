@@ -37,7 +37,7 @@ func TestEveryFaultIsSaid(t *testing.T) {
 			[]string{"mmr.url: \"https://x.example.org/\" is where zone.url is already"}},
 		{"at the site's own place", "data: /x\nweb: {}\nmmr: {zone: a, url: 'https://x.example.org'}\n",
 			[]string{"mmr.url: \"https://x.example.org\" is where the web infrastructure is"}},
-		{"balancers", "data: /x\nweb: {balancers: [10.0.0.1, 10.0.0.0/8]}\n", []string{`web.balancers[0]: "10.0.0.1"`}},
+		{"balancers", "data: /x\nweb: {}\nlisten: {balancers: [10.0.0.1, 10.0.0.0/8]}\n", []string{`listen.balancers[0]: "10.0.0.1"`}},
 		{"a bus in the clear", "mmr: {zone: a, url: 'https://x.example.org/mmr'}\nbus: {url: 'nats://bus.example.org:4222'}\n",
 			[]string{"bus.url: nats://bus.example.org:4222 leaves this machine: mutual TLS is required"}},
 		{"a bus on this machine", "mmr: {zone: a, url: 'https://x.example.org/mmr'}\nbus: {url: 'nats://127.0.0.1:4222'}\n", nil},

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -99,5 +101,40 @@ func TestTLSIsResumed(t *testing.T) {
 			t.Error(err)
 		}
 		c.Close()
+	}
+}
+
+// Behind a balancer, everybody would else be one address to what counts by address.
+func TestAPartCountsWhomABalancerSpeaksFor(t *testing.T) {
+	n, err := New(t.Context(), Config{
+		Data: t.TempDir(), Site: "https://meet.example.org", Listen: Listen{HTTPS: "127.0.0.1:0", Balancers: []string{"10.0.0.0/8"}},
+		Web: &Web{}, Zone: &Zone{ID: "par", Server: "par-1"},
+	}, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run(t, n)()
+	route := func(peer, forwarded string) int {
+		r := httptest.NewRequest("POST", "/zone/par/par-1/route", strings.NewReader("{}"))
+		r.RemoteAddr, r.Header = peer, http.Header{"X-Forwarded-For": {forwarded}}
+		w := httptest.NewRecorder()
+		n.mux.ServeHTTP(w, r)
+		return w.Code
+	}
+	for range 2000 { // far more than is allowed at once
+		route("10.0.0.1:1", "192.0.2.1")
+	}
+	for _, c := range []struct {
+		name, peer, forwarded string
+		slowed                bool
+	}{
+		{"who asked so often", "10.0.0.1:1", "192.0.2.1", true},
+		{"somebody else behind the same balancer", "10.0.0.1:1", "192.0.2.2", false},
+		{"the same without the balancer", "192.0.2.1:1", "192.0.2.2", true},
+		{"a stranger who says so", "192.0.2.3:1", "192.0.2.1", false},
+	} {
+		if got := route(c.peer, c.forwarded); (got == http.StatusTooManyRequests) != c.slowed || got == http.StatusNotFound {
+			t.Errorf("%s: %d, want slowed %v", c.name, got, c.slowed)
+		}
 	}
 }

@@ -71,7 +71,8 @@ type Node struct {
 	https, http, admin net.Listener
 	demux              *link.Demux    // on https, while running
 	unread             link.Unread    // requests to the listeners that reached no part
-	proxies            []netip.Prefix // balancers that say whom they speak for
+	proxies            []netip.Prefix // balancers that say whom they speak for before TLS
+	balancers          link.Balancers // and in HTTP
 	cert               *keeper
 	mux                *http.ServeMux
 
@@ -152,16 +153,26 @@ func (n *Node) listen(context.Context) error {
 	return nil
 }
 
-// readProxies reads whose PROXY protocol header is believed.
-func (n *Node) readProxies(context.Context) error {
-	for _, s := range n.cfg.Listen.Proxies {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			return fmt.Errorf("listen.proxies: %w", err)
-		}
-		n.proxies = append(n.proxies, p)
+// readProxies reads who is believed about whom they speak for.
+func (n *Node) readProxies(context.Context) (err error) {
+	if n.proxies, err = networks(n.cfg.Listen.Proxies); err != nil {
+		return fmt.Errorf("listen.proxies: %w", err)
+	}
+	if n.balancers, err = networks(n.cfg.Listen.Balancers); err != nil {
+		return fmt.Errorf("listen.balancers: %w", err)
 	}
 	return nil
+}
+
+func networks(texts []string) (all []netip.Prefix, err error) {
+	for _, s := range texts {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 // openPlane binds the media sockets, if routers run here.
@@ -298,17 +309,10 @@ func (n *Node) openWeb(context.Context) (err error) {
 	}
 	wc := web.Config{
 		URL: n.cfg.Site, Site: n.site, Store: n.store, Bus: n.bus, Geo: n.geo,
-		ZoneOrder: n.cfg.Web.Zones, UI: n.deps.UI, APIToken: n.deps.APIToken, Build: n.deps.Build, Log: n.log,
+		ZoneOrder: n.cfg.Web.Zones, Balancers: n.balancers, UI: n.deps.UI, APIToken: n.deps.APIToken, Build: n.deps.Build, Log: n.log,
 	}
 	if len(wc.ZoneOrder) == 0 {
 		wc.ZoneOrder = n.cfg.Zones
-	}
-	for _, b := range n.cfg.Web.Balancers {
-		p, err := netip.ParsePrefix(b)
-		if err != nil {
-			return fmt.Errorf("web.balancers: %w", err)
-		}
-		wc.Balancers = append(wc.Balancers, p)
 	}
 	if n.web, err = web.New(wc); err != nil {
 		return err
@@ -408,12 +412,13 @@ func (n *Node) tlsAddr(base string) string {
 	return ""
 }
 
-// mount puts a part under the path of its base URL.
+// mount puts a part under the path of its base URL. It finds in RemoteAddr whom balancers speak for.
 func (n *Node) mount(base string, h http.Handler) error {
 	u, err := url.Parse(base)
 	if err != nil {
 		return fmt.Errorf("base URL %q: %w", base, err)
 	}
+	h = n.balancers.Behind(h)
 	if u.Path == "" || u.Path == "/" {
 		n.mux.Handle("/", h)
 		return nil

@@ -98,7 +98,7 @@ func (s *Server) pageRoute(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// ask makes a page's request of a server. Nothing of the page's goes along but the body.
+// ask makes a page's request of a server. Nothing of the page's goes along but the body and its address.
 func (s *Server) ask(w http.ResponseWriter, r *http.Request, o opened, method, path string, body []byte) {
 	ctx, cancel := context.WithTimeout(r.Context(), askFor)
 	defer cancel()
@@ -108,6 +108,9 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, o opened, method, p
 		var req *http.Request
 		if req, err = http.NewRequestWithContext(ctx, method, at, bytes.NewReader(body)); err == nil {
 			req.Header.Set("Content-Type", "application/json")
+			if a := addrOf(r); a.IsValid() {
+				req.Header.Set("X-Forwarded-For", a.String()) // as with lookups
+			}
 			resp, err = s.servers.Do(req)
 		}
 	}

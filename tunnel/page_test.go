@@ -100,7 +100,8 @@ func (w *world) post(path string, m any) (status int, answer map[string]any, h h
 	return resp.StatusCode, answer, resp.Header
 }
 
-// A page's pings and routes reach the controller by its own name, with nothing of the page's but the body.
+// A page's pings and routes reach the controller by its own name, with nothing of the page's but the body, and its
+// address, for those who count by that and take a tunnel's word.
 func TestAPageAsksControllersThroughTheTunnel(t *testing.T) {
 	inPageWorld(t, Limits{}, func(t *testing.T, w *world) {
 		for path, tt := range map[string]struct {
@@ -114,7 +115,7 @@ func TestAPageAsksControllersThroughTheTunnel(t *testing.T) {
 			if status != http.StatusServiceUnavailable || h.Get("Retry-After") != "7" || h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Timing-Allow-Origin") != "*" {
 				t.Errorf("%s: status %d, header %v", path, status, h)
 			}
-			if got["asked"] != tt.asked || got["body"] != tt.body || got["cookie"] != "" || got["for"] != "" {
+			if got["asked"] != tt.asked || got["body"] != tt.body || got["cookie"] != "" || got["for"] != w.client.Addr().String() {
 				t.Errorf("%s: the controller got %v", path, got)
 			}
 		}

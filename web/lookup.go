@@ -63,7 +63,7 @@ func (s *Server) answerLookup(r *http.Request) (*proto.LookupAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, now := s.client(r), s.now()
+	addr, now := s.cfg.Balancers.Client(r), s.now()
 	m, err := s.admit(r, q, number, user, addr)
 	if err != nil {
 		return nil, err
@@ -279,7 +279,7 @@ func (s *Server) admit(r *http.Request, q proto.LookupRequest, number int64, use
 		want = "\x00 no passcode is like this"
 	}
 	ok, wait := s.guesses.try(s.now(), addr, numberText(number), q.Passcode == "" && q.Pwd != "", func() bool {
-		right := s.cfg.Site.CheckPasscode(link(number), want, q.Passcode, q.Pwd)
+		right := s.cfg.Site.CheckPasscode(linkName(number), want, q.Passcode, q.Pwd)
 		return right && exists
 	})
 	switch {

@@ -61,13 +61,13 @@ type meetingRow struct {
 	JoinURL   string `json:"join_url"`
 }
 
-// link names a meeting to what derives from its passcode: the number, which stays when the id changes,
+// linkName names a meeting to what derives from its passcode: the number, which stays when the id changes,
 // so that a link is good for every instance.
-func link(number int64) proto.MeetingID { return proto.MeetingID(strconv.FormatInt(number, 10)) }
+func linkName(number int64) proto.MeetingID { return proto.MeetingID(strconv.FormatInt(number, 10)) }
 
 // joinURL is the link by which anybody joins a meeting.
 func (s *Server) joinURL(base string, m store.Meeting) string {
-	return base + "/j/" + strconv.FormatInt(m.Number, 10) + "?pwd=" + url.QueryEscape(s.cfg.Site.LinkPwd(link(m.Number), m.Passcode))
+	return base + "/j/" + strconv.FormatInt(m.Number, 10) + "?pwd=" + url.QueryEscape(s.cfg.Site.LinkPwd(linkName(m.Number), m.Passcode))
 }
 
 func (s *Server) meetingBody(r *http.Request, m store.Meeting) (meetingBody, error) {
@@ -79,7 +79,7 @@ func (s *Server) meetingBody(r *http.Request, m store.Meeting) (meetingBody, err
 	return meetingBody{UUID: string(m.ID), ID: m.Number, HostID: m.HostID, HostEmail: host.Email, Topic: m.Topic, Type: m.Type,
 		Status: string(m.Status), StartTime: stampText(m.StartAt), Duration: int(m.Duration / time.Minute), Timezone: m.Timezone,
 		Agenda: m.Agenda, CreatedAt: stampText(m.CreatedAt), StartURL: join, JoinURL: join, Password: m.Passcode,
-		EncryptedPassword: s.cfg.Site.LinkPwd(link(m.Number), m.Passcode),
+		EncryptedPassword: s.cfg.Site.LinkPwd(linkName(m.Number), m.Passcode),
 		Settings:          settingsBody{m.Settings, "voip", "none", 2}}, nil
 }
 

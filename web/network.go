@@ -21,7 +21,7 @@ const maxNetworkRouters = 2
 func (s *Server) network(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	w.Header().Set("Cache-Control", "no-store")
-	now, addr := s.now(), s.client(r)
+	now, addr := s.now(), s.cfg.Balancers.Client(r)
 	if wait := s.examined.allow(now, addr); wait > 0 {
 		e := proto.NewError(proto.CodeSlowDown, "This network has been examined many times. Wait a moment and try again.")
 		e.RetryAfter = seconds(wait)

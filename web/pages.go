@@ -45,7 +45,7 @@ func (s *Server) policy(r *http.Request) string {
 	if plainHost(r.Host) {
 		// 'self' covers WebSockets of the own origin in current browsers, not in older ones.
 		scheme := "ws://"
-		if r.TLS != nil || s.fromBalancer(r) {
+		if r.TLS != nil || s.cfg.Balancers.Sent(r) {
 			scheme = "wss://"
 		}
 		connect = append(connect, scheme+r.Host)

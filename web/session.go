@@ -35,7 +35,7 @@ func cookie(r *http.Request) string {
 // setCookie gives a browser its session, or with an empty token takes it away.
 func (s *Server) setCookie(w http.ResponseWriter, r *http.Request, token string, expires time.Time) {
 	c := &http.Cookie{Name: cookieNamePlain, Value: token, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Expires: expires}
-	if r.TLS != nil || s.fromBalancer(r) && r.Header.Get("X-Forwarded-Proto") == "https" {
+	if r.TLS != nil || s.cfg.Balancers.Sent(r) && r.Header.Get("X-Forwarded-Proto") == "https" {
 		c.Name, c.Secure = cookieName, true
 	}
 	if token == "" {
@@ -84,7 +84,7 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request) (sessionBod
 		return none, err
 	}
 	email = strings.ToLower(strings.TrimSpace(email))
-	now, addr := s.now(), s.client(r)
+	now, addr := s.now(), s.cfg.Balancers.Client(r)
 
 	// The hash takes tens of milliseconds, too long for the guard's lock. Each try is counted as a
 	// failure before it is looked at, so that many at once count one by one; a right password clears that.

@@ -82,7 +82,7 @@ func (s *Server) siteKeys(context.Context, []byte) (any, error) {
 
 // binding is what both ends of a request's TLS derive alike (RFC 9266), "" where a balancer of ours ends it.
 func (s *Server) binding(r *http.Request) string {
-	if r.TLS == nil || s.fromBalancer(r) {
+	if r.TLS == nil || s.cfg.Balancers.Sent(r) {
 		return ""
 	}
 	b, err := r.TLS.ExportKeyingMaterial(proto.BindingLabel, nil, proto.BindingLen)

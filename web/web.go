@@ -14,13 +14,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"parley/sys/bus"
 	"parley/sys/geo"
+	"parley/sys/link"
 	"parley/sys/store"
 	"parley/sys/trust"
 )
@@ -45,8 +45,8 @@ type Config struct {
 	Tunnels []string
 	// UI is the built web client: index.html and its files. nil: pages answer 404.
 	UI fs.FS
-	// Balancers are the addresses whose X-Forwarded-For is believed; nobody else's is.
-	Balancers []netip.Prefix
+	// Balancers say whom they speak for.
+	Balancers link.Balancers
 	// APIToken, if not empty, is a bearer token with the rights of the first administrator. It lives
 	// in memory only, for programs started together with the site.
 	APIToken string
@@ -194,43 +194,10 @@ func (s *Server) base(r *http.Request) string {
 		return s.cfg.URL
 	}
 	scheme := "http"
-	if r.TLS != nil || (s.fromBalancer(r) && r.Header.Get("X-Forwarded-Proto") == "https") {
+	if r.TLS != nil || (s.cfg.Balancers.Sent(r) && r.Header.Get("X-Forwarded-Proto") == "https") {
 		scheme = "https"
 	}
 	return scheme + "://" + r.Host
-}
-
-// client is the address a request comes from: the peer's, or, where that is a balancer of ours, the
-// last address in X-Forwarded-For that is not one. What stands further left anybody may have written.
-func (s *Server) client(r *http.Request) netip.Addr {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	addr := peer.Addr().Unmap().WithZone("")
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && s.isBalancer(addr); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		addr = hop.Unmap().WithZone("")
-	}
-	return addr
-}
-
-func (s *Server) fromBalancer(r *http.Request) bool {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && s.isBalancer(peer.Addr().Unmap().WithZone(""))
-}
-
-func (s *Server) isBalancer(a netip.Addr) bool {
-	for _, p := range s.cfg.Balancers {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
 }
 
 // EnsureAdmin makes the first account of a site that has none: an administrator with this address. It
