@@ -20,7 +20,7 @@ type fit struct {
 
 const (
 	// probes is about how many runs a search takes.
-	probes = 5
+	probes = 7
 	// fitWithin is how near a search comes.
 	fitWithin = 0.05
 	// firstStep is how far from where it begins a search looks next.
@@ -62,8 +62,9 @@ func short(r *one) string {
 // number is too large when two windows in a row miss something: on a machine shared with others one may be bad luck.
 func (b *bench) search(ctx context.Context, s scenario, merges []bool) (runs []one, err error) {
 	known := map[bool]map[int]bool{false: {}, true: {}} // who is served, as one set-up tells it of all merges
+	left := merges // whose number is not found yet
 	served := func(n int, merge bool) (bool, error) {
-		windows := slices.DeleteFunc(slices.Clone(merges), func(m bool) bool { _, ok := known[m][n]; return ok })
+		windows := slices.DeleteFunc(slices.Clone(left), func(m bool) bool { _, ok := known[m][n]; return ok })
 		for last := range 2 {
 			if ok, found := known[merge][n]; found {
 				return ok, nil
@@ -93,7 +94,7 @@ func (b *bench) search(ctx context.Context, s scenario, merges []bool) (runs []o
 		if err != nil {
 			return runs, err
 		}
-		b.fitted[key], from = best, best
+		b.fitted[key], from, left = best, best, left[1:]
 		got, err := b.stand(ctx, s.with(best), slices.Repeat([]bool{merge}, b.runs))
 		if err != nil {
 			return runs, err
