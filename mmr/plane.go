@@ -46,11 +46,12 @@ type PlaneConfig struct {
 	DSCP DSCP
 	// Tick is how fine the timers of feedback are: 20 ms by default.
 	Tick time.Duration
-	// HoldVideo and HoldAudio bound how long a packet waits for others to the same receiver while the
-	// shard is busy, to its next turn: 1 ms and 5 ms by default, negative: never.
+	// HoldVideo and HoldAudio bound how long a packet waits for others to the same receiver while the shard is
+	// busy: 1 ms by default, or until the shard's next turn where that is later; and of sound 5 ms, from its
+	// arrival on where the system sets it aside, and else from when it was read. Negative: never.
 	HoldVideo, HoldAudio time.Duration
 	// Gather is how far apart the turns of a shard are at least where things come thick, and up to twenty times
-	// that the busier it is: 1 ms by default, negative: not at all.
+	// that the busier it is, for all but sound: 1 ms by default, negative: not at all.
 	Gather time.Duration
 	// HoldFrom is how many packets a second the shards together must send for one to hold any: 10,000 by
 	// default, negative: they always hold.
