@@ -25,12 +25,15 @@ export class Server {
 	readonly ready: Ready;
 	private readonly data: string;
 	private readonly process: ChildProcess;
+	/** Of the server's process. */
+	readonly pid: number;
 	private pages: ViteDevServer | undefined;
 
 	private constructor(ready: Ready, data: string, process: ChildProcess) {
 		this.ready = ready;
 		this.data = data;
 		this.process = process;
+		this.pid = process.pid ?? 0;
 	}
 
 	static async start(...more: string[]): Promise<Server> {
