@@ -22,6 +22,9 @@ const (
 	burstFrom = 4 << 20
 	// calmBelow is the most where nobody is: two joins.
 	calmBelow = 1 << 20
+	// roomFrom is what is allocated within calmEvery where many come at once: 32 joins. What publishing begins with is
+	// less; it stays, and garbage among it would too.
+	roomFrom = 16 << 20
 	// burstRoom is garbage in bytes: more than a second's worth of a hundred joins a second.
 	burstRoom = 64 << 20
 )
@@ -31,7 +34,7 @@ type calm struct {
 	sync.Mutex
 	percent   int       // of garbage otherwise; negative: the target is the environment's
 	last      uint64    // allocated at the last look
-	collected uint64    // allocated at the last collection
+	collected uint64    // allocated at a collection less than calmEvery ago
 	at        time.Time // of it
 	burst     bool
 	raised    bool // the target is that of a burst
@@ -58,11 +61,12 @@ func (c *calm) look(allocated uint64) (lower, over bool) {
 // and answers how much garbage there may be from now on, in percent of the latter; 0 leaves it as it is. In a
 // burst collections come thick, so no look every so often is needed to see its beginning.
 func (c *calm) collection(now time.Time, allocated, live uint64) (percent int) {
-	grown, took := allocated-c.collected, now.Sub(c.at)
-	if !c.at.IsZero() && grown >= calmBelow && float64(grown)/burstFrom >= took.Seconds()/calmEvery.Seconds() {
+	if now.Sub(c.at) >= calmEvery {
+		c.at, c.collected = now, allocated
+	}
+	if allocated-c.collected >= roomFrom {
 		c.burst, c.raised = true, true
 	}
-	c.at, c.collected = now, allocated
 	if !c.raised || c.ended || c.percent < 0 {
 		return 0
 	}

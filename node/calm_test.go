@@ -41,9 +41,10 @@ func TestInABurstTheCollectorHasRoom(t *testing.T) {
 	}{
 		{time.Minute, 30, 10, 0},                  // the first: nothing to compare it with
 		{time.Minute, 30, 10, 0},                  // what lies about of a minute
-		{time.Second, 1, 10, 0},                   // too little
-		{10 * time.Second, 16, 10, 0},             // too slowly
-		{time.Second, 3, 10, 50 + 640},            // people come
+		{time.Second, 12, 10, 0},                  // too little
+		{1500 * time.Millisecond, 12, 10, 0},      // too slowly
+		{500 * time.Millisecond, 8, 10, 0},        // not yet
+		{500 * time.Millisecond, 8, 10, 50 + 640}, // many come
 		{10 * time.Second, 64, 64, 50 + 100},      // and more: the room is in bytes
 		{time.Second, 64, 1024, 50 + 6},           // it hardly counts any more
 		{time.Second, 1, 0, 50 + 1000},            // bounded
