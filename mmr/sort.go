@@ -127,7 +127,7 @@ func userOf(b []byte) []byte {
 	return ufrag
 }
 
-// seatChars is how much of a user name says which seat's it is (see trust.Ticket): 18 bytes.
+// seatChars is how much of a user name says which seat's it is (see trust.Ticket): 17 bytes, and one more.
 const seatChars = 24
 
 // seatOf reads a seat from the beginning of a user name.
@@ -137,8 +137,8 @@ func seatOf(ufrag []byte) (key peerKey, ok bool) {
 		return key, false
 	}
 	return peerKey{
-		router: binary.BigEndian.Uint32(b[2:]), meeting: binary.BigEndian.Uint64(b[6:]),
-		id: proto.ParticipantID(binary.BigEndian.Uint32(b[14:]) >> 3),
+		router: binary.BigEndian.Uint32(b[1:]), meeting: binary.BigEndian.Uint64(b[5:]),
+		id: proto.ParticipantID(binary.BigEndian.Uint32(b[13:]) >> 3),
 	}, true
 }
 

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
@@ -23,9 +21,8 @@ import (
 // and grants to go straight to a router. See core/lookup for the ranking, core/steer for placements.
 
 const (
-	grantFor   = 10 * time.Second // a grant's life: its first check follows within two round trips
-	maxGrants  = 3                // best zones that get a grant while a meeting has no home
-	tokenGrace = 6 * time.Hour    // a token outlives the planned end by this much, at most maxTokenLife
+	maxGrants  = 3             // best zones that get a grant while a meeting has no home
+	tokenGrace = 6 * time.Hour // a token outlives the planned end by this much, at most maxTokenLife
 )
 
 // errNoMeeting answers an unknown number and a wrong passcode alike.
@@ -311,16 +308,6 @@ func (s *Server) claims(m store.Meeting, seat store.Seat, q proto.LookupRequest,
 
 // grant lets a seat reach a router. epoch is that of the home, 0 where the meeting has none yet.
 func (s *Server) grant(now time.Time, router proto.RouterAnnounce, seat store.Seat, epoch uint32) (proto.SignedGrant, error) {
-	var nonce [4]byte
-	rand.Read(nonce[:])
-	expires := now.Add(grantFor).Truncate(time.Second)
-	t := trust.Ticket{Router: trust.RouterTag(router.ID), Meeting: trust.MeetingTag(seat.Meeting), Participant: seat.Participant,
-		Shard: uint8(uint32(seat.Participant) % uint32(max(1, router.Shards))), Expires: expires, Nonce: binary.BigEndian.Uint32(nonce[:])}
-	key := s.cfg.Site.ZoneKey(router.Zone)
-	g := proto.Grant{Router: router.ID, Zone: router.Zone, Meeting: seat.Meeting, Participant: seat.Participant, URL: router.URL,
-		Candidates: router.Candidates, Fingerprint: router.Fingerprint, Marks: router.Marks, Expires: expires.UnixMilli(), Home: epoch > 0, Epoch: epoch}
-	for t.Group = 0; t.Group < proto.NGroups; t.Group++ {
-		g.Groups = append(g.Groups, key.Credentials(t))
-	}
+	g := s.cfg.Site.ZoneKey(router.Zone).Grant(router, seat.Meeting, seat.Participant, epoch > 0, epoch, now)
 	return s.cfg.Site.GrantSigner().Sign(g)
 }

@@ -21,7 +21,7 @@ func (k ZoneKey) Grant(r proto.RouterAnnounce, meeting proto.MeetingID, seat pro
 	home bool, epoch uint32, now time.Time) proto.Grant {
 	expires := now.Add(GrantLife)
 	t := Ticket{
-		Router: RouterTag(r.ID), Shard: ShardOf(meeting, r.Shards), Meeting: MeetingTag(meeting), Participant: seat,
+		Router: RouterTag(r.ID), Meeting: MeetingTag(meeting), Participant: seat,
 		// A ticket counts whole seconds; it must not end before the grant says so.
 		Expires: expires.Add(time.Second - 1).Truncate(time.Second),
 		Nonce:   binary.BigEndian.Uint32(randomBytes(4)),
@@ -35,15 +35,6 @@ func (k ZoneKey) Grant(r proto.RouterAnnounce, meeting proto.MeetingID, seat pro
 		g.Groups = append(g.Groups, k.Credentials(t))
 	}
 	return g
-}
-
-// ShardOf is the shard of a router on which a meeting's participants are put: all on one, so that a
-// packet crosses no ring on its way.
-func ShardOf(meeting proto.MeetingID, shards int) uint8 {
-	if shards <= 1 {
-		return 0
-	}
-	return uint8(MeetingTag(meeting) % uint64(min(shards, 256)))
 }
 
 // GrantSigner signs grants: one per controller, and one of the web infrastructure. Immutable; safe

@@ -22,19 +22,17 @@ type ZoneKey [32]byte
 // of 36 bytes, so 48 characters without padding; numbers are big-endian:
 //
 //	 0      1  version, 1
-//	 1      1  shard
-//	 2      4  router tag, RouterTag
-//	 6      8  meeting tag, MeetingTag
-//	14      4  participant id << 3 | group
-//	18      4  expiry in seconds since 1970 (good until 2106)
-//	22      4  nonce
-//	26     10  the first bytes of HMAC-SHA256(zone key, "parley ufrag 1" and bytes 0 to 25)
+//	 1      4  router tag, RouterTag
+//	 5      8  meeting tag, MeetingTag
+//	13      4  participant id << 3 | group
+//	17      4  expiry in seconds since 1970 (good until 2106)
+//	21      4  nonce
+//	25     11  the first bytes of HMAC-SHA256(zone key, "parley ufrag 1" and bytes 0 to 24)
 //
 // The password is the base64 of the first 18 bytes of HMAC-SHA256(zone key, "parley pwd 1" and the
 // ufrag): 24 characters, 144 bits (RFC 8445 section 5.3 asks for 22 characters and 128 bits).
 type Ticket struct {
 	Router      uint32 // RouterTag of the MMR
-	Shard       uint8  // of that MMR
 	Meeting     uint64 // MeetingTag
 	Participant proto.ParticipantID
 	Group       proto.Group
@@ -44,8 +42,8 @@ type Ticket struct {
 
 const (
 	ticketVersion = 1
-	ticketBodyLen = 26
-	ticketMACLen  = 10
+	ticketBodyLen = 25
+	ticketMACLen  = 11
 	ticketLen     = ticketBodyLen + ticketMACLen
 	ufragLen      = ticketLen / 3 * 4
 	labelUfrag    = "parley ufrag 1"
@@ -69,12 +67,12 @@ func MeetingTag(id proto.MeetingID) uint64 {
 // credentials.
 func (k ZoneKey) Credentials(t Ticket) proto.Credentials {
 	var b [ticketLen]byte
-	b[0], b[1] = ticketVersion, t.Shard
-	binary.BigEndian.PutUint32(b[2:], t.Router)
-	binary.BigEndian.PutUint64(b[6:], t.Meeting)
-	binary.BigEndian.PutUint32(b[14:], uint32(t.Participant)<<3|uint32(t.Group)&7)
-	binary.BigEndian.PutUint32(b[18:], uint32(t.Expires.Unix()))
-	binary.BigEndian.PutUint32(b[22:], t.Nonce)
+	b[0] = ticketVersion
+	binary.BigEndian.PutUint32(b[1:], t.Router)
+	binary.BigEndian.PutUint64(b[5:], t.Meeting)
+	binary.BigEndian.PutUint32(b[13:], uint32(t.Participant)<<3|uint32(t.Group)&7)
+	binary.BigEndian.PutUint32(b[17:], uint32(t.Expires.Unix()))
+	binary.BigEndian.PutUint32(b[21:], t.Nonce)
 	mac := k.mac(labelUfrag, b[:ticketBodyLen])
 	copy(b[ticketBodyLen:], mac[:])
 	ufrag := base64.StdEncoding.EncodeToString(b[:])
@@ -97,15 +95,14 @@ func (k ZoneKey) Open(ufrag string) (t Ticket, password string, ok bool) {
 	if !hmac.Equal(mac[:ticketMACLen], b[ticketBodyLen:]) {
 		return Ticket{}, "", false
 	}
-	who := binary.BigEndian.Uint32(b[14:])
+	who := binary.BigEndian.Uint32(b[13:])
 	t = Ticket{
-		Shard:       b[1],
-		Router:      binary.BigEndian.Uint32(b[2:]),
-		Meeting:     binary.BigEndian.Uint64(b[6:]),
+		Router:      binary.BigEndian.Uint32(b[1:]),
+		Meeting:     binary.BigEndian.Uint64(b[5:]),
 		Participant: proto.ParticipantID(who >> 3),
 		Group:       proto.Group(who & 7),
-		Expires:     time.Unix(int64(binary.BigEndian.Uint32(b[18:])), 0),
-		Nonce:       binary.BigEndian.Uint32(b[22:]),
+		Expires:     time.Unix(int64(binary.BigEndian.Uint32(b[17:])), 0),
+		Nonce:       binary.BigEndian.Uint32(b[21:]),
 	}
 	if t.Participant == 0 || t.Group >= proto.NGroups {
 		return Ticket{}, "", false
@@ -116,7 +113,7 @@ func (k ZoneKey) Open(ufrag string) (t Ticket, password string, ok bool) {
 // TicketRouter reads the router tag of a ufrag without a key, for a socket that several routers share.
 // Nothing is verified; Open with that router's key must follow.
 func TicketRouter(ufrag string) (tag uint32, ok bool) {
-	const quads = 2 // eight characters hold the version, the shard and the tag
+	const quads = 2 // eight characters hold the version and the tag
 	var b [3 * quads]byte
 	if len(ufrag) != ufragLen {
 		return 0, false
@@ -124,7 +121,7 @@ func TicketRouter(ufrag string) (tag uint32, ok bool) {
 	if n, err := base64.StdEncoding.Decode(b[:], []byte(ufrag[:4*quads])); err != nil || n != len(b) || b[0] != ticketVersion {
 		return 0, false
 	}
-	return binary.BigEndian.Uint32(b[2:]), true
+	return binary.BigEndian.Uint32(b[1:]), true
 }
 
 func (k ZoneKey) password(ufrag string) string {

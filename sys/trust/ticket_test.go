@@ -11,7 +11,7 @@ import (
 )
 
 func someTicket() Ticket {
-	return Ticket{Router: RouterTag("mmr1"), Shard: 3, Meeting: MeetingTag("AAAAAAAAAAAAAAAAAAAAAA"),
+	return Ticket{Router: RouterTag("mmr1"), Meeting: MeetingTag("AAAAAAAAAAAAAAAAAAAAAA"),
 		Participant: proto.MaxParticipantID, Group: proto.GroupContent, Expires: time.Unix(1772366410, 0), Nonce: 0xdeadbeef}
 }
 
@@ -26,14 +26,14 @@ func TestTicketVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const wantBody = "01" + "03" + "4f2f5359" + "8a5bdb4cc1516412" + "fffffffa" + "69a42a4a" + "deadbeef"
-	if got := hex.EncodeToString(raw[:26]); got != wantBody {
+	const wantBody = "01" + "4f2f5359" + "8a5bdb4cc1516412" + "fffffffa" + "69a42a4a" + "deadbeef"
+	if got := hex.EncodeToString(raw[:25]); got != wantBody {
 		t.Errorf("body %s\nwant %s", got, wantBody)
 	}
-	if got, want := hex.EncodeToString(raw[26:]), "5a02aa5ea9ec9b4a2816"; got != want {
+	if got, want := hex.EncodeToString(raw[25:]), "20f451b44628a0b9fe553d"; got != want {
 		t.Errorf("MAC %s, want %s", got, want)
 	}
-	if got, want := c.Password, "5qnXGzjGLEF0ny9PhTxDjfkQ"; got != want {
+	if got, want := c.Password, "42gZt1d63p0Q6IhC0DDRcTbL"; got != want {
 		t.Errorf("password %s, want %s", got, want)
 	}
 }
@@ -96,7 +96,7 @@ func TestTicketForged(t *testing.T) {
 func TestZoneKeyGrant(t *testing.T) {
 	k := ZoneKey{1}
 	meeting := NewMeetingID()
-	r := proto.RouterAnnounce{ID: "mmr1", Zone: "fra", URL: "/mmr/1", Fingerprint: "sha-256 AB", Marks: []int{56, 40, 40}, Shards: 4,
+	r := proto.RouterAnnounce{ID: "mmr1", Zone: "fra", URL: "/mmr/1", Fingerprint: "sha-256 AB", Marks: []int{56, 40, 40},
 		Candidates: []proto.Candidate{{Rung: proto.UDP8801, Addr: "192.0.2.1:8801"}}}
 	now := start.Add(300 * time.Millisecond)
 	g := k.Grant(r, meeting, 9, true, 2, now)
@@ -108,7 +108,7 @@ func TestZoneKeyGrant(t *testing.T) {
 	for i, c := range g.Groups {
 		got, _, ok := k.Open(c.Ufrag)
 		if !ok || got.Group != proto.Group(i) || got.Participant != 9 || got.Router != RouterTag("mmr1") ||
-			got.Meeting != MeetingTag(meeting) || got.Shard != ShardOf(meeting, 4) {
+			got.Meeting != MeetingTag(meeting) {
 			t.Errorf("group %d: %+v %v", i, got, ok)
 		}
 		if end := now.Add(GrantLife); got.Expires.Before(end) || got.Expires.Sub(end) >= time.Second {
@@ -121,11 +121,6 @@ func TestZoneKeyGrant(t *testing.T) {
 	}
 	if again, _, _ := k.Open(k.Grant(r, meeting, 9, true, 2, now).Groups[0].Ufrag); again.Nonce == nonce {
 		t.Error("two grants have one nonce")
-	}
-	for _, shards := range []int{-1, 0, 1, 300} {
-		if s := ShardOf(meeting, shards); shards <= 1 && s != 0 {
-			t.Errorf("ShardOf(%d) = %d", shards, s)
-		}
 	}
 }
 
