@@ -1,20 +1,14 @@
 // Twenty-five native people and one browser, with the real screens.
 import { type ChildProcess, spawn } from "node:child_process";
 import { resolve } from "node:path";
-import { type Browser, expect, type Page, test } from "@playwright/test";
+import { expect, type Page, test } from "@playwright/test";
 import { clip } from "./native.ts";
-import { launchChromium } from "./people.ts";
-import { Server } from "./server.ts";
+import { browser, own, server } from "./own.ts";
+
+own();
 
 const program = resolve(import.meta.dirname, "../../../bin/crowd");
-let server: Server;
-let browser: Browser;
 let crowd: ChildProcess | undefined;
-
-test.beforeAll(async () => {
-	server = await Server.start();
-	browser = await launchChromium();
-});
 
 test.afterAll(async () => {
 	if (crowd && crowd.exitCode === null) {
@@ -24,8 +18,6 @@ test.afterAll(async () => {
 		await ended;
 		clearTimeout(hard);
 	}
-	await browser?.close();
-	await server?.stop();
 });
 
 /** Pictures each tile on the screen has shown, by source. */

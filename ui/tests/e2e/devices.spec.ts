@@ -1,21 +1,10 @@
 // Other devices in mid-call: what is sent and where it is played changes, and nothing else.
-import { type Browser, expect, type Page, test } from "@playwright/test";
+import { expect, type Page, test } from "@playwright/test";
 import type { DeviceKind } from "../../src/call/state.ts";
-import { camera, launchChromium, microphone, person, sees, tile, touch } from "./people.ts";
-import { Server } from "./server.ts";
+import { browser, own, server } from "./own.ts";
+import { camera, microphone, person, sees, tile, touch } from "./people.ts";
 
-let server: Server;
-let browser: Browser;
-
-test.beforeAll(async () => {
-	server = await Server.start();
-	browser = await launchChromium(3);
-});
-
-test.afterAll(async () => {
-	await browser?.close();
-	await server?.stop();
-});
+own(undefined, 3);
 
 /** Chooses the last device of a kind. */
 const choose = (page: Page, kind: DeviceKind) =>

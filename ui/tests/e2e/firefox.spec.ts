@@ -1,16 +1,15 @@
 // Firefox in each role: with Chromium, with another Firefox, and after its network changed.
-import type { Browser as Chromium } from "@playwright/test";
 import { expect, test } from "@playwright/test";
 import type { Browser as Firefox } from "puppeteer-core";
 import { launchFirefox } from "./firefox.ts";
 import { clip, Native } from "./native.ts";
+import { browser, own, server } from "./own.ts";
 import {
 	camera,
 	type Driven,
 	enter,
 	hearsTone,
 	idOf,
-	launchChromium,
 	microphone,
 	person,
 	screen,
@@ -20,29 +19,25 @@ import {
 	tile,
 	touch,
 } from "./people.ts";
-import { type Meeting, Server } from "./server.ts";
+import type { Meeting } from "./server.ts";
 
-let server: Server;
-let chromium: Chromium;
+own();
+
 let firefox: Firefox;
 // Of two tabs of one window Firefox shows one: the second person has a window of their own.
 let second: Firefox;
 
 test.beforeAll(async () => {
-	server = await Server.start();
-	[chromium, firefox, second] = await Promise.all([launchChromium(), launchFirefox(), launchFirefox()]);
+	[firefox, second] = await Promise.all([launchFirefox(), launchFirefox()]);
 });
 
 test.afterEach(async () => {
-	for (const c of chromium.contexts()) await c.close();
 	for (const b of [firefox, second]) for (const p of await b.pages()) await p.goto("about:blank");
 });
 
 test.afterAll(async () => {
-	await chromium?.close();
 	await firefox?.close();
 	await second?.close();
-	await server?.stop();
 });
 
 type Reloads = { reload(): Promise<unknown> };
@@ -73,7 +68,7 @@ test("Firefox comes late, sees and hears all, shares, is shown a screen, and lea
 	const m = server.meeting();
 	const native = new Native(m, "Nat", "--publish", clip("lime"), "--loop");
 	try {
-		const ada = await person(chromium, server, m, "Ada", { color: "red", voice: "300", screen: "blue,1200" });
+		const ada = await person(browser, server, m, "Ada", { color: "red", voice: "300", screen: "blue,1200" });
 		await touch(ada);
 		await expect.poll(() => native.id).toBeGreaterThan(0);
 		const green = native.id * 8 + 1;
@@ -138,7 +133,7 @@ test("Firefox signs in, starts a meeting and is its host, with the real screens"
 
 	const native = new Native(m, "Nat", "--publish", clip("lime"), "--loop");
 	try {
-		const ada = await person(chromium, server, m, "Ada", { color: "red" });
+		const ada = await person(browser, server, m, "Ada", { color: "red" });
 		// Where it is not so, the page's own words say why.
 		const live = () =>
 			host.evaluate(() => {
@@ -179,7 +174,7 @@ test("Firefox signs in, starts a meeting and is its host, with the real screens"
 test("a large tile of Firefox's camera gets 720 lines", async () => {
 	const m = server.meeting();
 	const bo = await fox(m, "Bo", { color: "blue" });
-	const ada = await person(chromium, server, m, "Ada", {}, { video: false });
+	const ada = await person(browser, server, m, "Ada", {}, { video: false });
 	const source = await camera(bo);
 	await ada.evaluate(
 		s => window.call.actions(window.call.store.get()).setLayout?.([{ source: s, height: 720 }]),
@@ -198,7 +193,7 @@ test("two Firefox see each other", { tag: "@long" }, async () => {
 
 test("Firefox gets fresh transports after its network changed", async () => {
 	const m = server.meeting();
-	const ada = await person(chromium, server, m, "Ada", { color: "red" });
+	const ada = await person(browser, server, m, "Ada", { color: "red" });
 	const bo = await fox(m, "Bo", { color: "blue" });
 	await sees(bo, await camera(ada));
 	await bo.evaluate(() => window.call.session()?.tell({ is: "network_changed" }));

@@ -1,20 +1,8 @@
 // A whole meeting without a pointing device: join, mute, write, leave.
-import { type Browser, expect, type Locator, type Page, test } from "@playwright/test";
-import { launchChromium } from "./people.ts";
-import { Server } from "./server.ts";
+import { expect, type Locator, type Page, test } from "@playwright/test";
+import { browser, own, server } from "./own.ts";
 
-let server: Server;
-let browser: Browser;
-
-test.beforeAll(async () => {
-	server = await Server.start();
-	browser = await launchChromium();
-});
-
-test.afterAll(async () => {
-	await browser?.close();
-	await server?.stop();
-});
+own();
 
 /** Presses Tab until something has the focus, and shows that it has. */
 async function tabTo(page: Page, wanted: Locator): Promise<void> {

@@ -1,13 +1,13 @@
 // The rungs below UDP in real browsers: what is blocked is climbed around, what dies is left.
-import { type Browser, expect, test } from "@playwright/test";
+import { expect, test } from "@playwright/test";
 import type { Browser as Firefox } from "puppeteer-core";
 import { launchFirefox } from "./firefox.ts";
-import { camera, type Driven, enter, launchChromium, person, sees } from "./people.ts";
+import { browser, own, server } from "./own.ts";
+import { camera, type Driven, enter, person, sees } from "./people.ts";
 import { Relay } from "./relay.ts";
-import { Server } from "./server.ts";
 
-let server: Server;
-let browser: Browser;
+own(undefined, 1, ["--ignore-certificate-errors"]);
+
 let firefox: Firefox;
 /** Before the media port: UDP that is dropped in silence, until it is let through. */
 let wall: Relay;
@@ -15,8 +15,7 @@ let wall: Relay;
 let closed: string;
 
 test.beforeAll(async () => {
-	server = await Server.start();
-	[browser, firefox] = await Promise.all([launchChromium(1, ["--ignore-certificate-errors"]), launchFirefox()]);
+	firefox = await launchFirefox();
 	wall = await Relay.start(Number(server.ready.media.split(":").pop()));
 	const nobody = await Relay.start(1);
 	closed = String(nobody.port);
@@ -28,15 +27,12 @@ test.beforeEach(() => {
 });
 
 test.afterEach(async () => {
-	for (const c of browser.contexts()) await c.close();
 	for (const p of await firefox.pages()) await p.goto("about:blank");
 });
 
 test.afterAll(async () => {
 	wall?.stop();
-	await browser?.close();
 	await firefox?.close();
-	await server?.stop();
 });
 
 const paths = (page: Driven) => page.evaluate(() => window.call.store.get().connection.path);

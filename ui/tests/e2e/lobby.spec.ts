@@ -1,20 +1,10 @@
 // What is made ready while a person is in the lobby: nobody sees them, a click costs a hello, and it is given back.
-import { type Browser, expect, type Page, test } from "@playwright/test";
-import { launchChromium, microphone, person, stage } from "./people.ts";
-import { type Meeting, Server } from "./server.ts";
+import { expect, type Page, test } from "@playwright/test";
+import { browser, own, server } from "./own.ts";
+import { microphone, person, stage } from "./people.ts";
+import type { Meeting } from "./server.ts";
 
-let server: Server;
-let browser: Browser;
-
-test.beforeAll(async () => {
-	server = await Server.start();
-	browser = await launchChromium();
-});
-
-test.afterAll(async () => {
-	await browser?.close();
-	await server?.stop();
-});
+own();
 
 /** Somebody in the lobby, with media up. */
 async function waits(m: Meeting): Promise<Page> {

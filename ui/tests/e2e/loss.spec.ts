@@ -1,20 +1,10 @@
 // Two datagrams of a hundred are lost on the way to the router, the same ones in every run.
-import { type Browser, expect, test } from "@playwright/test";
-import { camera, idOf, launchChromium, person, sees, tile } from "./people.ts";
+import { expect, test } from "@playwright/test";
+import { browser, own, server } from "./own.ts";
+import { camera, idOf, person, sees, tile } from "./people.ts";
 import { Server } from "./server.ts";
 
-let server: Server;
-let browser: Browser;
-
-test.beforeAll(async () => {
-	server = await Server.lossy(0.02, 7);
-	browser = await launchChromium();
-});
-
-test.afterAll(async () => {
-	await browser?.close();
-	await server?.stop();
-});
+own(() => Server.lossy(0.02, 7));
 
 test("with two percent lost the picture never stands still for 300 ms", { tag: "@long" }, async () => {
 	test.setTimeout(150_000);

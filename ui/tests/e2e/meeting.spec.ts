@@ -1,27 +1,16 @@
 // A meeting of two browsers and a native client: everyone decodes everyone, under the right name, whoever
 // comes later or goes.
-import { type Browser, expect, type Page, test } from "@playwright/test";
+import { expect, type Page, test } from "@playwright/test";
 import { clip, Native } from "./native.ts";
-import { camera, enter, idOf, launchChromium, microphone, person, sees, tile } from "./people.ts";
-import { Server } from "./server.ts";
+import { browser, own, server } from "./own.ts";
+import { camera, enter, idOf, microphone, person, sees, tile } from "./people.ts";
 
-let server: Server;
-let browser: Browser;
+own();
+
 const natives: Native[] = [];
-
-test.beforeAll(async () => {
-	server = await Server.start();
-	browser = await launchChromium();
-});
 
 test.afterEach(async () => {
 	for (const n of natives.splice(0)) await n.end();
-	for (const c of browser.contexts()) await c.close();
-});
-
-test.afterAll(async () => {
-	await browser?.close();
-	await server?.stop();
 });
 
 const lines = (page: Page) => page.evaluate(() => window.call.store.get().chat.lines.map(l => l.text));

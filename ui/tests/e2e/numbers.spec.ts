@@ -1,24 +1,18 @@
 // The numbers of a connection: what the panel says is what the browser measured, what the router knows, and
 // what the native client says of the same way.
-import { type Browser, expect, type Page, test } from "@playwright/test";
+import { expect, type Page, test } from "@playwright/test";
 import type { AttemptView } from "../../src/call/state.ts";
 import { clip, Native } from "./native.ts";
-import { idOf, launchChromium, person, sees, visitor } from "./people.ts";
+import { browser, own, server } from "./own.ts";
+import { idOf, person, sees, visitor } from "./people.ts";
 import { Server } from "./server.ts";
 
-let server: Server;
-let browser: Browser;
-const natives: Native[] = [];
+own(() => Server.start("--admin", "127.0.0.1:0"));
 
-test.beforeAll(async () => {
-	server = await Server.start("--admin", "127.0.0.1:0");
-	browser = await launchChromium();
-});
+const natives: Native[] = [];
 
 test.afterAll(async () => {
 	for (const n of natives) await n.end();
-	await browser?.close();
-	await server?.stop();
 });
 
 type Medium = { kind: number; up: boolean; path?: string; packets: number; bytes: number; lost: number };

@@ -1,24 +1,10 @@
 // Who may do what while the host is away: a co-host goes on.
-import { type Browser, expect, type Page, test } from "@playwright/test";
-import { camera, idOf, launchChromium, person, sees, stage } from "./people.ts";
-import { type Meeting, Server } from "./server.ts";
+import { expect, type Page, test } from "@playwright/test";
+import { browser, own, server } from "./own.ts";
+import { camera, idOf, person, sees, stage } from "./people.ts";
+import type { Meeting } from "./server.ts";
 
-let server: Server;
-let browser: Browser;
-
-test.beforeAll(async () => {
-	server = await Server.start();
-	browser = await launchChromium();
-});
-
-test.afterEach(async () => {
-	for (const c of browser.contexts()) await c.close();
-});
-
-test.afterAll(async () => {
-	await browser?.close();
-	await server?.stop();
-});
+own();
 
 /** The person whose meeting it is: as the site knows by its own token. */
 async function host(m: Meeting, name: string): Promise<Page> {

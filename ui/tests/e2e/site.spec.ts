@@ -1,23 +1,9 @@
 // The way a person goes: sign in, plan a meeting, start it; a guest follows the link.
-import { type Browser, chromium, expect, type Page, test } from "@playwright/test";
+import { expect, type Page, test } from "@playwright/test";
 import { violations } from "../screens/checks.ts";
-import { Server } from "./server.ts";
+import { browser, own, server } from "./own.ts";
 
-let server: Server;
-let browser: Browser;
-
-test.beforeAll(async () => {
-	server = await Server.start();
-	browser = await chromium.launch({
-		executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
-		args: ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--no-sandbox"],
-	});
-});
-
-test.afterAll(async () => {
-	await browser?.close();
-	await server?.stop();
-});
+own();
 
 const context = {
 	locale: "en",

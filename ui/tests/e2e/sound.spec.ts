@@ -1,20 +1,9 @@
 // Who is heard: levels follow the voices, on the wire and on the screen.
-import { type Browser, expect, type Page, test } from "@playwright/test";
-import { hearsTone, idOf, launchChromium, microphone, person, touch, visitor } from "./people.ts";
-import { Server } from "./server.ts";
+import { expect, type Page, test } from "@playwright/test";
+import { browser, own, server } from "./own.ts";
+import { hearsTone, idOf, microphone, person, touch, visitor } from "./people.ts";
 
-let server: Server;
-let browser: Browser;
-
-test.beforeAll(async () => {
-	server = await Server.start();
-	browser = await launchChromium();
-});
-
-test.afterAll(async () => {
-	await browser?.close();
-	await server?.stop();
-});
+own();
 
 const speak = (page: Page, loudness: number) => page.evaluate(x => window.speak(x), loudness);
 const loudest = (page: Page) => page.evaluate(() => window.call.store.get().speakers.loudest);

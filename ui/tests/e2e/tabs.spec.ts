@@ -1,21 +1,9 @@
 // The tab a meeting is in, and others of the same browser: the screen stays awake, a shared screen does not go by
 // mistake, and nobody is in a meeting twice, or with an open microphone, without wanting it.
-import { type Browser, expect, type Page, test } from "@playwright/test";
-import { launchChromium } from "./people.ts";
-import { Server } from "./server.ts";
+import { expect, type Page, test } from "@playwright/test";
+import { browser, own, server } from "./own.ts";
 
-let server: Server;
-let browser: Browser;
-
-test.beforeAll(async () => {
-	server = await Server.start();
-	browser = await launchChromium();
-});
-
-test.afterAll(async () => {
-	await browser?.close();
-	await server?.stop();
-});
+own();
 
 const inCall = (page: Page) => expect(page.getByRole("button", { name: /Leave/ })).toBeVisible();
 

@@ -1,25 +1,10 @@
 // What goes wrong on the way, and does not disturb a meeting, or not for long.
-import { type Browser, expect, type Page, test } from "@playwright/test";
-import { camera, idOf, launchChromium, person, sees, stage, tile } from "./people.ts";
+import { expect, type Page, test } from "@playwright/test";
+import { browser, own, server } from "./own.ts";
+import { camera, idOf, person, sees, stage, tile } from "./people.ts";
 import { Relay } from "./relay.ts";
-import { Server } from "./server.ts";
 
-let server: Server;
-let browser: Browser;
-
-test.beforeAll(async () => {
-	server = await Server.start();
-	browser = await launchChromium();
-});
-
-test.afterEach(async () => {
-	for (const c of browser.contexts()) await c.close();
-});
-
-test.afterAll(async () => {
-	await browser?.close();
-	await server?.stop();
-});
+own();
 
 /** Forgets the longest gap between two pictures. */
 const forgetGaps = (page: Page) =>

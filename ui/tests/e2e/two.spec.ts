@@ -1,26 +1,11 @@
 // The media of a meeting in real browsers: they see and hear each other, it is the right person in each
 // tile, and what breaks is repaired.
-import { type Browser, expect, test } from "@playwright/test";
+import { expect, test } from "@playwright/test";
 import { clip, Native } from "./native.ts";
-import { camera, idOf, launchChromium, microphone, person, screen, sees, stage, tile, touch } from "./people.ts";
-import { Server } from "./server.ts";
+import { browser, own, server } from "./own.ts";
+import { camera, idOf, microphone, person, screen, sees, stage, tile, touch } from "./people.ts";
 
-let server: Server;
-let browser: Browser;
-
-test.beforeAll(async () => {
-	server = await Server.start();
-	browser = await launchChromium();
-});
-
-test.afterEach(async () => {
-	for (const c of browser.contexts()) await c.close();
-});
-
-test.afterAll(async () => {
-	await browser?.close();
-	await server?.stop();
-});
+own();
 
 // The other tests have three transports, one for each medium.
 test("two see and hear each other over one transport", async () => {

@@ -1,20 +1,8 @@
 // The waiting room: the guest gets media as soon as the host opens the door, however long it took.
-import { type Browser, expect, test } from "@playwright/test";
-import { launchChromium } from "./people.ts";
-import { Server } from "./server.ts";
+import { expect, test } from "@playwright/test";
+import { browser, own, server } from "./own.ts";
 
-let server: Server;
-let browser: Browser;
-
-test.beforeAll(async () => {
-	server = await Server.start();
-	browser = await launchChromium();
-});
-
-test.afterAll(async () => {
-	await browser?.close();
-	await server?.stop();
-});
+own();
 
 test("a guest who waited has pictures soon after being let in", async () => {
 	const m = server.meeting("--waiting-room", "--topic", "Tea");
