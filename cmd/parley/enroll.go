@@ -25,7 +25,7 @@ import (
 type enrollCmd struct {
 	siteFlags
 	Token string `arg:"" help:"Enrolment token, from an administrator of the site."`
-	Out   string `help:"Directory for server.pem, server-key.pem and ca.pem." default:"." placeholder:"DIR"`
+	Out   string `help:"Directory for server.pem, server-key.pem and ca.pem (default: this one)." default:"." placeholder:"DIR"`
 	JSON  bool   `name:"json" help:"Answer in JSON."`
 }
 

@@ -16,10 +16,10 @@ type loadCmd struct {
 	Link       []string      `arg:"" optional:"" help:"Links of meetings to fill (default: new ones are created, which takes an API token)." name:"link"`
 	Meetings   int           `help:"Meetings to create." default:"1"`
 	Publishers int           `help:"People with camera and microphone in each meeting." default:"1"`
-	Speakers   int           `help:"People with a microphone alone in each meeting."`
+	Speakers   int           `help:"People with a microphone alone in each meeting." placeholder:"N"`
 	Viewers    int           `help:"People who only receive, in each meeting." default:"10"`
 	Simulcast  bool          `help:"Cameras send three layers; everybody sees one neighbour large and the others small."`
-	For        time.Duration `help:"How long to measure." default:"10s" placeholder:"DUR"`
+	For        time.Duration `help:"How long to measure (default: 10s)." default:"10s" placeholder:"DUR"`
 	JoinIn     time.Duration `help:"Spread the joins over this long." placeholder:"DUR"`
 	Uplink     int           `help:"Space a camera's packets as a link of so many Mbit/s would (default: frames back to back)." placeholder:"MBIT"`
 	Nack       int           `help:"Percent of receivers that ask for packets again." placeholder:"PERCENT"`

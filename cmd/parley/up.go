@@ -17,11 +17,11 @@ import (
 // upCmd is `parley up`.
 type upCmd struct {
 	Data      string   `help:"Directory of the database and the site's keys (default: the user's data directory)." placeholder:"DIR"`
-	HTTPS     string   `name:"https" help:"Address of the HTTPS listener." default:":8443" placeholder:"ADDR"`
-	HTTP      string   `name:"http" help:"Address of the plain listener for this machine alone; - for none." default:"localhost:8080" placeholder:"ADDR"`
-	Media     []string `help:"UDP address of media." default:":8801" placeholder:"ADDR"`
+	HTTPS     string   `name:"https" help:"Address of the HTTPS listener (default: :8443)." default:":8443" placeholder:"ADDR"`
+	HTTP      string   `name:"http" help:"Address of the plain listener for this machine alone; - for none (default: localhost:8080)." default:"localhost:8080" placeholder:"ADDR"`
+	Media     []string `help:"UDP address of media (default: :8801)." default:":8801" placeholder:"ADDR"`
 	Advertise []string `help:"Addresses clients are told for media (default: those of this machine)." placeholder:"IP"`
-	Zones     []string `help:"Meeting zones to run, each with a controller and a router." default:"main" placeholder:"NAME"`
+	Zones     []string `help:"Meeting zones to run, each with a controller and a router (default: main)." default:"main" placeholder:"NAME"`
 	Admin     string   `help:"Loopback address of metrics, profiles and debug pages (default: none)." placeholder:"ADDR"`
 	Site      string   `help:"Public base URL, if people reach this machine by a name of its own." placeholder:"URL"`
 	JSON      bool     `name:"json" help:"Say on one line of JSON what was started."`
