@@ -209,6 +209,15 @@ func (r *run) young(since time.Time, most time.Duration) {
 			}
 		}
 	}
+	defer func() {
+		if r.Failed() {
+			for _, e := range r.client.Events() {
+				if e.Event == "played" && len(e.Played) > 0 {
+					r.Logf("%5d ms: %d sounds, the latest %.0f ms later than the quickest of all", e.TS-since.UnixMilli(), len(e.Played), slices.Max(e.Played)-slices.Min(all))
+				}
+			}
+		}
+	}()
 	if len(late) < 1000 {
 		r.Errorf("of 30 s the page has played %d sounds of 20 ms", len(late))
 		return
