@@ -81,8 +81,8 @@ func compareAll(ctx context.Context, o options, list []scenario, merges []bool, 
 
 // pairs measures one scenario.
 func (b *bench) pairs(ctx context.Context, s scenario, merges []bool) ([]pair, error) {
-	if s.plain {
-		merges = []bool{false}
+	if merges = s.receivers(merges); len(merges) == 0 {
+		return nil, nil
 	}
 	binaries := [2]string{b.against, b.binary}
 	of := map[bool]*[2][]one{false: {}, true: {}} // old and new, a median for each set-up
@@ -91,7 +91,7 @@ func (b *bench) pairs(ctx context.Context, s scenario, merges []bool) ([]pair, e
 		b.binary = binaries[side]
 		windows := slices.Repeat(merges, windowsOfPair)
 		if s.fresh {
-			windows = merges
+			windows = merges // it can be no more
 		}
 		got, err := b.stand(ctx, s, windows)
 		b.binary = binaries[1]

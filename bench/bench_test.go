@@ -120,6 +120,19 @@ func TestASetUpServesAllWindowsUnlessItIsWhatIsMeasured(t *testing.T) {
 	}
 }
 
+func TestAScenarioForPlainReceiversIsLeftOutForOthers(t *testing.T) {
+	plain := scenario{name: "plain", plain: true}
+	b := bench{options: options{runs: 3}}
+	if rows, err := b.scenario(t.Context(), plain, []bool{true}); err != nil || len(rows) > 0 {
+		t.Errorf("with UDP_GRO: %v, %v", rows, err)
+	}
+	other := scenario{name: "other"}
+	alone := b.estimateAll([]scenario{other}, []bool{true, false}, []int{1})
+	if both := b.estimateAll([]scenario{plain, other}, []bool{true, false}, []int{1}); both <= alone || both >= 2*alone {
+		t.Errorf("both take %v, one %v: the plain one takes less than the other", both, alone)
+	}
+}
+
 func TestAStoppedBenchKeepsWhatItHas(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -36,12 +36,13 @@ func (o options) estimate(s scenario, windows int) time.Duration {
 func (o options) estimateAll(list []scenario, merges []bool, shards []int) (d time.Duration) {
 	for _, s := range list {
 		n := time.Duration(len(shards))
+		merges := s.receivers(merges)
+		if len(merges) == 0 {
+			continue
+		}
 		if s.fit != nil {
 			d += n * (probes*o.estimate(s, len(merges)) + time.Duration(len(merges))*o.estimate(s, o.runs))
 			continue
-		}
-		if s.plain {
-			merges = merges[:1]
 		}
 		for _, windows := range o.plan(s, merges) {
 			d += n * o.estimate(s, len(windows))

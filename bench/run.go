@@ -181,8 +181,9 @@ func (o options) plan(s scenario, merges []bool) [][]bool {
 
 // scenario is all rows of a scenario with so many shards, those that could be had before an error.
 func (b *bench) scenario(ctx context.Context, s scenario, merges []bool) ([]one, error) {
-	if s.plain {
-		merges = slices.DeleteFunc(slices.Clone(merges), func(merge bool) bool { return merge })
+	merges = s.receivers(merges)
+	if len(merges) == 0 {
+		return nil, nil
 	}
 	var runs []one
 	var err error

@@ -78,6 +78,11 @@ func ofTen() []load.Member {
 	}}
 }
 
+// receivers is with which kinds of receivers, of those asked for, it is run.
+func (s scenario) receivers(merges []bool) []bool {
+	return slices.DeleteFunc(slices.Clone(merges), func(merge bool) bool { return merge && s.plain })
+}
+
 // choose keeps the scenarios that were asked for: by a whole name, which then means nothing else, or by
 // parts of names, separated by commas.
 func choose(all []scenario, filter string, quick bool) []scenario {
