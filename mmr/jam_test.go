@@ -22,7 +22,7 @@ type jamStage struct {
 func newJamStage(t *testing.T) *jamStage {
 	t.Helper()
 	st := &jamStage{t: t, conn: &deafConn{}}
-	st.a = &shard{fwd: forward.New(forward.Config{}), conns: []link.PacketConn{st.conn}}
+	st.a = &shard{fwd: forward.New(forward.Config{}), conns: []link.PacketConn{st.conn}, clock: time.Now}
 	st.b = &shard{index: 1, fwd: forward.New(forward.Config{})}
 	connectShards([]*shard{st.a, st.b})
 	st.a.exchange.learn(1, stageAddr, true)

@@ -214,7 +214,7 @@ func (s *shard) asideWait(now time.Time) time.Duration {
 func (s *shard) readAll(batches []*batch, read func(link.PacketConn, []link.Message) (int, error)) (more bool, err error) {
 	for _, b := range batches {
 		for n := range readsPerTurn {
-			if s.exchange != nil && s.exchange.jam(time.Now()) {
+			if s.exchange != nil && s.exchange.jam(s.clock()) {
 				return more, nil
 			}
 			got, err := read(b.via, b.ms)
@@ -222,7 +222,7 @@ func (s *shard) readAll(batches []*batch, read func(link.PacketConn, []link.Mess
 				return false, err
 			}
 			if got > 0 {
-				s.receive(time.Now(), b.via, b.ms[:got])
+				s.receive(s.clock(), b.via, b.ms[:got])
 			}
 			if got < len(b.ms) {
 				break

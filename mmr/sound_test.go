@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/core/meeting"
 	"parley/sys/link"
 	"parley/wire/proto"
 	"parley/wire/rtp"
@@ -192,6 +193,53 @@ func TestTurnsWithSoundAreNear(t *testing.T) {
 		}
 		if got := next.Sub(now.Add(-2 * time.Millisecond)); got != c.want {
 			t.Errorf("%s: turns are %v apart, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// Rooms are told of levels every 20 ms, and those whose sound comes together are told together, whenever that of each began.
+func TestRoomsAreToldOfLevelsTogether(t *testing.T) {
+	const ms = time.Millisecond
+	var rooms [5]levelBox
+	now := time.Unix(1000, 0)
+	told, turns := [len(rooms)]int{}, 0
+	for at := range 1000 / 5 { // turns 5 ms apart
+		any := false
+		for i := range rooms {
+			if at < i { // they begin one after the other
+				continue
+			}
+			if rooms[i].put(now, meeting.Level{Source: 1}) {
+				any = true
+				told[i]++
+				rooms[i].take()
+			}
+		}
+		if any {
+			turns++
+		}
+		now = now.Add(5 * ms)
+	}
+	for i, n := range told {
+		if want := int(time.Second / levelsEvery); n < want-1 || n > want+1 {
+			t.Errorf("room %d was told %d times in a second, want %d", i, n, want)
+		}
+	}
+	if most := int(time.Second/levelsEvery) + len(rooms); turns > most {
+		t.Errorf("rooms were told in %d turns, want at most %d", turns, most)
+	}
+}
+
+// With sound set aside, and sent on its own between pictures, everything is as without: on one shard, and on two.
+func TestEveryPacketArrivesWithSoundSetAside(t *testing.T) {
+	for seed := range uint64(4) {
+		st := newStage(t, 700+seed, PlaneConfig{HoldFrom: -1, Shards: 1 + int(seed%2), Together: 1})
+		st.setAside()
+		if st.perform(t, 700+seed, 120); st.failed {
+			return
+		}
+		if st.media < 2000 {
+			t.Errorf("%d packets were compared: too few to show anything", st.media)
 		}
 	}
 }

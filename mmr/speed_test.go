@@ -53,7 +53,11 @@ func perform(t *testing.T, seed uint64, steps int) *stage {
 
 func performWith(t *testing.T, seed uint64, steps int, cfg PlaneConfig) *stage {
 	t.Helper()
-	st := newStage(t, seed, cfg)
+	return newStage(t, seed, cfg).perform(t, seed, steps)
+}
+
+func (st *stage) perform(t *testing.T, seed uint64, steps int) *stage {
+	t.Helper()
 	st.where = fmt.Sprintf("seed %d", seed)
 	st.wait(time.Second) // until the load was judged
 	number := func() rtp.Seq { return edges[st.rnd.IntN(len(edges))] - rtp.Seq(st.rnd.IntN(40)) }

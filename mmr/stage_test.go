@@ -27,6 +27,7 @@ type stage struct {
 	failed bool
 	lax    bool // what leaves is held against its keys alone
 	saw    func(*link.Message)
+	aside  map[*shard][]parcel // sound that is set aside; nil: it comes with everything else
 	rnd    *rand.Rand
 	now    time.Time
 	plane  *Plane
@@ -139,6 +140,9 @@ func (st *stage) turn() {
 	for more := true; more; {
 		more = false
 		for _, s := range st.plane.shards {
+			if s.asides && (!s.busy(st.now) || !st.now.Before(s.asideAt)) {
+				s.readAside(st.now)
+			}
 			s.runCommands(st.now)
 			s.turn(st.now)
 		}
@@ -215,6 +219,11 @@ func (st *stage) receive(ps ...arrived) {
 func (st *stage) deliver(ps []parcel) {
 	var in []arrived
 	for _, p := range ps {
+		if st.aside != nil && p.data[1]&0x7f == proto.PTOpus {
+			s := st.plane.shards[int(p.from.Port())%len(st.plane.shards)]
+			st.aside[s] = append(st.aside[s], p)
+			continue
+		}
 		if !p.a.gone {
 			st.foresee(p)
 		}
@@ -231,6 +240,26 @@ func (st *stage) deliver(ps []parcel) {
 	for ssrc, list := range st.owed {
 		for seq := range list {
 			st.fail("on %x number %d was asked for and did not come", ssrc, seq)
+		}
+	}
+}
+
+// setAside has sound come as where the kernel sets it aside.
+func (st *stage) setAside() {
+	st.aside = map[*shard][]parcel{}
+	for _, s := range st.plane.shards {
+		s.asides, s.batches = true, []*batch{{via: st.conn, ms: make([]link.Message, 4)}}
+		s.clock = func() time.Time { return st.now }
+		s.tryAside = func(_ link.PacketConn, ms []link.Message) (n int, err error) {
+			for ; n < len(ms) && len(st.aside[s]) > 0; n++ {
+				p := st.aside[s][0]
+				st.aside[s] = st.aside[s][1:]
+				if !p.a.gone {
+					st.foresee(p)
+				}
+				ms[n] = link.Message{Buf: slices.Clone(p.data), N: len(p.data), Addr: p.from, Local: stageAddr.Addr()}
+			}
+			return n, nil
 		}
 	}
 }

@@ -131,7 +131,8 @@ type levelBox struct {
 }
 
 // levelsEvery is how often a room is told of levels at most: waking its goroutine for every packet of sound
-// would cost more than forwarding them. Sources are mapped onto slots every 50 ms.
+// would cost more than forwarding them. Sources are mapped onto slots every 50 ms. All rooms are told in the same
+// stretches of time, so that a thread which serves them is woken once for many of them.
 const levelsEvery = 20 * time.Millisecond
 
 // maxLevels bounds what waits for a room that is behind: 100 speakers for a second.
@@ -145,7 +146,7 @@ func (b *levelBox) put(now time.Time, l meeting.Level) (tell bool) {
 		b.list = append(b.list, l)
 	}
 	if tell = !b.told && !now.Before(b.next); tell {
-		b.told, b.next = true, now.Add(levelsEvery)
+		b.told, b.next = true, now.Add(levelsEvery-time.Duration(now.UnixNano()%int64(levelsEvery)))
 	}
 	return tell
 }
