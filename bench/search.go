@@ -62,7 +62,7 @@ func short(r *one) string {
 // number is too large when two windows in a row miss something: on a machine shared with others one may be bad luck.
 func (b *bench) search(ctx context.Context, s scenario, merges []bool) (runs []one, err error) {
 	known := map[bool]map[int]bool{false: {}, true: {}} // who is served, as one set-up tells it of all merges
-	left := merges // whose number is not found yet
+	left := merges                                      // whose number is not found yet
 	served := func(n int, merge bool) (bool, error) {
 		windows := slices.DeleteFunc(slices.Clone(left), func(m bool) bool { _, ok := known[m][n]; return ok })
 		for last := range 2 {
