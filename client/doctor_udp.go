@@ -332,17 +332,27 @@ func headers(to netip.AddrPort) int {
 	return 28
 }
 
-// longest searches the longest packet that gets there, or there and back; 0 where none of these does.
+// longest searches the longest packet that gets there, or there and back; 0 where none of these does. What it finds
+// too long is asked again, and given its time: a moment's loss is no rule.
 func (p *prober) longest(ctx context.Context, to netip.AddrPort, rtt time.Duration, echo bool) int {
-	ctx, cancel := context.WithTimeout(ctx, rungTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*rungTimeout)
 	defer cancel()
-	n := sort.Search(len(packetSizes), func(i int) bool {
+	passes := func(i int, wait time.Duration) bool {
 		// Three at once: a path that loses one of ten loses three of three rarely.
-		tctx, cancel := context.WithTimeout(ctx, min(probeWait, max(4*rtt, 300*time.Millisecond)))
+		tctx, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
 		b, _ := p.burst(tctx, to, probeOf{length: (packetSizes[i] - headers(to)) &^ 3, echo: echo}, 3, 10*time.Millisecond)
-		return b.back == 0
-	})
+		return b.back > 0
+	}
+	soon := min(probeWait, max(4*rtt, 300*time.Millisecond))
+	n := 0 // so many sizes pass
+	for {
+		n += sort.Search(len(packetSizes)-n, func(i int) bool { return !passes(n+i, soon) })
+		if n == len(packetSizes) || !passes(n, probeWait) {
+			break
+		}
+		n++
+	}
 	if n == 0 {
 		return 0
 	}

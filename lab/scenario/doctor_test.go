@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -250,6 +251,16 @@ func TestTheDoctorFindsWhatUDPLacks(t *testing.T) {
 		inWorld(t, threeZones(1), func(t *testing.T, w *world) {
 			d := w.patient(lab.Rule{Proto: lab.UDP, Match: func(k lab.Packet) bool { return k.DSCP != 0 }}).examine()
 			found(t, d, client.Limited, client.CauseMarks)
+		})
+	})
+	t.Run("long packets for a moment alone", func(t *testing.T) {
+		inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+			var n atomic.Int32
+			d := w.patient(lab.Rule{Proto: lab.UDP, Match: func(k lab.Packet) bool { return len(k.Data) > 900 && n.Add(1) <= 3 }}).examine()
+			found(t, d, client.Best)
+			if d.MTU != 1500 {
+				t.Errorf("MTU %d, want 1500: three packets were lost, and then none", d.MTU)
+			}
 		})
 	})
 	t.Run("marks of the site's own profile", func(t *testing.T) {
