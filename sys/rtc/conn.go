@@ -40,6 +40,8 @@ type route struct {
 	sentAt   time.Time     // of the last check; guarded by Conn.mu
 	nSent    int           // checks so far; guarded by Conn.mu
 	doubtAt  time.Time     // no answer to a check since then counts; guarded by Conn.mu
+	// repeatedAt is when a flight of DTLS was last sent over it that had begun elsewhere; guarded by Conn.wmu.
+	repeatedAt time.Time
 }
 
 func newRoute(pc link.PacketConn, remote netip.AddrPort, way *Way) *route {
@@ -342,8 +344,27 @@ func (c *Conn) turnLocked(r *route) {
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
 	c.cur.Store(r)
+	c.repeatLocked(time.Now(), r)
+}
+
+// besideLocked tries the flight under way over a further route too, where it has been waiting for longer than DTLS
+// does before it repeats: the way it took may be blocked, or let checks through and nothing else. mu is held.
+func (c *Conn) besideLocked(now time.Time, r *route) {
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	if c.out == nil && now.Sub(c.since) >= flightInterval {
+		c.repeatLocked(now, r)
+	}
+}
+
+// repeatLocked sends the flight under way over a route, unless that was done just now. wmu is held.
+func (c *Conn) repeatLocked(now time.Time, r *route) {
+	if now.Sub(r.repeatedAt) < flightInterval {
+		return
+	}
 	for _, b := range c.flight {
 		c.sendLocked(r, b)
+		r.repeatedAt = now
 	}
 }
 

@@ -68,8 +68,11 @@ func (c *Conn) answeredLocked(now time.Time, pc link.PacketConn, from netip.Addr
 	if w := sent.route.way; !slices.ContainsFunc(c.routes, func(r *route) bool { return r.way == w && r != sent.route && r.answered }) {
 		close(w.works)
 	}
-	if cur == nil || !cur.answered {
+	switch {
+	case cur == nil || !cur.answered:
 		c.turnLocked(sent.route) // the first candidate is silent, this one is not
+	case cur.way != sent.route.way:
+		c.besideLocked(now, sent.route)
 	}
 	c.wakeChecks()
 }

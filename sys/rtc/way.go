@@ -187,8 +187,8 @@ func (c *Conn) listen(remote netip.AddrPort) (link.PacketConn, error) {
 	return pc, nil
 }
 
-// add takes routes in and sends the first check on each; on a transport without a route, what DTLS has to
-// say follows it at once.
+// add takes routes in and sends the first check on each; on a transport without a route, or where the others have
+// brought DTLS no answer for a while, what it has to say follows at once.
 func (c *Conn) add(routes []*route) {
 	c.mu.Lock()
 	if c.err != nil {
@@ -205,16 +205,17 @@ func (c *Conn) add(routes []*route) {
 	c.routes = append(c.routes, routes...)
 	first := c.cur.Load() == nil
 	c.mu.Unlock()
+	now := time.Now()
 	for _, r := range routes {
-		c.check(r, time.Now())
+		c.check(r, now)
 	}
-	if first {
-		c.mu.Lock()
-		if c.cur.Load() == nil {
-			c.turnLocked(routes[0])
-		}
-		c.mu.Unlock()
+	c.mu.Lock()
+	if first && c.cur.Load() == nil {
+		c.turnLocked(routes[0])
+	} else {
+		c.besideLocked(now, routes[0])
 	}
+	c.mu.Unlock()
 	c.wakeChecks()
 }
 
