@@ -28,22 +28,23 @@ type evidence struct {
 // silences tells which paths in use carry nothing: the router reports on each every half second.
 func (c *Client) silences(now time.Time) {
 	for _, l := range c.media.active {
-		if l != nil && !l.heardAt.IsZero() && !l.silent && now.Sub(l.heardAt) >= deafAfter {
-			l.silent = true
+		if l != nil && !l.heardAt.IsZero() && l.silentAt.IsZero() && now.Sub(l.heardAt) >= deafAfter {
+			l.silentAt = now
 			c.mind.Handle(now, join.PathSilent{Attempt: l.attempt})
 		}
 	}
 }
 
-// heardOn takes note of a packet on a carrier.
+// heardOn takes note of a packet on a carrier. One that came over the way that is tried in place of the silent one
+// does not speak for that.
 func (c *Client) heardOn(now time.Time, cr *carrier) {
 	l := c.media.active[cr.group]
 	if l == nil || l.carrier != cr {
 		return
 	}
 	l.heardAt = now
-	if l.silent {
-		l.silent = false
+	if !l.silentAt.IsZero() && l.way.HeardAt().After(l.silentAt) {
+		l.silentAt = time.Time{}
 		c.mind.Handle(now, join.PathHeard{Attempt: l.attempt})
 	}
 }

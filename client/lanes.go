@@ -47,8 +47,9 @@ type lane struct {
 	way     *rtc.Way
 	ufrag   string
 	up      bool
-	heardAt time.Time // last packet; zero before the first
-	silent  bool      // told to carry nothing
+
+	heardAt  time.Time // last packet on the carrier; zero before the first
+	silentAt time.Time // told to carry nothing then; zero: it is not silent
 }
 
 // received is one packet on its way to the loop.
@@ -194,7 +195,7 @@ func (c *Client) useTransport(a join.UseTransport, now time.Time) {
 	}
 	was := c.media.active[a.Group]
 	c.media.active[a.Group] = l
-	l.heardAt, l.silent = time.Time{}, false
+	l.heardAt, l.silentAt = time.Time{}, time.Time{}
 	if was != nil && !was.heardAt.IsZero() {
 		l.heardAt = now // the router was sending: it must be heard here too
 	}

@@ -213,7 +213,9 @@ func (c *Conn) receive(now time.Time, pc link.PacketConn, from netip.AddrPort, b
 	case first >= 128 && first < 192:
 		if c.in != nil {
 			if c.openLocked(b, now) {
-				c.routes[at].way.carried()
+				way := c.routes[at].way
+				way.heardAt = now
+				way.carried()
 			}
 		} else if len(c.early) < maxEarly {
 			c.early = append(c.early, slices.Clone(b))

@@ -32,6 +32,8 @@ type Way struct {
 	proof  chan struct{} // closed when something else than answers to checks has come over it
 	once   sync.Once
 	proven sync.Once
+
+	heardAt time.Time // of the last authentic packet over it; guarded by Conn.mu
 }
 
 // carried takes note of what has come over the way: DTLS, or a packet that is authentic.
@@ -249,6 +251,14 @@ func (w *Way) Port() uint16 {
 		return 0
 	}
 	return c.routes[at].remote.Port()
+}
+
+// HeardAt is when the last authentic packet came over this way, zero before the first: what comes over another way of
+// the same transport says nothing of it.
+func (w *Way) HeardAt() time.Time {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	return w.heardAt
 }
 
 // A way that has carried nothing yet is tried with a few packets, so often.
