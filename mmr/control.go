@@ -38,7 +38,8 @@ type channel struct {
 	caps   proto.Caps
 	said   chan struct{} // holds a token for each message that waits in the room's queue
 
-	heardAt atomic.Int64 // when the client last said something, nanoseconds since 1970
+	began   time.Time    // of the channel, from which the next two are counted: a clock that is set right moves neither
+	heardAt atomic.Int64 // when the client last said something, in nanoseconds
 	wroteAt atomic.Int64 // when the message on its way out began, 0 for none
 
 	mu      sync.Mutex
@@ -53,7 +54,7 @@ type channel struct {
 }
 
 func newChannel(ws *link.WebSocket, claims proto.Claims, caps proto.Caps) *channel {
-	c := &channel{ws: ws, claims: claims, caps: caps, said: make(chan struct{}, maxSaid), writing: true}
+	c := &channel{ws: ws, claims: claims, caps: caps, began: time.Now(), said: make(chan struct{}, maxSaid), writing: true}
 	c.queue = c.first[:0]
 	c.written = func() {
 		defer c.writers.Done()
@@ -120,7 +121,7 @@ func (c *channel) write() {
 			return
 		}
 		c.mu.Unlock()
-		c.wroteAt.Store(time.Now().UnixNano())
+		c.wroteAt.Store(max(c.since(time.Now()), 1))
 		err := c.ws.Write(context.Background(), b)
 		c.wroteAt.Store(0)
 		if err == nil && last {
@@ -144,21 +145,24 @@ func (c *channel) end() {
 	c.ws.CloseNow()
 }
 
+func (c *channel) since(t time.Time) int64 { return int64(t.Sub(c.began)) }
+
+// hear notes that the client has said something.
+func (c *channel) hear(now time.Time) { c.heardAt.Store(c.since(now)) }
+
 // watch looks after the channel from now on: it pings a client that has not been heard for a heartbeat (one
 // that pings by itself, as they all should, needs none of ours), and cuts off one that has not been heard for
 // three, or takes too long to take a message.
 func (c *channel) watch(heartbeat time.Duration, ended <-chan struct{}) {
-	c.heardAt.Store(time.Now().UnixNano())
+	now := time.Now()
+	c.hear(now)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var pings int64
+	due := now.Add(heartbeat)
 	c.beat = time.AfterFunc(heartbeat, func() {
-		now := time.Now().UnixNano()
-		quiet := time.Duration(now - c.heardAt.Load())
-		next := min(heartbeat, 3*heartbeat-quiet)
-		if at := c.wroteAt.Load(); at != 0 {
-			next = min(next, writeTimeout-time.Duration(now-at))
-		}
+		now := time.Now()
+		next, ping := c.judge(now, due, heartbeat)
 		select {
 		case <-ended:
 			// Nothing happens to a channel that has its goodbye; one that came too late to be seen gets it now.
@@ -169,16 +173,34 @@ func (c *channel) watch(heartbeat time.Duration, ended <-chan struct{}) {
 			c.end()
 			return
 		}
-		if quiet >= heartbeat {
+		if ping {
 			pings++
 			c.send(proto.Encode(proto.Ping{N: pings}))
 		}
+		next += beatGrid - time.Duration(now.Add(next).UnixNano())%beatGrid
+		due = now.Add(next)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if !c.over {
-			c.beat.Reset(next + beatGrid - time.Duration(now+int64(next))%beatGrid)
+			c.beat.Reset(next)
 		}
 	})
+}
+
+// judge is what a heartbeat that was due then finds: when to look again, 0 or less if the channel is to be cut off,
+// and whether to ping. For how long the beat is late this process stood still, or had no time: what clients have said
+// meanwhile is still to be read, and to cut off everybody at once for it would make the worst of it.
+func (c *channel) judge(now, due time.Time, heartbeat time.Duration) (next time.Duration, ping bool) {
+	late := int64(max(now.Sub(due), 0))
+	quiet := time.Duration(c.since(now) - c.heardAt.Add(late))
+	next = min(heartbeat, 3*heartbeat-quiet)
+	if at := c.wroteAt.Load(); at != 0 {
+		if c.wroteAt.CompareAndSwap(at, at+late) {
+			at += late
+		}
+		next = min(next, writeTimeout-time.Duration(c.since(now)-at))
+	}
+	return next, quiet >= heartbeat
 }
 
 // anyPage lets pages of every origin in: a control channel is opened by the signed hello inside it,
@@ -311,7 +333,7 @@ func (s *Server) read(c *channel, rm *room) (why proto.Code) {
 		if data, err = c.ws.Read(ctx); err != nil {
 			return proto.CodeLost
 		}
-		c.heardAt.Store(time.Now().UnixNano())
+		c.hear(time.Now())
 		go take()
 		<-taken
 	}
