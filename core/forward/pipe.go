@@ -53,6 +53,9 @@ type State struct {
 	keyAt   time.Time
 	srAt    time.Time
 	sr      rtp.SenderInfo
+
+	anchor   anchor    // era 0: none
+	anchorAt time.Time // on our clock
 }
 
 // State describes a stream for Mirror. ok is false for a stale handle.
@@ -62,11 +65,15 @@ func (s *Shard) State(id StreamID) (out State, ok bool) {
 		return out, false
 	}
 	when := func(d time.Duration) time.Time { return s.epoch.Add(d) }
-	return State{
+	out = State{
 		Config: st.cfg, started: st.started, flowing: st.flowing, hasKey: st.hasKey, hasSR: st.hasSR,
 		room: len(st.history), top: st.top, base: st.base, keyExt: st.keyExt,
 		lastAt: when(st.lastAt), runAt: when(st.runAt), keyAt: when(st.keyAt), srAt: when(st.srAt), sr: st.sr,
-	}, true
+	}
+	if _, ok := st.timeAt(0); ok {
+		out.anchor, out.anchorAt = st.anchor, when(st.clock.place(st.anchor.ntp))
+	}
+	return out, true
 }
 
 // Mirror makes a stream that is another shard's, as AddStream does. Its packets are lent ones.
@@ -86,6 +93,9 @@ func (s *Shard) Mirror(of State) StreamID {
 	st.top, st.base, st.first, st.oldest, st.keyExt = of.top, of.base, of.base, of.top+1, of.keyExt
 	st.lastAt, st.runAt, st.keyAt, st.srAt = s.since(of.lastAt), s.since(of.runAt), s.since(of.keyAt), s.since(of.srAt)
 	st.sr = of.sr
+	if of.anchor.era != 0 { // as if it had come when the owner reckons that it was made
+		st.anchored(s.since(of.anchorAt), rtp.SenderInfo{NTP: of.anchor.ntp, Time: of.anchor.time})
+	}
 	return id
 }
 
@@ -100,14 +110,15 @@ func (s *Shard) Lend(now time.Time, id StreamID, pipe uint64, out *Out) {
 	if st == nil || !st.started {
 		return
 	}
+	at := s.since(now)
 	from := st.top - lendBack
-	if st.hasKey && s.since(now)-st.keyAt <= replayFor {
+	if st.hasKey && at-st.keyAt <= replayFor {
 		from = min(from, st.keyExt)
 	}
 	for ext := max(from, st.base, st.top-int64(len(st.history))+1); ext <= st.top; ext++ {
 		if k := st.find(ext); k != nil && k.slab != 0 {
-			at := time.Duration(k.at) * time.Millisecond
-			s.lend(st, id, k.slab, s.slabs.at(k.slab), at, pipe, false, out)
+			age := time.Duration(int32(uint32(at/time.Millisecond) - k.at)) // they wrap
+			s.lend(st, id, k.slab, s.slabs.at(k.slab), at.Truncate(time.Millisecond)-age*time.Millisecond, pipe, false, out)
 		}
 	}
 }

@@ -217,3 +217,33 @@ func TestAKeyFrameIsAskedForAcrossAPipe(t *testing.T) {
 		t.Error("asked for though nobody follows any more")
 	}
 }
+
+// Times are kept in milliseconds that wrap after seven weeks; a shard runs for longer.
+func TestAKeyFrameIsLentWithItsTimeAfterMonths(t *testing.T) {
+	const wrap = 1 << 32 * time.Millisecond
+	for _, up := range []time.Duration{time.Minute, wrap - 20*time.Millisecond, wrap + time.Hour, 3*wrap + time.Hour} {
+		now := time.Unix(1000, 0)
+		s := New(Config{})
+		id := s.AddStream(StreamConfig{Source: 9, Kind: proto.Video, SSRC: 1})
+		s.Publish(1, &Table{Sources: []SourceRow{{Streams: [3]StreamID{id}}}})
+		s.Sweep(now) // the first call
+		now = now.Add(up)
+		var out Out
+		var came []time.Time
+		for seq := range 3 {
+			b := append(rtp.AppendHeader(nil, rtp.Fields{PT: proto.PTVP8, Seq: rtp.Seq(seq), SSRC: 1}, nil), 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0, 0, 0, 0)
+			s.Admit(now, []Packet{{Stream: id, Data: b}}, &out)
+			came = append(came, now)
+			now = now.Add(15 * time.Millisecond)
+		}
+		s.Lend(now, id, 1, &out)
+		if len(out.Loans) != len(came) {
+			t.Fatalf("up for %v: %d packets lent, want %d", up, len(out.Loans), len(came))
+		}
+		for i, l := range out.Loans {
+			if late := came[i].Sub(l.Placed.At); late < 0 || late > time.Millisecond {
+				t.Errorf("up for %v: packet %d is said to have come %v before it did", up, i, late)
+			}
+		}
+	}
+}
