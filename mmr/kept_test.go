@@ -28,12 +28,14 @@ func TestAPlaneGivesItsMemoryBack(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- p.Run(ctx) }()
-	s := p.shards[0]
+	s := p.shards[1]
 	on := func(f func(now time.Time)) {
 		done := make(chan struct{})
 		s.do(func(now time.Time) { f(now); close(done) })
 		<-done
 	}
+	on(func(time.Time) {})
+	s = p.shards[0] // both have their room to receive
 	var empty, full, after int64
 	on(func(now time.Time) {
 		s.expire(now)
