@@ -161,6 +161,9 @@ func (s *shard) listen() {
 		s.exchange.give()
 	}
 	s.listening = false
+	if ended := s.clock(); s.asideAt.Before(ended.Add(ended.Sub(now))) {
+		s.asideAt = ended.Add(ended.Sub(now)) // where that much is set aside, half of the time is for pictures yet
+	}
 }
 
 // readAside reads what has been set aside.

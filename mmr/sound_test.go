@@ -112,6 +112,26 @@ func TestSoundLeavesBetweenPictures(t *testing.T) {
 	}
 }
 
+// Where so much is set aside that looking at it takes longer than sound may wait, every other moment is for pictures.
+func TestPicturesLeaveThoughMuchIsSetAside(t *testing.T) {
+	const listeners = 10 * betweenBoxes
+	st, speaker := newSoundStage(t, listeners, 1)
+	st.prepare(speaker)
+	st.step = betweenBoxes * 8 * time.Microsecond
+	st.now = st.now.Add(holdAudio)
+	looks, before := 0, 0
+	st.s.tryAside = func(link.PacketConn, []link.Message) (int, error) {
+		looks++
+		_, before = st.count()
+		st.now = st.now.Add(2 * holdAudio)
+		return 0, nil
+	}
+	st.s.turn(st.now)
+	if _, pictures := st.count(); looks != 1 || pictures-before < listeners/2 {
+		t.Errorf("looked %d times while %d people's pictures were sent, and %d after the last", looks, pictures, pictures-before)
+	}
+}
+
 // Between two turns that are far apart sound leaves 5 ms after it was last looked for, and pictures do not: they wait
 // for the turn.
 func TestSoundLeavesBetweenTurns(t *testing.T) {
