@@ -126,6 +126,31 @@ func TestSlabsGiveBackWhatABurstNeeded(t *testing.T) {
 	}
 }
 
+// Giving much back takes several sweeps: a shard has more to do meanwhile.
+func TestGivingBackTakesNoTurnLong(t *testing.T) {
+	mem := &lender{t, map[*byte]bool{}}
+	a := arena{memory: mem}
+	var refs []SlabRef
+	for range 5 * trimMost * BlockLen / 2000 {
+		ref, _ := a.take(make([]byte, 2000), historyAge)
+		refs = append(refs, ref)
+	}
+	for _, ref := range refs {
+		a.drop(ref)
+	}
+	a.trim() // until now they were needed
+	for range 10 {
+		before := len(mem.out)
+		a.trim()
+		if n := before - len(mem.out); n > trimMost {
+			t.Fatalf("%d blocks were given back at once", n)
+		}
+	}
+	if n := len(mem.out); n > nLanes {
+		t.Errorf("%d blocks for nothing", n)
+	}
+}
+
 // A camera that was switched off holds nothing, and goes on when it is switched on again.
 func TestSilentStreamsKeepNothing(t *testing.T) {
 	for _, start := range starts {
