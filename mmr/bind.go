@@ -179,7 +179,7 @@ func (s *shard) bind(now time.Time, p *peer, k proto.Kind, layer int8, ssrc uint
 		clock = proto.ClockAudio
 	}
 	id := s.fwd.AddStream(forward.StreamConfig{
-		Source: uint32(proto.Source(p.key.id, k)), Layer: layer, Kind: k, SSRC: ssrc, Clock: clock,
+		Source: uint32(proto.Source(p.key.id, k)), Layer: layer, Kind: k, SSRC: ssrc, Clock: clock, Sender: p.clock,
 	})
 	s.owners[id] = p
 	p.bindings = append(p.bindings, binding{ssrc: ssrc, kind: k, layer: layer, stream: id})

@@ -32,6 +32,7 @@ type peer struct {
 	admitted    bool
 	banned      bool // ejected: its tickets are refused until the tombstone expires
 	since       time.Time
+	clock       uint64 // what the wall clock of its reports is known by, to all shards
 	bannedUntil time.Time
 
 	recv     uint32 // index in shard.byRecv, valid while admitted

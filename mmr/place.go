@@ -228,7 +228,7 @@ func (p *Plane) shardFor(now time.Time, ufrag []byte) (*shard, bool) {
 func (s *shard) havePeer(now time.Time, key peerKey) *peer {
 	p := s.peers[key]
 	if p == nil {
-		p = &peer{key: key, since: now}
+		p = &peer{key: key, since: now, clock: s.plane.clocks.Add(1)}
 		s.peers[key] = p
 		if s.exchange != nil {
 			s.plane.places.hold(key)

@@ -84,6 +84,7 @@ type Plane struct {
 	memory    memory.Store   // of packets, and of room for them
 	listeners []net.Listener // TCP, of the same ports
 	streams   *streams
+	clocks    atomic.Uint64 // senders' so far, see peer.clock
 
 	mu      sync.Mutex
 	tenants atomic.Pointer[map[uint32]*tenant] // by router tag; copied on change

@@ -64,24 +64,27 @@ func (s *Shard) LegStats(id LegID) (LegStats, bool) {
 	return out, true
 }
 
-// LegReport is the sender's part of an SR for a slot: the source's own wall clock, carried forward to
-// now, and the same instant in the slot's time stamps, so that sound and picture of one source stay
-// in step at the receiver. Send one at once after NoteSwitched. ok is false while the slot is idle or
-// the source has not sent its own report yet: a guess would pull sound and picture apart.
+// LegReport is the sender's part of an SR for a slot: now on our own wall clock, and the same instant in the
+// slot's time stamps. It is one clock for all slots and whatever they show, so it goes on through switches,
+// and sound and picture of one sender stay in step (see senderClock). Send one at once after NoteSwitched. ok is
+// false while the slot is idle or the source has not sent its own report yet: a guess would pull sound and
+// picture apart.
 func (s *Shard) LegReport(now time.Time, id LegID) (info rtp.SenderInfo, ok bool) {
 	l := s.leg(id)
 	if l == nil || l.cur == 0 {
 		return info, false
 	}
 	st := s.stream(l.cur)
-	if st == nil || !st.hasSR {
+	if st == nil {
 		return info, false
 	}
 	at := s.since(now)
-	d := at - st.srAt
-	in := st.sr.Time + rtp.Time(rtp.Ticks(d, st.cfg.Clock))
+	in, ok := st.timeAt(at)
+	if !ok {
+		return info, false
+	}
 	info = rtp.SenderInfo{
-		NTP:     st.sr.NTP + ntpLength(d),
+		NTP:     rtp.NTP(s.epoch.Add(at)), // the wall clock of our start: one that is set does not move it
 		Time:    in + l.iv[l.now].timeOff,
 		Packets: l.packets,
 		Octets:  l.octets,
@@ -91,8 +94,8 @@ func (s *Shard) LegReport(now time.Time, id LegID) (info rtp.SenderInfo, ok bool
 }
 
 // RoundTrip reads the round-trip time to a leg's receiver from its report block, which must answer the
-// leg's last LegReport (RFC 3550 section 6.4.1: A − LSR − DLSR; our A is kept with the report, since
-// its clock is the source's). It is kept for spacing retransmissions.
+// leg's last LegReport (RFC 3550 section 6.4.1: A − LSR − DLSR; our A is kept with the report, so that
+// nobody can answer one that was never sent). It is kept for spacing retransmissions.
 func (s *Shard) RoundTrip(now time.Time, id LegID, b rtp.ReportBlock) (time.Duration, bool) {
 	l := s.leg(id)
 	if l == nil || l.reportAt == 0 || b.LSR != l.reportNTP {
@@ -107,10 +110,4 @@ func (s *Shard) RoundTrip(now time.Time, id LegID, b rtp.ReportBlock) (time.Dura
 		st.farther(s.since(now), l.rtt)
 	}
 	return l.rtt, true
-}
-
-// ntpLength is a length of time as a difference of NTP time stamps.
-func ntpLength(d time.Duration) uint64 {
-	sec, rest := uint64(d/time.Second), uint64(d%time.Second)
-	return sec<<32 + rest<<32/uint64(time.Second)
 }

@@ -53,6 +53,7 @@ type StreamConfig struct {
 	SSRC   uint32
 	RTX    uint32 // SSRC of retransmissions, 0 if none
 	Clock  uint32 // Hz; 0: by kind
+	Sender uint64 // whose wall clock its reports are on, the same for all streams of one sender; 0: nobody else's
 }
 
 // LegConfig describes an outgoing slot.
@@ -80,6 +81,7 @@ type Shard struct {
 	again   [][nAgain]resent // of legs that were asked to repeat something
 	freeA   []uint32         // places in again, plus one
 	tables  map[uint32]*Table
+	clocks  map[uint64]*senderClock
 	round   uint32 // of Publish, to find legs a table no longer names
 	rows    uint32 // serial number of the last row published
 	turn    uint32 // serial number of the packet being admitted
@@ -99,7 +101,7 @@ func New(cfg Config) *Shard {
 	if cfg.Memory == nil {
 		cfg.Memory = collected{}
 	}
-	return &Shard{cfg: cfg, slabs: arena{memory: cfg.Memory}, tables: map[uint32]*Table{}}
+	return &Shard{cfg: cfg, slabs: arena{memory: cfg.Memory}, tables: map[uint32]*Table{}, clocks: map[uint64]*senderClock{}}
 }
 
 // stream is the state of one incoming stream.
@@ -152,6 +154,8 @@ type stream struct {
 	sr            rtp.SenderInfo
 	srAt          time.Duration
 	hasSR         bool
+	clock         *senderClock
+	anchor        anchor
 
 	stats StreamStats
 }
@@ -273,7 +277,7 @@ func (s *Shard) AddStream(cfg StreamConfig) StreamID {
 		s.streams = append(s.streams, stream{})
 	}
 	st := &s.streams[i]
-	*st = stream{gen: nextGen(st.gen), live: true, cfg: cfg}
+	*st = stream{gen: nextGen(st.gen), live: true, cfg: cfg, clock: s.clockOf(cfg.Sender)}
 	return StreamID(uint32(st.gen)<<indexBits | i)
 }
 
@@ -284,6 +288,7 @@ func (s *Shard) RemoveStream(id StreamID) {
 		return
 	}
 	s.release(st)
+	s.leaveClock(st)
 	*st = stream{gen: st.gen}
 	s.freeS = append(s.freeS, uint32(id)&indexMask)
 }

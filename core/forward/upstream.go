@@ -209,11 +209,12 @@ func (st *stream) count(at time.Duration, p *Packet, h *rtp.Header, m *meta, new
 	st.transit, st.transitTime, st.hasTransit = transit, h.Time, true
 }
 
-// SenderReport notes a stream's SR (RFC 3550 section 6.4.1): for LSR and DLSR, and to place the legs'
-// own reports on the sender's clock, which lip sync needs.
+// SenderReport notes a stream's SR (RFC 3550 section 6.4.1), which came at now: for LSR and DLSR, and to place
+// what the sender says of time on our clock, where the legs' own reports are.
 func (s *Shard) SenderReport(now time.Time, id StreamID, info rtp.SenderInfo) {
 	if st := s.stream(id); st != nil {
 		st.sr, st.srAt, st.hasSR = info, s.since(now), true
+		st.anchored(st.srAt, info)
 	}
 }
 
