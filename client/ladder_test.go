@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -249,6 +250,22 @@ func TestTheRungIsRemembered(t *testing.T) {
 		second := join("ben")
 		if second > first-100 { // what was left of its head start when the probes had been waited for
 			t.Errorf("media after %d ms and then after %d, want no wait for UDP", first, second)
+		}
+	})
+}
+
+// Where a round trip takes as long as a satellite's, keys over UDP take longer than its head start, and still no
+// connection is opened for media: what has come says that UDP works.
+func TestALongWayOpensNoConnectionsForMedia(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.net.Default(lab.Link{Delay: 300 * time.Millisecond})
+		b := w.join("ann", publish)
+		time.Sleep(10 * time.Second)
+		w.wantRungs(b, proto.UDP8801)
+		for _, a := range b.Explain().Attempts {
+			if a.Phase == "media" && !strings.HasSuffix(a.What, string(proto.UDP8801)) {
+				t.Errorf("it tried %s: %+v", a.What, a)
+			}
 		}
 	})
 }

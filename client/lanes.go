@@ -104,6 +104,13 @@ func (c *Client) startTransport(a join.StartTransport) {
 	}
 	c.media.lanes[a.Attempt] = l
 	c.wg.Go(func() {
+		select {
+		case <-l.way.Carries():
+			c.tell(join.PathCarries{Attempt: a.Attempt})
+		case <-ctx.Done():
+		}
+	})
+	c.wg.Go(func() {
 		defer cancel()
 		if err := l.way.Wait(ctx); err != nil {
 			if ctx.Err() == nil {

@@ -53,6 +53,25 @@ func (m *Mind) onRungs(g proto.Group, from, before int) (out []*rungTry) {
 	return out
 }
 
+// handlePathCarries gives a path that works, and is slow to get its keys, another head start before those below it: a
+// long way, or a machine that is busy, is no reason to open connections that nobody needs.
+func (m *Mind) handlePathCarries(now time.Time, e PathCarries) {
+	g, t := m.findTry(e.Attempt)
+	if t == nil {
+		return
+	}
+	var late time.Duration
+	for _, o := range m.lanes[g].tries {
+		if o.id != 0 || o.done || m.rank(g, o.rung) <= m.rank(g, t.rung) {
+			continue
+		}
+		if late == 0 {
+			late = max(now.Add(m.stagger()).Sub(o.startAt), 0)
+		}
+		o.startAt = o.startAt.Add(late)
+	}
+}
+
 func (m *Mind) handlePathSilent(now time.Time, e PathSilent) {
 	g, t := m.findTry(e.Attempt)
 	if t == nil || m.lanes[g].inUse != t || m.lanes[g].floor > m.rank(g, t.rung) {

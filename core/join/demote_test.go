@@ -254,3 +254,52 @@ func TestSilenceOnTheLastRungIsALoss(t *testing.T) {
 		t.Errorf("audio used %v at %v, want fresh transports at once", got, at)
 	}
 }
+
+// UDP that is known to work and waits for its keys is not raced by connections; one that stops there is, in time.
+func TestAPathThatCarriesGetsAnotherHeadStart(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		carries  float64 // ms after its start; 0: not told
+		up       float64 // likewise
+		want     []proto.Rung
+		tcp, tls float64 // ms after UDP's start
+	}{
+		{"slow, and nothing known", 0, 400, []proto.Rung{proto.UDP8801, proto.TCP8801}, 250, 0},
+		{"slow, and known to work", 200, 400, []proto.Rung{proto.UDP8801}, 0, 0},
+		{"no keys come", 200, 0, []proto.Rung{proto.UDP8801, proto.TCP8801, proto.TLS443}, 450, 700},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, Config{Rungs: allRungs}, zoneOf("a", 0, 0))
+			welcomes(w)
+			w.media = func(s StartTransport) (Event, float64) {
+				if s.Rung != proto.UDP8801 {
+					return nil, 0
+				}
+				if c.carries > 0 {
+					w.after(c.carries, PathCarries{s.Attempt})
+				}
+				if c.up > 0 {
+					return TransportUp{Attempt: s.Attempt}, c.up
+				}
+				return nil, 0
+			}
+			w.run(1500)
+			var rungs []proto.Rung
+			var at []float64
+			all, times := find[StartTransport](w)
+			for i, s := range all {
+				if s.Group == proto.GroupAudio {
+					rungs, at = append(rungs, s.Rung), append(at, times[i]-times[0])
+				}
+			}
+			if !slices.Equal(rungs, c.want) {
+				t.Fatalf("it tried %v, want %v\n%s", rungs, c.want, w.lines())
+			}
+			for i, want := range []float64{0, c.tcp, c.tls}[:len(at)] {
+				if at[i] != want {
+					t.Errorf("%s began %v ms after UDP, want %v", rungs[i], at[i], want)
+				}
+			}
+		})
+	}
+}

@@ -154,6 +154,12 @@ type TransportLost struct {
 	Text    string `json:"text,omitempty"`
 }
 
+// PathCarries says that more than answers to checks has come over a transport that is being set up: the path works, and
+// keys are on their way. A browser does not tell.
+type PathCarries struct {
+	Attempt int `json:"attempt"`
+}
+
 // PathSilent says that a transport in use carries nothing, though the router is known to send.
 type PathSilent struct {
 	Attempt int `json:"attempt"`
@@ -216,6 +222,7 @@ func (ControlLost) Name() string     { return "control_lost" }
 func (TransportUp) Name() string     { return "transport_up" }
 func (TransportFailed) Name() string { return "transport_failed" }
 func (TransportLost) Name() string   { return "transport_lost" }
+func (PathCarries) Name() string     { return "path_carries" }
 func (PathSilent) Name() string      { return "path_silent" }
 func (PathHeard) Name() string       { return "path_heard" }
 func (PathMoved) Name() string       { return "path_moved" }

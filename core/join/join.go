@@ -19,6 +19,9 @@
 // that UDP has chosen: it then decides nothing, but says where to route when the router is lost, and that
 // tunnels are needed. Media transports run beside the control channel from the moment there is a grant; see
 // media.go. What they need is opened ahead for every grant among which the choice is still to be made.
+//
+// Connecting may also be entered blind, with a grant of the site's though nothing has answered yet. That is no choice:
+// the first zone that answers makes it, and Measuring goes on where the router refuses (tunnel.go).
 package join
 
 import (
@@ -55,14 +58,15 @@ type Config struct {
 
 // Numbers of the process. Upper bounds where they bound, staggers where they race (design §3).
 const (
-	pingEvery       = 50 * time.Millisecond  // between the pings on one connection
-	nPings          = 3                      // per controller
-	probeAgain      = 100 * time.Millisecond // a silent UDP probe is repeated, twice
-	decideAfter     = 400 * time.Millisecond // after the first answer, whoever is silent
-	udpPenalty      = 50.0                   // ms; a zone whose UDP is dead means TCP, and TCP stalls
-	keepBy          = 10.0                   // ms; hysteresis towards the last zone, together with 2/3
-	askFor          = 5 * time.Minute        // a person's time to type a password
-	tunnelAfter     = 600 * time.Millisecond // or three round trips of the lookup
+	pingEvery       = 50 * time.Millisecond   // between the pings on one connection
+	nPings          = 3                       // per controller
+	probeAgain      = 100 * time.Millisecond  // a silent UDP probe is repeated, twice
+	decideAfter     = 400 * time.Millisecond  // after the first answer, whoever is silent
+	udpPenalty      = 50.0                    // ms; a zone whose UDP is dead means TCP, and TCP stalls
+	keepBy          = 10.0                    // ms; hysteresis towards the last zone, together with 2/3
+	askFor          = 5 * time.Minute         // a person's time to type a password
+	tunnelAfter     = 600 * time.Millisecond  // or three round trips of the lookup
+	blindFor        = 1500 * time.Millisecond // or five round trips of the lookup: for a router entered blind
 	tunnelStagger   = 100 * time.Millisecond
 	maxTunnels      = 3                // tunnels dialled at once
 	directEvery     = 15 * time.Second // in a meeting through a tunnel, the way without one is looked for
@@ -267,6 +271,8 @@ func (m *Mind) Handle(now time.Time, e Event) {
 		m.handleTransportDown(now, e.Attempt, e.Text)
 	case TransportLost:
 		m.handleTransportDown(now, e.Attempt, e.Text)
+	case PathCarries:
+		m.handlePathCarries(now, e)
 	case PathSilent:
 		m.handlePathSilent(now, e)
 	case PathHeard:

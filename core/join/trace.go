@@ -76,6 +76,8 @@ func DecodeEvent(b []byte) (Event, error) {
 		return decodeAs[TransportFailed](b)
 	case "transport_lost":
 		return decodeAs[TransportLost](b)
+	case "path_carries":
+		return decodeAs[PathCarries](b)
 	case "path_silent":
 		return decodeAs[PathSilent](b)
 	case "path_heard":

@@ -253,6 +253,9 @@ func (w *Way) Port() uint16 {
 	return c.routes[at].remote.Port()
 }
 
+// Carries is closed once something else than answers to checks has come over the way.
+func (w *Way) Carries() <-chan struct{} { return w.proof }
+
 // HeardAt is when the last authentic packet came over this way, zero before the first: what comes over another way of
 // the same transport says nothing of it.
 func (w *Way) HeardAt() time.Time {
