@@ -12,7 +12,7 @@ import (
 // The choice among zones, made as early as it can be made rightly.
 
 // decideAt is when the choice is made with what is known now; zero before the first zone stands, and in the
-// background before the first controller has answered.
+// background, unless a router was entered blind, before the first controller has answered.
 //   - nobody is missing: now
 //   - no missing zone can win any more: geography (Floor), its UDP answer, or the time it has been
 //     silent says so: a round trip where UDP is open, three (TCP, TLS and the request) where it is not known
@@ -24,7 +24,7 @@ import (
 // longer, since it may have died meanwhile.
 func (m *Mind) decideAt(now time.Time) time.Time {
 	from := m.zones.standsAt
-	if m.zones.background {
+	if m.zones.background && !m.zones.blind {
 		from = m.zones.firstAt
 	}
 	if from.IsZero() {
@@ -157,7 +157,13 @@ func (m *Mind) decide(now time.Time) {
 		z = m.choose(now)
 		m.zones.chosen = z.ID
 	}
-	early := !m.zones.background && z.rtt() < 0
+	blind := m.zones.blind
+	if blind && z.ID != m.grant.Zone {
+		m.leaveBlind(now, "another path was faster")
+	} else if blind {
+		m.settle()
+	}
+	early := (blind || !m.zones.background) && z.rtt() < 0
 	if !early {
 		m.stopMeasuring(now, z)
 	}
@@ -169,13 +175,11 @@ func (m *Mind) decide(now time.Time) {
 	}
 	grant, ok := m.grantFor(now, z)
 	switch {
-	case early:
-		// That HTTPS passes here too is not known yet, nor whom to ask after a loss: pings go on.
-		m.zones.background = true
-		m.take(now, grant)
 	case m.zones.background:
 		m.takeTunnel(now)
 	case ok:
+		// Chosen early, it is not known yet that HTTPS passes here too, nor whom to ask after a loss: pings go on.
+		m.zones.background = early
 		m.take(now, grant)
 	default:
 		m.startRouting(now, "")

@@ -45,7 +45,7 @@ type control struct {
 
 // startRouting begins a round over all controllers.
 func (m *Mind) startRouting(now time.Time, lost string) {
-	m.unprepare()
+	m.settle()
 	m.state = Routing
 	if m.reach.since.IsZero() {
 		m.reach.since = now
@@ -143,6 +143,7 @@ func (m *Mind) handleRouteFailed(now time.Time, e RouteFailed) {
 // follow goes where a moved answer points, a few times: two servers that point at each other must
 // not keep a client running in circles.
 func (m *Mind) follow(now time.Time, g proto.Grant) {
+	m.zones.blind = false // that was an answer
 	if m.reach.moves >= maxMoves || g.Router == "" {
 		m.again(now, "")
 		return
@@ -179,6 +180,7 @@ func (m *Mind) refreshToken(now time.Time) {
 		return
 	}
 	m.tokenRefreshed = true
+	m.settle()
 	if m.zones.open {
 		m.stopMeasuring(now, nil)
 	}
@@ -203,7 +205,9 @@ func (m *Mind) useGrant(now time.Time, g proto.Grant) {
 	m.grant = g
 	m.openControl(now)
 	m.startLanes(now, fresh)
-	m.unprepare()
+	if !m.zones.blind {
+		m.unprepare()
+	}
 }
 
 func (m *Mind) openControl(now time.Time) {
@@ -231,6 +235,7 @@ func (m *Mind) closeControl() {
 func (m *Mind) handleControlStands(e ControlStands) {
 	if e.Attempt == m.control.id && !m.control.up {
 		m.control.deadline, m.reach.since = time.Time{}, time.Time{}
+		m.settle()
 	}
 }
 
@@ -239,6 +244,7 @@ func (m *Mind) handleControlUp(now time.Time, e ControlUp) {
 		return
 	}
 	m.control.up = true
+	m.settle()
 	m.control.deadline = now.Add(controlTimeout)
 	m.progress(now, "control", "server "+m.grant.Router)
 }
@@ -269,6 +275,7 @@ func (m *Mind) handleWelcomed(now time.Time, e Welcomed) {
 
 // arrived: there is a router. The pauses are reset only after some time with it, see handleControlLost.
 func (m *Mind) arrived(now time.Time) {
+	m.settle()
 	m.control.deadline = time.Time{}
 	m.control.welcomedAt = now
 	m.reach.since, m.reach.moves, m.reach.fulls, m.reach.lost, m.reach.direct = time.Time{}, 0, 0, "", false
@@ -282,6 +289,11 @@ func (m *Mind) handleControlLost(now time.Time, e ControlLost) {
 }
 
 func (m *Mind) controlLost(now time.Time, text string) {
+	if m.zones.blind {
+		m.leaveBlind(now, text)
+		m.enterBlind(now) // the next
+		return
+	}
 	m.reach.lastText = text
 	if m.control.welcomedAt.IsZero() {
 		m.control.try.end(m, now, Lost, text)
@@ -312,7 +324,7 @@ func (m *Mind) handleRefused(now time.Time, e Refused) {
 	case e.Code == proto.CodeTokenExpired:
 		m.control.try.end(m, now, Lost, text)
 		m.refreshToken(now)
-	case e.Code == proto.CodeRouterFull:
+	case e.Code == proto.CodeRouterFull && !m.zones.blind:
 		m.control.try.end(m, now, Lost, text)
 		m.closeControl()
 		m.closeLanes(now, "the server is full")
@@ -327,6 +339,9 @@ func (m *Mind) handleRefused(now time.Time, e Refused) {
 }
 
 func (m *Mind) handleNetworkChanged(now time.Time, e NetworkChanged) {
+	if m.zones.blind && !e.Kept {
+		m.leaveBlind(now, "the network changed")
+	}
 	switch {
 	case e.Kept:
 		m.forgetLong()

@@ -22,11 +22,14 @@ func (m *Mind) advanceSilence(now time.Time) {
 	if !m.zones.tunnelsTried && (due(now, m.zones.desAt) || allFailed) {
 		m.zones.tunnelsTried = true
 		m.zones.desAt = time.Time{}
-		m.takeGrantUnmeasured(now)
+		m.enterBlind(now)
 		if len(m.zones.tunnels) > 0 && m.zones.via == "" && !m.control.up {
 			m.zones.tunnelNextAt = now
 			m.zones.tunnelsOut = map[string]*Attempt{}
 		}
+	}
+	if due(now, m.zones.blindAt) && m.zones.via == "" {
+		m.enterBlind(now) // the next
 	}
 	if due(now, m.zones.tunnelNextAt) && len(m.zones.tunnelsOut) < maxTunnels {
 		url := m.zones.tunnels[0]
@@ -49,22 +52,41 @@ func (m *Mind) advanceSilence(now time.Time) {
 	m.fail(now, "", fmt.Sprintf("None of the %d meeting zones can be reached from this network.", len(m.zones.list)), false)
 }
 
-// takeGrantUnmeasured tries the best router the site offered though no controller answers: controllers
-// may be out of reach where routers are not.
-func (m *Mind) takeGrantUnmeasured(now time.Time) {
-	if m.zones.background {
+// enterBlind tries the best router the site offered though no controller answers, and the next one when that stays
+// silent too: controllers may be out of reach where routers are not.
+func (m *Mind) enterBlind(now time.Time) {
+	m.zones.blindAt = time.Time{}
+	if m.zones.background && !m.zones.blind {
 		return
 	}
-	for _, z := range m.zones.list {
-		for _, g := range m.grants {
-			if g.Zone == z.ID && m.good(now, g) {
-				m.note(now, "route", g.Router, Won, "no controller answers yet; trying the server the site offered")
-				m.zones.background = true
-				m.useGrant(now, g)
-				return
-			}
+	for m.zones.nBlind < len(m.zones.list) {
+		g, ok := m.grantFor(now, &m.zones.list[m.zones.nBlind])
+		m.zones.nBlind++
+		if ok {
+			m.note(now, "route", g.Router, Won, "no controller answers yet; trying the server the site offered")
+			m.zones.background, m.zones.blind = true, true
+			m.zones.blindAt = now.Add(max(blindFor, 5*m.lookupRTT))
+			m.useGrant(now, g)
+			return
 		}
 	}
+}
+
+// leaveBlind takes back that a router was entered blind: the choice is made as if it had not been.
+func (m *Mind) leaveBlind(now time.Time, why string) {
+	m.control.try.end(m, now, Lost, why)
+	m.reach.try.end(m, now, Lost, why)
+	m.closeControl()
+	m.closeLanes(now, why)
+	m.grant, m.reach = proto.Grant{}, reach{}
+	m.zones.background, m.zones.blind, m.zones.blindAt = false, false, time.Time{}
+	m.state = Measuring
+}
+
+// settle ends what a choice made blind left open: its router answers, or a controller is asked for one.
+func (m *Mind) settle() {
+	m.zones.blind, m.zones.blindAt = false, time.Time{}
+	m.unprepare()
 }
 
 // handleTunnelUp takes the first tunnel that answers and measures all controllers anew through it.

@@ -32,6 +32,10 @@ type zones struct {
 	directAt time.Time // through a tunnel: when to look for the way without one
 	leave    bool      // that way was found: media follows with the next grant
 
+	blind   bool      // the router in use was entered though nothing had been measured: the choice is still open
+	blindAt time.Time // when to enter the next
+	nBlind  int       // zones in the list that have been looked at for one
+
 	long long // long.go
 
 	tunnels      []string // still to dial
@@ -310,6 +314,9 @@ func (m *Mind) wakeZones(w *waker) {
 	}
 	w.add(m.zones.limit, ReasonGiveUp)
 	w.add(m.zones.desAt, ReasonTunnel)
+	if m.zones.via == "" {
+		w.add(m.zones.blindAt, ReasonTunnel)
+	}
 	if len(m.zones.tunnelsOut) < maxTunnels {
 		w.add(m.zones.tunnelNextAt, ReasonTunnel)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"parley/client"
+	"parley/lab"
 	"parley/wire/proto"
 )
 
@@ -133,4 +135,49 @@ func TestFiftyRacingFirstJoinsThroughThreeZonesEndOnOneRouter(t *testing.T) {
 			t.Errorf("%d different seats, want 50", len(seats))
 		}
 	})
+}
+
+// S9: where every zone is so far away that nothing has been measured when a router is tried all the same, a zone that
+// answers ends that choice. To have tried a dead one costs a round trip at most, since a router that lives has heard the
+// hello by then.
+func TestADeadZoneAmongFarOnesCostsARoundTripAtMost(t *testing.T) {
+	for name, obstacle := range map[string]option{
+		"with UDP": func(*person, *client.Config) {},
+		"without UDP": func(p *person, cfg *client.Config) {
+			cfg.Rungs = []proto.Rung{proto.TCP8801}
+			p.host = p.w.host("host-"+p.name, nil)
+			p.host.Block(lab.Rule{Proto: lab.UDP})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			joined := func(dead int) (after time.Duration) {
+				var places []place
+				for i, name := range []string{"a", "b", "c"} {
+					if i < dead {
+						places = append(places, place{name: name, delay: 10 * time.Millisecond, routers: 1})
+						continue
+					}
+					places = append(places, place{name: name, delay: time.Duration(300+10*i) * time.Millisecond, routers: 1})
+				}
+				inWorld(t, places, func(t *testing.T, w *world) {
+					for _, z := range w.zones[:dead] {
+						z.Silence()
+					}
+					p := w.Join("ann", w.Meeting(nil), obstacle)
+					j := p.WaitJoined()
+					after = time.Duration(j.MS) * time.Millisecond
+					if blind := strings.Contains(fmt.Sprint(p.Explain().Attempts), "no controller answers yet"); dead > 0 && !blind {
+						t.Errorf("no router was tried before anything was measured:\n%v", p.Explain().Attempts)
+					}
+				})
+				return after
+			}
+			alive, dead := joined(0), joined(1)
+			t.Logf("joined after %v, with a dead zone after %v", alive, dead)
+			// The nearest of those alive is 620 ms away there and back, 20 more than without the dead one.
+			if most := alive + (620+4*20)*time.Millisecond; dead > most {
+				t.Errorf("joined after %v with a dead zone, %v without; want %v", dead, alive, most)
+			}
+		})
+	}
 }

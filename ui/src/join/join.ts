@@ -19,6 +19,9 @@
 // UDP has chosen: it then decides nothing, but says where to route when the router is lost, and that tunnels are
 // needed. Media transports run beside the control channel from the moment there is a grant; see media.ts. What they
 // need is opened ahead for every grant among which the choice is still to be made.
+//
+// Connecting may also be entered blind, with a grant of the site's though nothing has answered yet. That is no choice:
+// the first zone that answers makes it, and measuring goes on where the router refuses (tunnel.ts).
 import { type Grant, Rung } from "../proto/messages.gen.ts";
 import type { JoinAction } from "./actions.ts";
 import { millisecond, type Nanos, second } from "./clock.ts";

@@ -22,7 +22,7 @@ import {
 	sinceStart,
 	step,
 } from "./mind.ts";
-import { nextWay } from "./tunnel.ts";
+import { enterBlind, leaveBlind, nextWay, settle } from "./tunnel.ts";
 import type { Waker } from "./waker.ts";
 import { openZones, order, stopMeasuring, unprepare } from "./zones.ts";
 
@@ -110,7 +110,7 @@ export function backoff(n: number): Nanos {
 
 /** Begins a round over all controllers. */
 export function startRouting(m: Mind, now: Nanos, lost: string): void {
-	unprepare(m);
+	settle(m);
 	m.state = "routing";
 	m.reach.since ??= now;
 	m.reach.queue = order(m, now);
@@ -217,6 +217,7 @@ export function handleRouteFailed(m: Mind, now: Nanos, e: EventOf<"route_failed"
  * running in circles.
  */
 function follow(m: Mind, now: Nanos, g: Grant): void {
+	m.zones.blind = false; // that was an answer
 	if (m.reach.moves >= maxMoves || g.router === "") {
 		again(m, now, "");
 		return;
@@ -257,6 +258,7 @@ function refreshToken(m: Mind, now: Nanos): void {
 		return;
 	}
 	m.lookup.tokenRefreshed = true;
+	settle(m);
 	if (m.zones.open) {
 		stopMeasuring(m, now, undefined);
 	}
@@ -279,7 +281,9 @@ export function takeGrant(m: Mind, now: Nanos, g: Grant): void {
 	m.grant = same && m.grant !== undefined ? { ...g, groups: m.grant.groups } : g;
 	openControl(m, now);
 	startLanes(m, now, g.groups);
-	unprepare(m);
+	if (!m.zones.blind) {
+		unprepare(m);
+	}
 }
 
 export function openControl(m: Mind, now: Nanos): void {
@@ -313,6 +317,7 @@ export function handleControlStands(m: Mind, e: EventOf<"control_stands">): void
 	if (e.attempt === m.control.id && !m.control.up) {
 		m.control.deadline = undefined;
 		m.reach.since = undefined;
+		settle(m);
 	}
 }
 
@@ -321,6 +326,7 @@ export function handleControlUp(m: Mind, now: Nanos, e: EventOf<"control_up">): 
 		return;
 	}
 	m.control.up = true;
+	settle(m);
 	m.control.deadline = now + controlTimeout;
 	progress(m, now, "control", `server ${routerOf(m)}`);
 }
@@ -357,6 +363,7 @@ export function handleWelcomed(m: Mind, now: Nanos, e: EventOf<"welcomed">): voi
 
 /** There is a router. The pauses are reset only after some time with it, see controlLost. */
 function arrived(m: Mind, now: Nanos): void {
+	settle(m);
 	m.control.deadline = undefined;
 	m.control.welcomedAt = now;
 	m.reach.since = undefined;
@@ -373,6 +380,11 @@ export function handleControlLost(m: Mind, now: Nanos, e: EventOf<"control_lost"
 }
 
 function controlLost(m: Mind, now: Nanos, text: string): void {
+	if (m.zones.blind) {
+		leaveBlind(m, now, text);
+		enterBlind(m, now); // the next
+		return;
+	}
 	const { welcomedAt } = m.control;
 	m.reach.lastText = text;
 	if (welcomedAt === undefined) {
@@ -405,7 +417,7 @@ export function handleRefused(m: Mind, now: Nanos, e: EventOf<"refused">): void 
 	} else if (e.code === Code.TokenExpired) {
 		end(m, m.control.try, now, "lost", text);
 		refreshToken(m, now);
-	} else if (e.code === Code.RouterFull) {
+	} else if (e.code === Code.RouterFull && !m.zones.blind) {
 		end(m, m.control.try, now, "lost", text);
 		closeControl(m);
 		closeLanes(m, now, "the server is full");
@@ -420,6 +432,9 @@ export function handleRefused(m: Mind, now: Nanos, e: EventOf<"refused">): void 
 }
 
 export function handleNetworkChanged(m: Mind, now: Nanos, e: EventOf<"network_changed">): void {
+	if (m.zones.blind && !e.kept) {
+		leaveBlind(m, now, "the network changed");
+	}
 	if (e.kept) {
 		forgetLong(m);
 	} else if (m.state === "looking-up") {

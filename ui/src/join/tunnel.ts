@@ -3,11 +3,12 @@
 import { due, millisecond, type Nanos, second } from "./clock.ts";
 import type { EventOf } from "./events.ts";
 import { good } from "./lookup.ts";
-import { tunnelLanes } from "./media.ts";
+import { closeLanes, tunnelLanes } from "./media.ts";
 import { act, begin, end, type Mind, note, progress } from "./mind.ts";
-import { again, closeControl, fail, openControl, startRouting, steadyAfter, takeGrant } from "./reach.ts";
-import { allFailed, measure, stopMeasuring } from "./zones.ts";
+import { again, closeControl, fail, newReach, openControl, startRouting, steadyAfter, takeGrant } from "./reach.ts";
+import { allFailed, grantFor, measure, stopMeasuring, unprepare } from "./zones.ts";
 
+const blindFor = 1500 * millisecond; // or five round trips of the lookup: for a router entered blind
 const tunnelStagger = 100 * millisecond;
 const maxTunnels = 3; // dialled at once
 const directEvery = 15 * second; // in a meeting through a tunnel, the way without one is looked for
@@ -18,11 +19,14 @@ export function advanceSilence(m: Mind, now: Nanos): void {
 	if (!z.tunnelsTried && (due(now, z.desAt) || nobody)) {
 		z.tunnelsTried = true;
 		z.desAt = undefined;
-		takeGrantUnmeasured(m, now);
+		enterBlind(m, now);
 		if (z.tunnels.length > 0 && z.via === "" && !m.control.up) {
 			z.tunnelNextAt = now;
 			z.tunnelsOut = new Map();
 		}
+	}
+	if (due(now, z.blindAt) && z.via === "") {
+		enterBlind(m, now); // the next
 	}
 	if (due(now, z.tunnelNextAt) && mayDial(m)) {
 		dialNext(m, now);
@@ -53,20 +57,48 @@ function dialNext(m: Mind, now: Nanos): void {
 }
 
 /**
- * Tries the best router the site offered though no controller answers: controllers may be out of reach where
- * routers are not.
+ * Tries the best router the site offered though no controller answers, and the next one when that stays silent too:
+ * controllers may be out of reach where routers are not.
  */
-function takeGrantUnmeasured(m: Mind, now: Nanos): void {
-	if (m.zones.background) {
+export function enterBlind(m: Mind, now: Nanos): void {
+	const z = m.zones;
+	z.blindAt = undefined;
+	if (z.background && !z.blind) {
 		return;
 	}
-	const best = m.zones.list.flatMap(z => m.lookup.grants.filter(g => g.zone === z.offer.id && good(m, now, g)))[0];
-	if (best === undefined) {
-		return;
+	for (const zone of z.list.slice(z.nBlind)) {
+		const g = grantFor(m, now, zone);
+		z.nBlind++;
+		if (g !== undefined) {
+			note(m, now, "route", g.router, "won", "no controller answers yet; trying the server the site offered");
+			z.background = true;
+			z.blind = true;
+			z.blindAt = now + Math.max(blindFor, 5 * m.lookup.rtt);
+			takeGrant(m, now, g);
+			return;
+		}
 	}
-	note(m, now, "route", best.router, "won", "no controller answers yet; trying the server the site offered");
-	m.zones.background = true;
-	takeGrant(m, now, best);
+}
+
+/** Takes back that a router was entered blind: the choice is made as if it had not been. */
+export function leaveBlind(m: Mind, now: Nanos, why: string): void {
+	end(m, m.control.try, now, "lost", why);
+	end(m, m.reach.try, now, "lost", why);
+	closeControl(m);
+	closeLanes(m, now, why);
+	m.grant = undefined;
+	m.reach = newReach();
+	m.zones.background = false;
+	m.zones.blind = false;
+	m.zones.blindAt = undefined;
+	m.state = "measuring";
+}
+
+/** Ends what a choice made blind left open: its router answers, or a controller is asked for one. */
+export function settle(m: Mind): void {
+	m.zones.blind = false;
+	m.zones.blindAt = undefined;
+	unprepare(m);
 }
 
 /** Takes the first tunnel that answers and measures all controllers anew through it. */

@@ -10,7 +10,7 @@ import { heardLong, type Long, newLong } from "./long.ts";
 import { good } from "./lookup.ts";
 import { type Attempt, act, amend, begin, end, type Mind, note, progress, step } from "./mind.ts";
 import { startRouting, type Target, takeGrant } from "./reach.ts";
-import { advanceSilence, handleDirect, mayDial, stopTunnels, takeTunnel } from "./tunnel.ts";
+import { advanceSilence, handleDirect, leaveBlind, mayDial, settle, stopTunnels, takeTunnel } from "./tunnel.ts";
 import type { Waker } from "./waker.ts";
 
 const pingEvery = 50 * millisecond; // between the pings on one connection
@@ -49,6 +49,13 @@ export interface Zones {
 	directAt: Nanos | undefined;
 	/** That way was found: media follows with the next grant. */
 	leave: boolean;
+
+	/** The router in use was entered though nothing had been measured: the choice is still open. */
+	blind: boolean;
+	/** When to enter the next. */
+	blindAt: Nanos | undefined;
+	/** Zones in the list that have been looked at for one. */
+	nBlind: number;
 
 	long: Long;
 
@@ -112,6 +119,9 @@ export function newZones(): Zones {
 		opened: false,
 		directAt: undefined,
 		leave: false,
+		blind: false,
+		blindAt: undefined,
+		nBlind: 0,
 		long: newLong(),
 		tunnels: [],
 		tunnelNextAt: undefined,
@@ -374,8 +384,8 @@ export function nAnswered(m: Mind): number {
 }
 
 /**
- * When the choice is made with what is known now; undefined before the first zone stands, and in the background
- * before the first controller has answered.
+ * When the choice is made with what is known now; undefined before the first zone stands, and in the background,
+ * unless a router was entered blind, before the first controller has answered.
  * - nobody is missing: now
  * - no missing zone can win any more: geography (floor), its UDP answer, or the time it has been silent says so: a
  *   round trip where UDP is open, three (TCP, TLS and the request) where it is not known
@@ -387,8 +397,8 @@ export function nAnswered(m: Mind): number {
  * longer, since it may have died meanwhile.
  */
 function decideAt(m: Mind, now: Nanos): Nanos | undefined {
-	const { thirdAt, list } = m.zones;
-	const from = m.zones.background ? m.zones.firstAt : m.zones.standsAt;
+	const { background, blind, thirdAt, list } = m.zones;
+	const from = background && !blind ? m.zones.firstAt : m.zones.standsAt;
 	const standing = list.filter(z => stands(m, now, z));
 	if (from === undefined || standing.length === 0) {
 		return undefined; // none yet, or the grants have lapsed meanwhile
@@ -473,6 +483,9 @@ export function wakeZones(m: Mind, w: Waker): void {
 	}
 	w.add(m.zones.limit, "give-up");
 	w.add(m.zones.desAt, "tunnel");
+	if (m.zones.via === "") {
+		w.add(m.zones.blindAt, "tunnel");
+	}
 	if (mayDial(m)) {
 		w.add(m.zones.tunnelNextAt, "tunnel");
 	}
@@ -513,7 +526,13 @@ function decide(m: Mind, now: Nanos): void {
 		throw new Error("join: decides although no zone stands");
 	}
 	m.zones.chosen = z.offer.id;
-	const early = !m.zones.background && zoneRTT(z) < 0;
+	const { blind } = m.zones;
+	if (blind && z.offer.id !== (m.grant?.zone ?? "")) {
+		leaveBlind(m, now, "another path was faster");
+	} else if (blind) {
+		settle(m);
+	}
+	const early = (blind || !m.zones.background) && zoneRTT(z) < 0;
 	if (!early) {
 		stopMeasuring(m, now, z);
 	}
