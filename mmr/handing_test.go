@@ -84,3 +84,15 @@ func TestAFollowMayOvertakeTheMeetingsOpening(t *testing.T) {
 		t.Fatalf("the source is not followed: %+v", row)
 	}
 }
+
+// The mark a datagram arrived with is told to whoever looks at it, however many shards there are.
+func TestWhatIsSortedKeepsItsMark(t *testing.T) {
+	st := newStage(t, 1, PlaneConfig{Shards: 2})
+	s := st.plane.shards[0]
+	b := []byte{0, 1, 0, 0} // as probes begin
+	ms := []link.Message{{Buf: b, N: len(b), Addr: netip.MustParseAddrPort("198.51.100.7:9"), Mark: 47}}
+	mine := s.exchange.sort(st.now, st.conn, ms)
+	if len(mine) != 1 || mine[0].Mark != 47 {
+		t.Errorf("sorted as %+v, want it with its mark", mine)
+	}
+}

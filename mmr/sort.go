@@ -73,7 +73,7 @@ func (x *exchange) sortOne(now time.Time, listen int, m *link.Message, b []byte)
 		}
 	}
 	if to == x.s.index {
-		x.mine = append(x.mine, link.Message{Buf: b, N: len(b), Addr: m.Addr, Local: m.Local})
+		x.mine = append(x.mine, link.Message{Buf: b, N: len(b), Addr: m.Addr, Local: m.Local, Mark: m.Mark})
 		return
 	}
 	x.hand(to, listen, m, b)
