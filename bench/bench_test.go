@@ -375,3 +375,16 @@ func TestASearchEndsAtTheLargestThatIsServed(t *testing.T) {
 		t.Errorf("all is served: found %d, want near %d people", got, fitMost)
 	}
 }
+
+// What the participants themselves lost is no figure of the server's, with a floor and without.
+func TestWindowsTheLoadCouldNotKeepUpWithDoNotCount(t *testing.T) {
+	b := bench{options: options{noFloor: true}}
+	for _, c := range []struct {
+		load load.Result
+		void bool
+	}{{load.Result{}, false}, {load.Result{Overflow: 1}, true}, {load.Result{Skipped: 1}, true}} {
+		if r := b.row(scenario{}, true, c.load, 4700); (r.Void != "") != c.void {
+			t.Errorf("overflow %d, skipped %d: void %q", c.load.Overflow, c.load.Skipped, r.Void)
+		}
+	}
+}

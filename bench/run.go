@@ -82,8 +82,7 @@ func (b *bench) stand(ctx context.Context, s scenario, windows []bool) ([]one, e
 	runs := make([]one, len(loads))
 	for i := range runs {
 		r := &runs[i]
-		*r = one{Scenario: s.name, GRO: windows[i], Shards: b.shards, Due: s.due, Peer: s.peer, Target: s.target[index(windows[i])]}
-		r.Load, r.Calibration = loads[i], float64(before+after)/2
+		*r = b.row(s, windows[i], loads[i], float64(before+after)/2)
 		if r.Load.Packets == 0 {
 			return nil, fmt.Errorf("nothing arrived: %s", strings.Join(r.Load.Errors, "; "))
 		}
@@ -97,6 +96,16 @@ func (b *bench) stand(ctx context.Context, s scenario, windows []bool) ([]one, e
 		return runs, nil
 	}
 	return runs, b.floors(ctx, s, runs)
+}
+
+// row is what a window of the load has brought, with a word on whether it counts as far as that is known without a floor.
+func (b *bench) row(s scenario, merge bool, l load.Result, calibration float64) one {
+	r := one{
+		Scenario: s.name, GRO: merge, Shards: b.shards, Due: s.due, Peer: s.peer, Target: s.target[index(merge)],
+		Load: l, Calibration: calibration,
+	}
+	r.Void = b.base.void(&r)
+	return r
 }
 
 // floors measures, for all windows alike in what they receive with, the floor and the reference shape, by which
