@@ -91,6 +91,7 @@ func (f *framed) WriteFrames(frames []byte) error {
 func (f *framed) SetReadDeadline(t time.Time) error { return plain(f.conn.SetReadDeadline(t)) }
 func (f *framed) Limit(unsent int)                  { LimitUnsent(f.conn, unsent) }
 func (f *framed) Mark(dscp uint8)                   { Mark(f.conn, dscp) }
+func (f *framed) Conn() net.Conn                    { return f.conn }
 func (f *framed) Close() error                      { return plain(f.conn.Close()) }
 
 // NextFrame cuts the first packet off frames as WriteFrames gets them.

@@ -61,6 +61,8 @@ type StreamPipe interface {
 	Limit(unsent int)
 	// Mark sets the DSCP code point. Best effort.
 	Mark(dscp uint8)
+	// Conn is the connection under it all; nil where unknown.
+	Conn() net.Conn
 	Close() error
 }
 
@@ -93,6 +95,8 @@ type Stream struct {
 	err    error
 	dscp   uint8
 	window window
+	flight flight
+	timer  *time.Timer // looks whether there is room, for want
 }
 
 // window is the measurement of a stream's speed. Guarded by Stream.mu.
@@ -107,6 +111,9 @@ func NewStream(pipe StreamPipe, cfg StreamConfig) *Stream {
 	s := &Stream{cfg: cfg, pipe: pipe, room: firstAhead, ahead: firstAhead, done: make(chan struct{})}
 	s.cond.L = &s.mu
 	pipe.Limit(firstAhead)
+	s.flight = flight{look: lookOf(pipe.Conn()), window: firstWindow}
+	s.timer = time.AfterFunc(time.Hour, s.again)
+	s.timer.Stop()
 	go s.write()
 	return s
 }
@@ -177,39 +184,76 @@ func (s *Stream) queue(b []byte) {
 	s.pend = append(s.pend, b...)
 }
 
-// Room is how many bytes of packets may be written now without waiting for long. It can be negative;
-// an empty stream has room for one packet of any size.
+// Room is how many bytes of packets may be written now without waiting for long, here or on the way. It can be
+// negative; a path with nothing under way has room for one packet of any size.
 func (s *Stream) Room() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	queued := len(s.pend) + len(s.busy)
-	if queued == 0 {
-		return max(s.room, MaxStreamPacket)
-	}
-	return s.room - queued
+	s.flight.see(time.Now(), lookAfter)
+	return s.roomLocked()
 }
 
-// Stuck is how long the system has taken nothing though there is something to take. Sound that is queued
-// behind that comes as much later.
+func (s *Stream) roomLocked() int {
+	queued := len(s.pend) + len(s.busy)
+	room := min(s.room, s.flight.room()) - queued
+	if queued == 0 && s.flight.under() == 0 {
+		return max(room, MaxStreamPacket)
+	}
+	return room
+}
+
+// Stuck is how long the path has taken nothing though there is something to take: nor the system, nor, longer than it
+// needs at best, the peer. Sound that is queued behind that comes as much later.
 func (s *Stream) Stuck(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.busy) == 0 {
-		return 0
+	s.flight.see(now, lookAfter)
+	stuck := max(s.flight.age(now)-s.flight.held.minRTT, 0)
+	if len(s.busy) > 0 {
+		stuck = max(stuck, now.Sub(s.busyAt))
 	}
-	return now.Sub(s.busyAt)
+	return stuck
 }
 
-// Notify calls f once, from the stream's goroutine, when there is room again; at once if there is.
+// Notify calls f once, from a goroutine of the stream's, when there is room again; at once if there is.
 func (s *Stream) Notify(f func()) {
 	s.mu.Lock()
-	if s.err == nil && len(s.pend)+len(s.busy) > 0 {
+	switch {
+	case s.err != nil:
+	case len(s.pend)+len(s.busy) > 0:
 		s.want = f
 		f = nil
+	case s.flight.look != nil && s.flight.under() > 0:
+		s.want = f
+		f = nil
+	}
+	if s.want != nil && s.flight.look != nil {
+		s.flight.limited = true
+		s.timer.Reset(lookEvery)
 	}
 	s.mu.Unlock()
 	if f != nil {
 		f()
+	}
+}
+
+// again looks whether there is room for a packet by now.
+func (s *Stream) again() {
+	s.mu.Lock()
+	want := s.want
+	if want != nil {
+		s.flight.see(time.Now(), 0)
+		if s.roomLocked() < minRoom && s.flight.under()+len(s.pend)+len(s.busy) > 0 {
+			s.flight.limited = true
+			s.timer.Reset(lookEvery)
+			want = nil
+		} else {
+			s.want = nil
+		}
+	}
+	s.mu.Unlock()
+	if want != nil {
+		want()
 	}
 }
 
@@ -228,6 +272,7 @@ func (s *Stream) fail(why error) error {
 	}
 	want := s.want
 	s.want, s.pend = nil, nil
+	s.timer.Stop()
 	s.cond.Signal()
 	s.mu.Unlock()
 	if !first {
@@ -270,7 +315,8 @@ func (s *Stream) write() {
 		s.mu.Lock()
 		s.measure(now)
 		s.busy = s.busy[:0]
-		if want := s.want; want != nil && len(s.pend) <= s.room/2 {
+		s.flight.wrote(now)
+		if want := s.want; want != nil && len(s.pend) <= s.room/2 && (s.flight.look == nil || s.flight.room() >= s.flight.window/2) {
 			s.want = nil
 			s.mu.Unlock()
 			want()

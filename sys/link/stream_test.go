@@ -165,6 +165,8 @@ type slowPipe struct {
 }
 
 func (p *slowPipe) ReadPacket([]byte) (int, bool, error) { <-p.over; return 0, false, net.ErrClosed }
+func (p *slowPipe) Conn() net.Conn                       { return nil }
+
 func (p *slowPipe) WriteFrames(b []byte) error {
 	time.Sleep(time.Duration(len(b)) * time.Second / time.Duration(p.rate))
 	return nil

@@ -122,6 +122,9 @@ func (m *messages) Mark(dscp uint8) {
 	}
 }
 
+// Conn implements StreamPipe.
+func (m *messages) Conn() net.Conn { return m.ws.raw }
+
 // Close implements StreamPipe.
 func (m *messages) Close() error {
 	m.timer.Stop()

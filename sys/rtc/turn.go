@@ -426,6 +426,9 @@ func (p *relayPipe) Limit(unsent int) { link.LimitUnsent(p.r.conn, unsent) }
 // Mark implements link.StreamPipe.
 func (p *relayPipe) Mark(dscp uint8) { link.Mark(p.r.conn, dscp) }
 
+// Conn implements link.StreamPipe.
+func (p *relayPipe) Conn() net.Conn { return p.r.conn }
+
 // Close implements link.StreamPipe. The allocation stays: a client may come back to it.
 func (p *relayPipe) Close() error {
 	p.mu.Lock()

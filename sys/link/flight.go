@@ -1,0 +1,165 @@
+package link
+
+import (
+	"net"
+	"time"
+)
+
+// The bounds of what one connection may have under way. The kernel's own congestion control fills the narrowest queue
+// of the path until something is lost, and what is lost is as likely sound, on a connection beside it. So pictures
+// wait here instead, and the path's queue is kept short.
+const (
+	// aloft is how much longer than the quickest an answer may take: what pictures may add to the path's queue. Less
+	// would not be told from receivers that answer each second segment or after 40 ms.
+	aloft = 40 * time.Millisecond
+	// firstWindow and maxWindow bound what may be under way, and leastWindow holds one full packet.
+	firstWindow = 6 << 10
+	maxWindow   = 4 << 20
+	leastWindow = minRoom
+	// turnFor is how long answers are looked at, at least, before the window is changed.
+	turnFor = 50 * time.Millisecond
+	// turnAnswers is how many answers tell more than chance does.
+	turnAnswers = 4
+	// lookEvery is how often the system is asked while pictures wait, and lookAfter how soon it is asked again at all.
+	lookEvery = 5 * time.Millisecond
+	lookAfter = 2 * time.Millisecond
+	nMarks    = 64
+)
+
+// held is what the system says of a connection, in bytes since its beginning.
+type held struct {
+	taken  uint64        // written to it, sent or not
+	acked  uint64        // of these, answered by the peer
+	minRTT time.Duration // the quickest answer there was; 0: none yet
+}
+
+// flight measures how long what was written takes until it is answered, and derives from it how much may be under way:
+// a window that grows while answers come quickly and somebody waits for room, and shrinks as they come later. Not safe
+// for concurrent use.
+type flight struct {
+	look func(*held) bool // asks the system; nil where it doesn't say
+
+	held   held
+	seenAt time.Time
+	window int
+	begun  bool // answers were late once: from then on it grows slowly
+
+	marks     [nMarks]mark // what was written when, and is not answered; a ring
+	first, n  int
+	answers   int           // in this turn
+	quickest  time.Duration // of them
+	turnAt    time.Time     // when it began
+	turnTaken uint64        // what had been written then: answers to that are the turn before's
+	limited   bool          // somebody had to wait in it
+}
+
+type mark struct {
+	taken uint64
+	at    time.Time
+}
+
+// wrote takes note that the system has taken something just now.
+func (f *flight) wrote(now time.Time) {
+	if f.look == nil {
+		return
+	}
+	f.see(now, 0)
+	if f.n > 0 {
+		last := &f.marks[(f.first+f.n-1)%nMarks]
+		if last.taken == f.held.taken {
+			return
+		}
+		if f.n == nMarks { // the newest stands for what is behind it too
+			last.taken = f.held.taken
+			return
+		}
+	}
+	if f.held.taken == f.held.acked {
+		return
+	}
+	f.marks[(f.first+f.n)%nMarks] = mark{f.held.taken, now}
+	f.n++
+}
+
+// see asks the system, unless it has been asked so lately.
+func (f *flight) see(now time.Time, lately time.Duration) {
+	if f.look == nil || lately > 0 && now.Sub(f.seenAt) < lately {
+		return
+	}
+	if !f.look(&f.held) {
+		return
+	}
+	f.seenAt = now
+	for f.n > 0 {
+		m := &f.marks[f.first]
+		if m.taken > f.held.acked {
+			break
+		}
+		if m.taken > f.turnTaken {
+			took := max(now.Sub(m.at), 1)
+			if f.answers++; f.answers == 1 || took < f.quickest {
+				f.quickest = took
+			}
+		}
+		f.first, f.n = (f.first+1)%nMarks, f.n-1
+	}
+	f.turn(now)
+}
+
+// age is how long what was written first of all that is not answered has been waiting for that.
+func (f *flight) age(now time.Time) time.Duration {
+	if f.n == 0 {
+		return 0
+	}
+	return now.Sub(f.marks[f.first].at)
+}
+
+// turn changes the window by what the answers of a turn took.
+func (f *flight) turn(now time.Time) {
+	least := f.held.minRTT
+	most := least + aloft
+	span, lasted := max(turnFor, least), now.Sub(f.turnAt)
+	over := f.age(now) > 2*most // nothing is answered any more
+	if least == 0 || lasted < span || f.answers < turnAnswers && lasted < turnAnswers*span && !over {
+		return
+	}
+	took := f.quickest
+	if over || f.answers == 0 {
+		took = f.age(now)
+	}
+	switch {
+	case took > most:
+		// Half way to what would have taken as long as wanted, and no further than half at once.
+		f.window -= int(float64(f.window) * min(float64(took-most)/float64(took), 0.5))
+		f.begun = true
+	case f.answers == 0 || !f.limited:
+	case !f.begun:
+		f.window *= 2
+	default:
+		f.window += max(int(float64(f.window)*min(float64(most-took)/float64(took), 0.25)), 100)
+	}
+	f.window = min(max(f.window, leastWindow), maxWindow)
+	f.answers, f.limited, f.turnAt, f.turnTaken = 0, false, now, f.held.taken
+}
+
+// room is how much more may be under way.
+func (f *flight) room() int {
+	if f.look == nil {
+		return maxWindow
+	}
+	return f.window - f.under()
+}
+
+// under is how much is under way, or waits for it in the system.
+func (f *flight) under() int { return int(f.held.taken - min(f.held.acked, f.held.taken)) }
+
+// lookOf is how to ask the system about a connection, nil where it doesn't say.
+func lookOf(c net.Conn) func(*held) bool {
+	if c == nil {
+		return nil
+	}
+	if t, ok := lowest(c).(*net.TCPConn); ok {
+		return lookAt(t)
+	}
+	return nil
+}

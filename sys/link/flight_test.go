@@ -1,0 +1,109 @@
+package link
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// aPath is a connection whose bytes leave at a rate, and are answered a round trip later.
+type aPath struct {
+	rtt    time.Duration
+	rate   int           // bytes a second
+	jitter time.Duration // of every seventh answer, and those behind it
+	every  time.Duration // answers are held back so long: 0 at once
+
+	now     time.Duration
+	freeAt  time.Duration
+	taken   uint64
+	acked   uint64
+	answers []answer
+	n       int
+	quick   time.Duration
+}
+
+type answer struct {
+	at    time.Duration
+	taken uint64
+}
+
+func (p *aPath) write(n int) (waited time.Duration) {
+	leaves := max(p.now, p.freeAt)
+	waited = leaves - p.now
+	p.freeAt = leaves + time.Duration(n)*time.Second/time.Duration(p.rate)
+	p.taken += uint64(n)
+	at := p.freeAt + p.rtt
+	if p.n++; p.n%7 == 0 {
+		at += p.jitter
+	}
+	if p.every > 0 {
+		at = (at + p.every - 1) / p.every * p.every
+	}
+	p.answers = append(p.answers, answer{at, p.taken})
+	return waited
+}
+
+func (p *aPath) look(h *held) bool {
+	for len(p.answers) > 0 && p.answers[0].at <= p.now {
+		p.acked = p.answers[0].taken
+		p.answers = p.answers[1:]
+	}
+	*h = held{p.taken, p.acked, p.rtt}
+	return true
+}
+
+// fill writes packets of 1200 bytes whenever there is room, for so long: how long each waited for the path, in order,
+// and how many bytes a second it took.
+func (p *aPath) fill(f *flight, d time.Duration) (waited []time.Duration, speed int) {
+	began, from := p.now, p.taken
+	for ; p.now-began < d; p.now += lookEvery {
+		at := time.Unix(0, 0).Add(p.now)
+		f.see(at, 0)
+		for f.room() >= 1200 || f.under() == 0 {
+			waited = append(waited, p.write(1200))
+			f.wrote(at)
+		}
+		f.limited = true
+	}
+	slices.Sort(waited)
+	return waited, int(float64(p.taken-from) / d.Seconds())
+}
+
+// TestPicturesStandInNoQueue: whatever a path takes is used, and what is sent over it waits no longer than a moment.
+func TestPicturesStandInNoQueue(t *testing.T) {
+
+	for _, tc := range []struct {
+		name string
+		path aPath
+		used int // percent of the path, at least
+	}{
+		{"500 kbit/s", aPath{rtt: 60 * time.Millisecond, rate: 500_000 / 8}, 80},
+		{"500 kbit/s nearby", aPath{rtt: 2 * time.Millisecond, rate: 500_000 / 8}, 80},
+		{"500 kbit/s far away", aPath{rtt: 300 * time.Millisecond, rate: 500_000 / 8}, 80},
+		{"answers 30 ms apart", aPath{rtt: 60 * time.Millisecond, rate: 500_000 / 8, every: 30 * time.Millisecond}, 80},
+		{"answers that vary", aPath{rtt: 60 * time.Millisecond, rate: 2_500_000 / 8, jitter: 80 * time.Millisecond}, 40},
+		{"2.5 Mbit/s", aPath{rtt: 60 * time.Millisecond, rate: 2_500_000 / 8}, 80},
+		{"20 Mbit/s", aPath{rtt: 150 * time.Millisecond, rate: 20_000_000 / 8}, 80},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := tc.path
+			f := &flight{look: p.look, window: firstWindow}
+			p.fill(f, 5*time.Second)
+			waited, speed := p.fill(f, 30*time.Second)
+			p99 := waited[len(waited)*99/100]
+			t.Logf("%d bytes a second of %d; 99 of 100 waited %v", speed, p.rate, p99)
+			if p99 > 100*time.Millisecond {
+				t.Errorf("one packet in a hundred waited %v for the path, want 100 ms at most", p99)
+			}
+			if speed < p.rate/100*tc.used {
+				t.Errorf("%d bytes a second, the path takes %d", speed, p.rate)
+			}
+			p.rate /= 5
+			p.fill(f, 2*time.Second)
+			waited, _ = p.fill(f, 10*time.Second)
+			if p99 := waited[len(waited)*99/100]; p99 > 120*time.Millisecond && p.rate >= 500_000/8 {
+				t.Errorf("2 s after it got narrow, one packet in a hundred waits %v for it", p99)
+			}
+		})
+	}
+}
