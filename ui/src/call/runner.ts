@@ -6,7 +6,7 @@ import { Meter } from "../media/levels.ts";
 import { actionsFor } from "./actions.ts";
 import type { Effect } from "./event.ts";
 import { ongoing, preferences, remember, setOngoing } from "./memory.ts";
-import { Session, type SessionOptions } from "./session.ts";
+import { type Place, Session, type SessionOptions } from "./session.ts";
 import { createStore, type Store } from "./store.ts";
 import { enterMeeting, thisTab } from "./tab.ts";
 import type { Call } from "./useCall.ts";
@@ -32,6 +32,7 @@ const readyFor = 60_000;
 
 export function createCall(options: CallOptions = {}): RunningCall {
 	let session: Session | undefined;
+	let last: Place | undefined;
 	const meter = new Meter();
 	let loud = 0;
 	let left = () => {}; // tells the other tabs
@@ -59,6 +60,7 @@ export function createCall(options: CallOptions = {}): RunningCall {
 	function endSession(leaving: boolean): void {
 		if (!session) return;
 		session.end(leaving);
+		last = session.place ?? last;
 		session = undefined;
 		setOngoing(undefined);
 		left();
@@ -68,7 +70,7 @@ export function createCall(options: CallOptions = {}): RunningCall {
 		switch (e.do) {
 			case "prepare":
 				endSession(false);
-				session = new Session(e.target, e.name, options, store, capture, true);
+				session = new Session(e.target, e.name, options, store, capture, true, last);
 				clearTimeout(release);
 				release = setTimeout(() => {
 					if (store.get().stage === "lobby") endSession(false);
@@ -81,7 +83,7 @@ export function createCall(options: CallOptions = {}): RunningCall {
 					return;
 				}
 				endSession(false);
-				session = new Session(e.target, e.name, options, store, capture);
+				session = new Session(e.target, e.name, options, store, capture, false, last);
 				left = enterMeeting(e.target.number);
 				return;
 			case "leave":

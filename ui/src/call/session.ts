@@ -40,6 +40,9 @@ const enoughPackets = 20;
 /** Under which name a meeting is looked up in the lobby; the hello has the real one. */
 const nobody = "Guest";
 
+/** The control channel's address in a meeting that one has been in. */
+export type Place = { number: string; control: string };
+
 type Sink = { dispatch(e: CallEvent): void; get(): CallState };
 
 export class Session {
@@ -67,6 +70,8 @@ export class Session {
 	private admitted = false;
 	/** Of the router in use. */
 	private base = "";
+	/** Where the meeting was found. */
+	place: Place | undefined;
 	/** SSRCs of all slots follow from it, so the offer need not wait for the router's table. */
 	private readonly seed = newSeed();
 	private readonly videoSlots: number | undefined;
@@ -78,6 +83,7 @@ export class Session {
 		sink: Sink,
 		capture: Capture,
 		lobby: boolean = false,
+		last: Place | undefined = undefined,
 	) {
 		this.target = target;
 		this.name = name;
@@ -86,6 +92,8 @@ export class Session {
 		this.options = options;
 		this.sink = sink;
 		this.capture = capture;
+		// Whoever comes back meets there again, most likely: the channel need not wait for the site's answer.
+		if (last?.number === target.number) this.ready.set(last.control, new WebSocket(last.control));
 		this.begin().catch((err: unknown) => {
 			if (this.lobby) return this.end(false); // a click begins anew, and tells
 			const text = err instanceof Error ? err.message : String(err);
@@ -247,9 +255,13 @@ export class Session {
 	}
 
 	private unprepare(): void {
+		this.closeReady();
+		this.plane?.unprepare();
+	}
+
+	private closeReady(): void {
 		for (const ws of this.ready.values()) ws.close(1000);
 		this.ready.clear();
-		this.plane?.unprepare();
 	}
 
 	/** A transport through a tunnel waits for what opens the relay there. */
@@ -269,8 +281,10 @@ export class Session {
 		this.plane?.hold();
 		const through = via === undefined ? undefined : this.joining?.tunnelled(via, grant.router);
 		const url = controlURL(through?.url ?? grant.url, this.options.site ?? location.href);
+		this.place = through ? undefined : { number: this.target.number, control: url };
 		const ready = this.ready.get(url);
 		this.ready.delete(url);
+		this.closeReady(); // it is decided
 		const control = new Control(
 			ready && ready.readyState <= WebSocket.OPEN ? ready : new WebSocket(url),
 			() => this.hello(grant.router),

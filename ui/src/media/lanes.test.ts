@@ -10,6 +10,8 @@ class Connection extends EventTarget {
 	static keyless = false;
 	readonly candidates: string[] = [];
 	offer = "";
+	/** How many slots the offer had that was answered when each candidate came. */
+	readonly slotsAt: number[] = [];
 	open = true;
 	connectionState = "new";
 	readonly transport = Object.assign(
@@ -49,6 +51,7 @@ class Connection extends EventTarget {
 	setLocalDescription = async () => {};
 	addIceCandidate = async (c: RTCIceCandidateInit) => {
 		this.candidates.push(c.candidate ?? "");
+		this.slotsAt.push(lines(this.offer).length);
 	};
 	close(): void {
 		this.open = false;
@@ -116,6 +119,13 @@ test("what was made for the table of the welcome stays", async () => {
 	await soon();
 	expect(told).toEqual(["up 1"]);
 	expect(Connection.made.map(c => c.open)).toEqual([true]);
+});
+
+test("checks do not wait for the slots to be taken in", async () => {
+	start(1, credentials("grant"));
+	await soon();
+	expect(Connection.made[0]?.slotsAt).toEqual([0]);
+	expect(lines(Connection.made[0]?.offer ?? "")).toContain(expected[0]?.ssrc);
 });
 
 test("what was made for another table is given up, and made anew with the welcome's", async () => {

@@ -33,8 +33,8 @@ export type LaneEvents = {
 	moved(attempt: number, rung: Rung, port: number): void;
 	/** A group's media goes over this peer from now on, or over none. */
 	use(group: Group, peer: Peer | undefined, rung: Rung | undefined): void;
-	/** The groups a new peer gives transport-wide feedback for. */
-	answered(twcc: Group[]): void;
+	/** A new peer is open: the groups it gives transport-wide feedback for. */
+	answered(twcc: Group[], peer: Peer): void;
 };
 
 /** How often, and every how many milliseconds, a browser is asked which way a transport goes. */
@@ -248,7 +248,7 @@ export class Lanes {
 			async twcc => {
 				if (!this.peers.has(peer)) return;
 				this.twcc = twcc;
-				this.on.answered(twcc);
+				this.on.answered(twcc, peer);
 				await peer.setDefaults();
 			},
 			(err: unknown) => {

@@ -53,6 +53,8 @@ export class Peer {
 	private readonly watched = new Map<RTCDtlsTransport, Group[]>();
 	private readonly heard = new Map<Group, Heard>();
 	private readonly waiting: { group: Group; line: string }[] = [];
+	/** What was asked of each sender last: it takes a moment. */
+	private readonly sending = new Map<OwnMid, MediaStreamTrack | null>();
 	private readonly tuning = new Map<OwnMid, Promise<void>>();
 	private answered = false;
 	/** The browser says when a transport takes another way. */
@@ -83,9 +85,23 @@ export class Peer {
 		});
 	}
 
-	/** Takes the router's offer in; answers with the groups that give transport-wide feedback. */
+	/**
+	 * Takes the router's offer in; answers with the groups that give transport-wide feedback. A browser is busy for a
+	 * tenth of a second with all the slots, so the transports come first: their checks and handshakes run meanwhile.
+	 */
 	async open(): Promise<Group[]> {
-		await this.pc.setRemoteDescription({ type: "offer", sdp: buildOffer(this.table) });
+		await this.take([]);
+		this.answered = true;
+		for (const w of this.waiting.splice(0)) this.add(w.group, w.line);
+		const answer = await this.take(this.table.slots);
+		this.watch();
+		this.timer = setTimeout(() => void this.listen(), lookEvery);
+		return acceptedTWCC(answer);
+	}
+
+	/** Takes the offer of these slots in, and answers it. */
+	private async take(slots: readonly Slot[]): Promise<string> {
+		await this.pc.setRemoteDescription({ type: "offer", sdp: buildOffer({ ...this.table, slots }) });
 		for (const t of this.pc.getTransceivers()) if (t.mid) this.transceivers.set(t.mid, t);
 		for (const mid of ["ua", "uv", "uc", "uca"] as const) {
 			const t = this.transceivers.get(mid);
@@ -93,11 +109,7 @@ export class Peer {
 		}
 		const answer = await this.pc.createAnswer();
 		await this.pc.setLocalDescription(answer);
-		this.answered = true;
-		this.watch();
-		for (const w of this.waiting.splice(0)) this.add(w.group, w.line);
-		this.timer = setTimeout(() => void this.listen(), lookEvery);
-		return acceptedTWCC(answer.sdp ?? "");
+		return answer.sdp ?? "";
 	}
 
 	/** Lets a group try addresses. */
@@ -231,7 +243,8 @@ export class Peer {
 	/** Sends a track, or nothing, on one of the own m-lines. */
 	async send(mid: OwnMid, track: MediaStreamTrack | null): Promise<void> {
 		const sender = this.transceivers.get(mid)?.sender;
-		if (!sender || this.closed || sender.track === track) return;
+		if (!sender || this.closed || (this.sending.get(mid) ?? null) === track) return;
+		this.sending.set(mid, track);
 		try {
 			await sender.replaceTrack(track);
 		} catch {

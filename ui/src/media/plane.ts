@@ -36,6 +36,8 @@ export class Plane {
 	private readonly tracks = new Map<OwnMid, MediaStreamTrack>();
 	private readonly inUse = new Map<Group, Peer>();
 	private readonly rungs = new Map<Group, Rung>();
+	/** Nothing carries sound yet, and this peer will send it as soon as it can. */
+	private ahead: Peer | undefined;
 	private layers: readonly string[] = RIDs;
 	private contentWanted = true;
 	private muzzled: boolean;
@@ -58,7 +60,10 @@ export class Plane {
 			lost: (a, text) => on.lost(a, text),
 			silent: (a, silent) => on.silent(a, silent),
 			moved: (a, rung, port) => on.moved(a, rung, port),
-			answered: twcc => on.answered(twcc),
+			answered: (twcc, peer) => {
+				this.lead(peer);
+				on.answered(twcc);
+			},
 			use: (group, peer, rung) => this.use(group, peer, rung),
 		});
 	}
@@ -86,6 +91,7 @@ export class Plane {
 	bar(): void {
 		this.muzzled = true;
 		for (const [group, peer] of this.inUse) for (const mid of midsOf[group]) void peer.send(mid, null);
+		this.lead(undefined);
 		this.lanes.bar();
 	}
 
@@ -118,7 +124,22 @@ export class Plane {
 		this.lanes.close(attempt);
 	}
 
+	/**
+	 * The first sound need not wait until a page has been told that the transport is up, and over which rung. One peer
+	 * alone: a router that heard the same source from two would not know which to believe.
+	 */
+	private lead(peer: Peer | undefined): void {
+		if (this.inUse.has(Group.Audio) || this.ahead === peer) return;
+		void this.ahead?.send("ua", null);
+		this.ahead = this.muzzled ? undefined : peer;
+		void this.ahead?.send("ua", this.tracks.get("ua") ?? null);
+	}
+
 	private use(group: Group, peer: Peer | undefined, rung: Rung | undefined): void {
+		if (group === Group.Audio && peer) {
+			if (this.ahead !== peer) this.lead(undefined);
+			this.ahead = undefined;
+		}
 		const moved: Group[] = this.oneGroup ? [Group.Audio, Group.Video, Group.Content] : [group];
 		for (const g of moved) {
 			const old = this.inUse.get(g);
@@ -150,6 +171,7 @@ export class Plane {
 		const set = (mid: OwnMid, track: MediaStreamTrack | undefined) => {
 			if (track) this.tracks.set(mid, track);
 			else this.tracks.delete(mid);
+			if (mid === "ua") void this.ahead?.send(mid, track ?? null);
 			void this.put(mid);
 		};
 		switch (kind) {

@@ -1,8 +1,9 @@
 // The offer of a router, built from its slot table: no SDP crosses the wire. The page is always the answerer.
 //
 // Three BUNDLE groups (audio, video, content) make three ICE, DTLS and SRTP transports in one peer
-// connection; or one group, on the same path, for browsers that cannot. The order of m-lines is audio,
-// video, content: Firefox begins the checks of the second transport when the first has succeeded.
+// connection; or one group, on the same path, for browsers that cannot. The page's own m-lines come first: an offer
+// without slots, of these alone, is taken in at once, and the one with slots continues it. Their order is audio, video,
+// content: Firefox begins the checks of the second transport when the first has succeeded.
 import { groupOf, isAudio } from "../proto/ids.ts";
 import { type Credentials, Group, RIDs, type Slot } from "../proto/messages.gen.ts";
 
@@ -75,40 +76,25 @@ function slotLine(s: Slot): Line {
 	};
 }
 
-function ownLines(): Record<GroupName, Line[]> {
+function ownLines(): Line[] {
 	const video: Extension[] = ["twcc", "mid", "rid", "rrid", "capture", "dependency", "allocation"];
 	const layers = [...RIDs.map(rid => `a=rid:${rid} recv`), `a=simulcast:recv ${RIDs.join(";")}`];
-	return {
-		audio: [{ mid: "ua", audio: true, group: 0, extensions: ["level", "mid", "capture"], rest: ["a=recvonly"] }],
-		video: [{ mid: "uv", audio: false, group: 1, extensions: video, rest: ["a=recvonly", ...layers] }],
-		content: [
-			{ mid: "uc", audio: false, group: 2, extensions: video, rest: ["a=recvonly"] },
-			{ mid: "uca", audio: true, group: 2, extensions: ["mid", "capture"], rest: ["a=recvonly"] },
-		],
-	};
-}
-
-/** The mids of an offer by group, in the order of its m-lines. */
-export function midsOf(slots: readonly Slot[]): string[][] {
-	const own = ownLines();
-	return groupNames.map((name, g) => [
-		...own[name].map(l => l.mid),
-		...slots.filter(s => groupOf(s.kind) === g).map(s => s.mid),
-	]);
+	return [
+		{ mid: "ua", audio: true, group: 0, extensions: ["level", "mid", "capture"], rest: ["a=recvonly"] },
+		{ mid: "uv", audio: false, group: 1, extensions: video, rest: ["a=recvonly", ...layers] },
+		{ mid: "uc", audio: false, group: 2, extensions: video, rest: ["a=recvonly"] },
+		{ mid: "uca", audio: true, group: 2, extensions: ["mid", "capture"], rest: ["a=recvonly"] },
+	];
 }
 
 /** The router's offer. */
 export function buildOffer(t: OfferTable): string {
-	const own = ownLines();
-	const lines = groupNames.flatMap((name, g) => [
-		...own[name],
-		...t.slots.filter(s => groupOf(s.kind) === g).map(slotLine),
-	]);
+	const lines = [...ownLines(), ...t.slots.map(slotLine)];
 	const mids = groupNames.map((_, g) => lines.filter(l => l.group === g).map(l => l.mid));
 	const bundles = t.oneGroup ? [mids.flat()] : mids;
 	const out = [
 		"v=0",
-		"o=- 1 1 IN IP4 0.0.0.0",
+		`o=- 1 ${1 + t.slots.length} IN IP4 0.0.0.0`, // an offer that continues another has a higher version
 		"s=-",
 		"t=0 0",
 		...bundles.map(b => `a=group:BUNDLE ${b.join(" ")}`),
