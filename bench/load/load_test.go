@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func serve(t *testing.T, shards int) node.Ready {
 	t.Helper()
 	n, ready, err := node.Up(t.Context(), node.UpConfig{
-		Data: t.TempDir(), HTTPS: "127.0.0.1:0", HTTP: "-", Media: []string{"127.0.0.1:0"}, Shards: shards,
+		Data: t.TempDir(), HTTPS: "127.0.0.1:0", HTTP: "-", Media: []string{"127.0.0.1:0"}, Shards: shards, Admin: "127.0.0.1:0",
 	}, node.Deps{UI: fstest.MapFS{"index.html": {Data: []byte("<!doctype html>")}}, Build: "test"})
 	if err != nil {
 		t.Fatal(err)
