@@ -93,6 +93,17 @@ func TestFromANetworkThatReachesTunnelsOnly(t *testing.T) {
 	})
 }
 
+// A satellite's round trip to the tunnel: that a connection takes long to stand says nothing of what is on the way.
+func TestAFarTunnelIsNotTakenForOneThatDropsWhatComesEarly(t *testing.T) {
+	inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+		w.tunnelAt("t1", 300*time.Millisecond)
+		ann := w.Join("ann", w.Meeting(nil), performs, w.tunnelOnly(w.siteOpen()))
+		if after := ann.WaitRung(proto.TLS443); after > 6*time.Second {
+			t.Errorf("the first medium after %v, want nine round trips and less", after)
+		}
+	})
+}
+
 // A tunnel that takes connections and never answers delays nothing, however near it is.
 func TestASilentTunnelDelaysNothing(t *testing.T) {
 	inWorld(t, threeZones(1), func(t *testing.T, w *world) {

@@ -91,12 +91,16 @@ func (t *Tunnel) try(ctx context.Context, path string, limit int, token string) 
 	if t.Patient != nil && t.Patient.Load() {
 		return t.greet(ctx, dial, first)
 	}
-	out := false // written before DialWebSocket returns
-	dial.First = func() [][]byte { out = true; return [][]byte{first} }
-	soon, cancel := context.WithTimeout(ctx, firstWord)
+	soon, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var out atomic.Bool
+	dial.First = func() [][]byte { // the connection stands, however long that took
+		out.Store(true)
+		time.AfterFunc(firstWord, cancel)
+		return [][]byte{first}
+	}
 	ws, err := t.greet(soon, dial, nil)
-	if err == nil || !out || ctx.Err() != nil || !unborne(err) {
+	if err == nil || !out.Load() || ctx.Err() != nil || !unborne(err) {
 		return ws, err
 	}
 	if t.Patient != nil {
