@@ -184,3 +184,21 @@ func TestDropReasons(t *testing.T) {
 		}
 	}
 }
+
+// A meeting that is over, or in which nobody sends anything, leaves nothing behind: a shard sees many in its life.
+func TestAnEmptyTableIsNotKept(t *testing.T) {
+	s := New(Config{})
+	id := s.AddStream(StreamConfig{Kind: proto.Video})
+	s.Publish(1, &Table{Sources: []SourceRow{{Streams: [3]StreamID{id}}}})
+	if len(s.tables) != 1 {
+		t.Fatalf("%d tables are kept, want 1", len(s.tables))
+	}
+	s.Publish(1, &Table{})
+	s.Publish(2, &Table{})
+	if len(s.tables) != 0 {
+		t.Errorf("%d tables are kept of meetings without sources", len(s.tables))
+	}
+	if st := s.stream(id); st.row != nil {
+		t.Error("a stream is in a row of a table that was replaced")
+	}
+}

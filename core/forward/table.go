@@ -18,7 +18,7 @@ type Want struct {
 	Layer int8 // 0 lowest; beyond the highest means the highest
 }
 
-// Publish makes t the topology of a meeting in place of what it had; nil ends it. Legs that left a
+// Publish makes t the topology of a meeting in place of what it had; nil, or one without sources, ends it. Legs that left a
 // source stop at once; legs that follow a new one begin with its next packet if a key frame has just
 // gone by, else with the next key frame (audio: with any packet); legs that want another layer keep
 // what they have until a key frame of that comes; legs no longer named become idle. Call KeyFrameDue for the meeting's streams afterwards. A leg is to be named
@@ -36,7 +36,7 @@ func (s *Shard) Publish(meeting uint32, t *Table) {
 		}
 	}
 	delete(s.tables, meeting)
-	if t != nil {
+	if t != nil && len(t.Sources) > 0 {
 		s.tables[meeting] = t
 		for i := range t.Sources {
 			s.publishRow(meeting, &t.Sources[i])
