@@ -68,20 +68,20 @@ func participate(t *testing.T, ctx context.Context, cfg client.Config, inside fu
 	}
 }
 
-// use is what the process holds once the garbage is gone.
-func use() (heap uint64, goroutines int) {
+// use is what the process holds once the garbage is gone: the heap, and packets kept outside of it.
+func use(n *Node) (held uint64, goroutines int) {
 	for range 3 {
 		runtime.GC()
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return m.HeapAlloc, runtime.NumGoroutine()
+	return m.HeapAlloc + uint64(n.plane.Kept()), runtime.NumGoroutine()
 }
 
 // TestSoakComingAndGoing: 200 people come and go; afterwards the process holds what it held before.
 func TestSoakComingAndGoing(t *testing.T) {
 	const cycles, warm = 200, 20
-	_, config := soakSite(t)
+	n, config := soakSite(t)
 	var heap uint64
 	var goroutines int
 	for i := range cycles {
@@ -92,10 +92,10 @@ func TestSoakComingAndGoing(t *testing.T) {
 			t.Fatalf("in cycle %d", i)
 		}
 		if i == warm {
-			heap, goroutines = settle()
+			heap, goroutines = settle(n)
 		}
 	}
-	heapAfter, goroutinesAfter := settle()
+	heapAfter, goroutinesAfter := settle(n)
 	t.Logf("heap %d KiB after %d cycles, %d KiB after %d; goroutines %d, %d", heap>>10, warm, heapAfter>>10, cycles, goroutines, goroutinesAfter)
 	if goroutinesAfter > goroutines+5 {
 		t.Errorf("goroutines grew from %d to %d", goroutines, goroutinesAfter)
@@ -107,9 +107,9 @@ func TestSoakComingAndGoing(t *testing.T) {
 }
 
 // settle waits until what ends by timers has ended: transports and empty rooms.
-func settle() (heap uint64, goroutines int) {
+func settle(n *Node) (held uint64, goroutines int) {
 	time.Sleep(35 * time.Second)
-	return use()
+	return use(n)
 }
 
 // TestSoakMedia: two cameras and three watchers for SOAK (ten minutes by default); memory and goroutines
@@ -123,7 +123,7 @@ func TestSoakMedia(t *testing.T) {
 		}
 		length = d
 	}
-	_, config := soakSite(t)
+	n, config := soakSite(t)
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
 	done := make(chan struct{})
@@ -163,7 +163,7 @@ func TestSoakMedia(t *testing.T) {
 			}
 			before[i] = got
 		}
-		h, g := use()
+		h, g := use(n)
 		t.Logf("part %d: heap %d KiB, goroutines %d, pictures %v", part, h>>10, g, before)
 		if part == 1 {
 			heap, goroutines = h, g
