@@ -1,6 +1,7 @@
 package mmr
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -251,11 +252,16 @@ func TestRoomsAreToldOfLevelsTogether(t *testing.T) {
 }
 
 // With sound set aside, and sent on its own between pictures, everything is as without: on one shard, and on two.
+// PARLEY_SOAK=1 does it on millions of packets.
 func TestEveryPacketArrivesWithSoundSetAside(t *testing.T) {
-	for seed := range uint64(4) {
+	seeds, steps := uint64(4), 120
+	if os.Getenv("PARLEY_SOAK") != "" {
+		seeds, steps = 50, 400
+	}
+	for seed := range seeds {
 		st := newStage(t, 700+seed, PlaneConfig{HoldFrom: -1, Shards: 1 + int(seed%2), Together: 1})
 		st.setAside()
-		if st.perform(t, 700+seed, 120); st.failed {
+		if st.perform(t, 700+seed, steps); st.failed {
 			return
 		}
 		if st.media < 2000 {
