@@ -235,6 +235,17 @@ func (m *Mind) drop(id string, why Reason) {
 // expire forgets silent routers and lapsed offers. Routers go in order of id so that equal histories
 // give equal actions.
 func (m *Mind) expire(now time.Time) {
+	overslept, grace := false, m.cfg.DeadAfter/3 // an announcement's time
+	for _, r := range m.routers {
+		overslept = overslept || now.Sub(r.heardAt) >= m.cfg.DeadAfter+grace
+	}
+	if overslept { // this process stood still, or had no time: what routers have said meanwhile is still to be read
+		for _, r := range m.routers {
+			if least := now.Add(grace - m.cfg.DeadAfter); r.heardAt.Before(least) {
+				r.heardAt = least
+			}
+		}
+	}
 	var silent []string
 	for id, r := range m.routers {
 		if now.Sub(r.heardAt) >= m.cfg.DeadAfter {

@@ -264,6 +264,32 @@ func TestLifeOfARouter(t *testing.T) {
 	}
 }
 
+// A controller that stood still has not read what routers said meanwhile: that is no silence of theirs.
+func TestAControllerThatStoodStillWaitsForOneMoreAnnouncement(t *testing.T) {
+	steps := []struct {
+		at   float64
+		e    Event
+		want []string
+	}{
+		{0, said("a"), []string{"up a", "changed"}},
+		{0.9, said("b"), []string{"up b", "changed"}},
+		{10, Tick{}, nil},      // due at 3
+		{10.1, said("a"), nil}, // it had been waiting to be read
+		{10.9, Tick{}, nil},
+		{11, Tick{}, []string{"down b silent 0", "changed"}},
+		{13.1, Tick{}, []string{"down a silent 0", "changed"}},
+		{20, said("a"), []string{"up a", "changed"}},
+		{23.9, Tick{}, []string{"down a silent 0", "changed"}}, // late by less than an announcement's time
+	}
+	m := New(Config{})
+	for _, s := range steps {
+		m.Handle(at(s.at), s.e)
+		if got := actions(m); !slices.Equal(got, s.want) {
+			t.Errorf("at %v: %v, want %v", s.at, got, s.want)
+		}
+	}
+}
+
 func TestSummary(t *testing.T) {
 	m := mind(Config{}, said("b", load(0.5), people(10), hosts("m", 1)), said("a", people(30)), said("c", draining))
 	s := m.Summary()
