@@ -39,8 +39,8 @@ func (r *run) starving() map[*Process]time.Duration {
 	return out
 }
 
-// kept is how long this machine has kept a client that began with r.began, and those it waited for, from running: the
-// client itself and the server that had to wait longest; or, if that was longer, all of them at once.
+// kept is how long, since r.began, this machine has kept a client, and those it waited for, from running: the client
+// itself and the server that had to wait longest; or, if that was longer, all of them at once.
 func (r *run) kept(p *Process, from time.Time) time.Duration {
 	var most time.Duration
 	for server, now := range r.starving() {
@@ -48,7 +48,7 @@ func (r *run) kept(p *Process, from time.Time) time.Duration {
 			most = max(most, now-was)
 		}
 	}
-	return max(starvedOf(p.cmd.Process.Pid)+most, r.stalls.longest(from))
+	return max(starvedOf(p.cmd.Process.Pid)-r.began[p]+most, r.stalls.longest(from))
 }
 
 // excused reports whether what took too long did so for the machine's sake, and notes it.

@@ -117,7 +117,16 @@ func (r *run) picturesElsewhere(within time.Duration) {
 // demoted: the path in use is gone.
 func (r *run) demoted(to []proto.Rung, within time.Duration) {
 	r.Helper()
-	r.wait(within+r.slack(), fmt.Sprintf("demoted to %v", to), func(s Seat) bool { return slices.Contains(to, s.Rungs[0]) })
+	within += r.slack()
+	since := time.Now()
+	r.began = r.starving()
+	r.began[r.client.Process] = starvedOf(r.client.cmd.Process.Pid)
+	if !r.wait(within+r.patience(), fmt.Sprintf("demoted to %v", to), func(s Seat) bool { return slices.Contains(to, s.Rungs[0]) }) {
+		return
+	}
+	if took := time.Since(since); took > within && !r.excused(took, within, r.kept(r.client.Process, since)) {
+		r.Errorf("demoted after %v, the bound is %v", took.Round(ms), within)
+	}
 }
 
 // again joins a second time from the same machine, which remembers.
