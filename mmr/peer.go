@@ -112,15 +112,15 @@ func (s *shard) transportUp(now time.Time, t *rtc.Transport, fingerprint string)
 	a.conn = c
 	c.transports[a.group] = t
 	a.fingerprint = fingerprint
-	if old != nil && old != t {
-		s.detach(now, old) // last: with nothing in its place the peer connection would be forgotten
-	}
-	switch {
+	switch used := p.active[a.group]; {
 	case !p.admitted:
-	case p.active[a.group] == nil:
+	case used == nil, used == old: // whose peer connection is no more: decoders begin anew
 		s.activate(now, p, a.group, t)
 	default:
 		t.Release() // it is used once the other side has shown that it has the keys too, see succeed
+	}
+	if old != nil && old != t {
+		s.detach(now, old) // last: with nothing in its place the peer connection would be forgotten
 	}
 }
 

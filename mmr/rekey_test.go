@@ -80,9 +80,20 @@ func TestThePeerConnectionMadeAgainIsTheOneInUse(t *testing.T) {
 			b, a := st.join(2, false, low, low), st.join(1, one, low, low)
 			st.watch(a, b, 0, 2)
 			p := st.of(a.key).peers[a.key]
-			before := p.active
+			st.play(10) // pictures are on their way
+			asked := func() (n uint64) {
+				for i := range p.slots {
+					stats, _ := st.of(a.key).fwd.LegStats(p.slots[i].leg)
+					n += stats.Pictures
+				}
+				return n
+			}
+			before, askedBefore := p.active, asked()
 			st.nonce--
 			st.reconnect(a)
+			if asked() == askedBefore {
+				t.Error("the second begins without a key frame, and none is asked for")
+			}
 			if len(p.conns) != 1 || p.active[proto.GroupAudio] == nil {
 				t.Fatalf("%d peer connections, %v in use; want the second", len(p.conns), p.active)
 			}
