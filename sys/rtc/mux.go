@@ -212,7 +212,10 @@ func (m *Mux) handleSRTP(now time.Time, key pathKey, local netip.Addr, mark uint
 	var plain []byte
 	var newest bool
 	var err error
-	if rtcp {
+	if rtcp && !t.reports.more(now) {
+		m.drop(ReasonReports)
+		return in
+	} else if rtcp {
 		plain, newest, err = t.in.OpenRTCP(b)
 	} else {
 		plain, newest, err = t.in.OpenRTP(b)
@@ -220,6 +223,9 @@ func (m *Mux) handleSRTP(now time.Time, key pathKey, local netip.Addr, mark uint
 	if err != nil {
 		m.drop(reasonOf(err))
 		return in
+	}
+	if rtcp {
+		t.reports.left -= reportCost
 	}
 	if p == nil {
 		if !newest {

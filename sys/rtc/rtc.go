@@ -51,7 +51,7 @@ const (
 // Reason says why a datagram was dropped or a transport ended.
 type Reason uint8
 
-// The reasons. Those up to ReasonStreams are for datagrams, the others for transports.
+// The reasons. Those up to ReasonReports are for datagrams, the others for transports.
 const (
 	ReasonNone        Reason = iota
 	ReasonMalformed          // neither STUN, DTLS, RTP nor RTCP, or cut short
@@ -74,6 +74,7 @@ const (
 	ReasonAuth               // SRTP whose tag did not verify
 	ReasonReplay             // SRTP seen before, or too old to tell
 	ReasonStreams            // SRTP with one SSRC too many
+	ReasonReports            // SRTCP beyond what its sender may say, not opened
 	ReasonClosed             // closed by its owner
 	ReasonPeerClosed         // the peer said close_notify
 	ReasonAnew               // the peer has begun anew with another peer connection
@@ -85,7 +86,7 @@ const (
 
 var reasonNames = [nReasons]string{"none", "malformed", "unknown user", "integrity", "busy address", "unknown address",
 	"held full", "held expired", "probe too small", "probe limit", "amplification", "handshakes full", "handshake replaced", "bad dtls",
-	"queue full", "no path", "no keys", "unreleased", "authentication", "replay", "streams", "closed", "peer closed",
+	"queue full", "no path", "no keys", "unreleased", "authentication", "replay", "streams", "reports", "closed", "peer closed",
 	"begun anew", "lost", "handshake failed", "shutdown"}
 
 // String is the name used in logs, metrics and test failures.

@@ -46,6 +46,7 @@ type Transport struct {
 	upAt     time.Time
 	in, out  *srtp.Context // nil before the keys
 	released bool
+	reports  allowance
 	peer     string // fingerprint
 }
 
@@ -237,6 +238,7 @@ func (t *Transport) SealRTP(dst, packet []byte) ([]byte, error) {
 	if !t.released {
 		return dst, ErrNotReleased
 	}
+	t.reports.sent++
 	return t.out.SealRTP(dst, packet)
 }
 
