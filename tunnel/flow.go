@@ -139,9 +139,13 @@ func (f *flow) down() {
 	}
 }
 
-// dropLocked gives up what has waited too long, and the oldest of what is too much.
+// dropLocked gives up what has waited too long, and the oldest of what is too much; and all while the client answers
+// nothing, since what is sent then comes later still.
 func (f *flow) dropLocked(now time.Time) {
 	n := max(0, len(f.queue)-maxQueued)
+	if len(f.queue) > 0 && f.client.Stuck(now) > link.SoundLate {
+		n = len(f.queue)
+	}
 	for n < len(f.queue) && now.Sub(f.queue[n].at) > lateAfter {
 		n++
 	}

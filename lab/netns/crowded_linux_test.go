@@ -205,7 +205,9 @@ func (l *listener) young(r *run, since time.Time, want proto.Rung) {
 	if l.rungs["audio"] != want || l.rungs["video"] != want {
 		r.Errorf("media is on %v, want %s", l.rungs, want)
 	}
+	worst := map[int]time.Duration{} // by second
 	defer func() {
+		r.Logf("the worst of each second: %v", worst)
 		if r.Failed() {
 			r.Log(strings.Join(l.told, "\n"))
 		}
@@ -214,7 +216,7 @@ func (l *listener) young(r *run, since time.Time, want proto.Rung) {
 		r.Errorf("it has joined %d times", l.joins)
 	}
 	var all, late []time.Duration
-	worst := map[int]time.Duration{} // by second
+	heard := 0
 	for _, h := range l.heard {
 		all = append(all, h.late)
 	}
@@ -225,22 +227,26 @@ func (l *listener) young(r *run, since time.Time, want proto.Rung) {
 	for _, h := range l.heard {
 		took := h.late - least + quickest
 		if h.at.After(since) {
-			late = append(late, took)
+			heard++
+			// What this machine did not do for a moment it does at once a moment later, and the way's queue is full.
+			if !r.stalls.shortlyAfter(h.at, 2*time.Second) {
+				late = append(late, took)
+			}
 		}
 		second := int(h.at.Sub(since) / time.Second)
-		worst[second] = max(worst[second], took)
+		worst[second] = max(worst[second], took.Round(ms))
 	}
-	if len(late) < 1450 {
-		r.Errorf("%d of 1500 sounds were heard", len(late))
+	if stood := r.stalls.longest(since); heard < 1450 && stood < 200*ms {
+		r.Errorf("%d of 1500 sounds were heard", heard)
 	}
-	if len(late) == 0 {
-		return
+	if len(late) < 300 {
+		r.Skipf("this machine stands still too often: %d of %d sounds can be judged", len(late), heard)
 	}
 	slices.Sort(late)
-	median, p99, stood := late[len(late)/2], late[len(late)*99/100], r.stalls.longest(since)
-	r.Logf("sound one way: median %v, 99 of 100 %v, worst %v; %d of 1500 heard; %d pictures; the machine stood still for %v",
-		median.Round(ms), p99.Round(ms), late[len(late)-1].Round(ms), len(late), l.pictures, stood)
-	if p99 > 400*ms+stood {
-		r.Errorf("one sound in a hundred took longer than %v, want 400 ms at most; the worst of each second: %v", p99.Round(ms), worst)
+	median, p99 := late[len(late)/2], late[len(late)*99/100]
+	r.Logf("sound one way: median %v, 99 of 100 %v, worst %v; %d of 1500 heard, %d judged; %d pictures",
+		median.Round(ms), p99.Round(ms), late[len(late)-1].Round(ms), heard, len(late), l.pictures)
+	if p99 > 400*ms {
+		r.Errorf("one sound in a hundred took longer than %v, want 400 ms at most", p99.Round(ms))
 	}
 }

@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -25,6 +26,15 @@ func (s *stalls) longest(since time.Time) (d time.Duration) {
 		}
 	}
 	return d
+}
+
+// shortlyAfter tells whether a time is within so much of the end of a long stall, or in one.
+func (s *stalls) shortlyAfter(at time.Time, d time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.all, func(one stall) bool {
+		return one.to.Sub(one.from) > 150*ms && at.After(one.from) && at.Before(one.to.Add(d))
+	})
 }
 
 // watch looks a hundred times a second until the end.

@@ -51,6 +51,7 @@ type flight struct {
 	turnAt    time.Time     // when it began
 	turnTaken uint64        // what had been written then: answers to that are the turn before's
 	limited   bool          // somebody had to wait in it
+	most      int           // that was under way in it
 }
 
 type mark struct {
@@ -90,6 +91,7 @@ func (f *flight) see(now time.Time, lately time.Duration) {
 		return
 	}
 	f.seenAt = now
+	f.most = max(f.most, f.under())
 	for f.n > 0 {
 		m := &f.marks[f.first]
 		if m.taken > f.held.acked {
@@ -127,19 +129,21 @@ func (f *flight) turn(now time.Time) {
 	if over || f.answers == 0 {
 		took = f.age(now)
 	}
+	used := f.most >= f.window/2
 	switch {
 	case took > most:
+		f.window = min(f.window, f.most)
 		// Half way to what would have taken as long as wanted, and no further than half at once.
 		f.window -= int(float64(f.window) * min(float64(took-most)/float64(took), 0.5))
 		f.begun = true
-	case f.answers == 0 || !f.limited:
+	case f.answers == 0 || !f.limited || !used: // what was not needed is not known to be free
 	case !f.begun:
 		f.window *= 2
 	default:
 		f.window += max(int(float64(f.window)*min(float64(most-took)/float64(took), 0.25)), 100)
 	}
 	f.window = min(max(f.window, leastWindow), maxWindow)
-	f.answers, f.limited, f.turnAt, f.turnTaken = 0, false, now, f.held.taken
+	f.answers, f.limited, f.most, f.turnAt, f.turnTaken = 0, false, f.under(), now, f.held.taken
 }
 
 // room is how much more may be under way.

@@ -24,6 +24,7 @@ func TestStreamsAreMarkedAndBounded(t *testing.T) {
 			{"IP_TOS", unix.IPPROTO_IP, unix.IP_TOS, 46 << 2},
 			{"TCP_NOTSENT_LOWAT", unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, firstAhead},
 			{"TCP_USER_TIMEOUT", unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 10_000},
+			{"TCP_THIN_LINEAR_TIMEOUTS", unix.IPPROTO_TCP, unix.TCP_THIN_LINEAR_TIMEOUTS, 1},
 			{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 		} {
 			if got, err := unix.GetsockoptInt(int(fd), c.level, c.opt); err != nil || got != c.want {
