@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/dop251/goja"
 
@@ -17,8 +18,10 @@ import (
 //go:embed prelude.js
 var prelude string
 
-// maxStack bounds a script's recursion.
-const maxStack = 256
+const (
+	maxStack = 256                    // bounds a script's recursion
+	stepFor  = 200 * time.Millisecond // one of its steps may take, once its time is over
+)
 
 // engine runs one script. Not safe for concurrent use: the script's mu guards it.
 type engine struct {
@@ -26,6 +29,7 @@ type engine struct {
 	call goja.Callable
 	host link.Host
 	ctx  context.Context // of the call under way
+	left <-chan said     // of a call that did not end in time and goes on; nil: none
 }
 
 var errScript = errors.New("it takes too long")
@@ -45,12 +49,12 @@ func newEngine(host link.Host, text string) (*engine, error) {
 			return nil, err
 		}
 	}
-	err := e.limited(context.Background(), func() error {
+	_, err := e.limited(context.Background(), func() (string, error) {
 		if _, err := e.vm.RunString(prelude); err != nil {
-			return err
+			return "", err
 		}
 		_, err := e.vm.RunString(text)
-		return err
+		return "", err
 	})
 	if err != nil {
 		return nil, err
@@ -64,43 +68,59 @@ func newEngine(host link.Host, text string) (*engine, error) {
 }
 
 // find is the script's answer for a server.
-func (e *engine) find(ctx context.Context, url, host string) (text string, err error) {
-	err = e.limited(ctx, func() error {
+func (e *engine) find(ctx context.Context, url, host string) (string, error) {
+	return e.limited(ctx, func() (string, error) {
 		v, err := e.call(goja.Undefined(), e.vm.ToValue(url), e.vm.ToValue(host))
-		if err != nil {
-			return err
+		if err != nil || goja.IsUndefined(v) || goja.IsNull(v) {
+			return "", err
 		}
-		if goja.IsUndefined(v) || goja.IsNull(v) {
-			return nil
-		}
-		text = v.String()
-		return nil
+		return v.String(), nil
 	})
-	return text, err
 }
 
-// limited runs some of the script, no longer than a second.
-func (e *engine) limited(ctx context.Context, run func() error) error {
+// said is what some of the script came to.
+type said struct {
+	text string
+	err  error
+}
+
+// limited runs some of the script, no longer than a second. Between two steps it is interrupted; one step of the
+// language's own may take for ever, so what does not end then is left to itself, and there is no other answer meanwhile.
+func (e *engine) limited(ctx context.Context, run func() (string, error)) (string, error) {
+	if e.left != nil {
+		select {
+		case <-e.left:
+			e.left = nil
+			e.vm.ClearInterrupt()
+		default:
+			return "", errScript
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, runFor)
 	defer cancel()
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		e.vm.Interrupt(errScript)
-		close(interrupted)
-	})
 	e.ctx = ctx
-	err := run()
-	if !stop() {
-		<-interrupted // one that comes late must not hit the next call
-		e.vm.ClearInterrupt()
+	done := make(chan said, 1)
+	go func() {
+		text, err := run()
+		done <- said{text, err}
+	}()
+	var s said
+	select {
+	case s = <-done:
+	case <-ctx.Done():
+		e.vm.Interrupt(errScript)
+		select {
+		case s = <-done:
+			e.vm.ClearInterrupt() // one that comes late must not hit the next call
+		case <-time.After(stepFor):
+			e.left = done
+			return "", errScript
+		}
 	}
-	if err == nil {
-		return nil
+	if _, ok := errors.AsType[*goja.InterruptedError](s.err); ok {
+		return "", errScript
 	}
-	if _, ok := errors.AsType[*goja.InterruptedError](err); ok {
-		return errScript
-	}
-	return err
+	return s.text, s.err
 }
 
 func (e *engine) resolve(name string) []netip.Addr {

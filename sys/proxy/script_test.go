@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"parley/lab"
+	"parley/sys/link"
 )
 
 // The functions of the scripts, on Thursday, 1 January 2026, 10:30:20 in the machine's zone.
@@ -103,6 +105,35 @@ func TestScriptsThatAreNone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// One step of the language's own, such as a search through four thousand million places, can't be interrupted: it is
+// not waited for, and the next call neither.
+func TestAStepThatTakesTooLongIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, err := newEngine(link.Real(), `function FindProxyForURL(url, host) { if (host == "slow") step(); return "DIRECT"; }`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := make(chan struct{})
+		if err := e.vm.Set("step", func() { <-end }); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		for _, host := range []string{"slow", "quick"} {
+			if got, err := e.find(t.Context(), "https://host/", host); !errors.Is(err, errScript) {
+				t.Errorf("%s: %q, %v, want %v", host, got, err, errScript)
+			}
+		}
+		if took := time.Since(began); took != runFor+stepFor {
+			t.Errorf("after %v, want %v", took, runFor+stepFor)
+		}
+		close(end)
+		synctest.Wait()
+		if got, err := e.find(t.Context(), "https://host/", "quick"); got != "DIRECT" || err != nil {
+			t.Errorf("when it has ended: %q, %v", got, err)
+		}
+	})
 }
 
 func TestScriptAnswers(t *testing.T) {
