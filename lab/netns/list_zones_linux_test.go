@@ -23,6 +23,7 @@ func zones() []scenario {
 				r.pause(7 * time.Second)
 				r.heard.Forget()
 				r.forward()
+				r.turn.rest()
 				opened := time.Now()
 				direct := func(f Flow) bool {
 					return f.Dir == wire.Up && f.Proto == wire.UDP && f.Kind == soundKind

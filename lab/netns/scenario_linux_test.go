@@ -57,6 +57,7 @@ type scenario struct {
 type run struct {
 	*testing.T
 	in      *Internet
+	turn    *turn
 	access  *Access
 	machine *Machine
 	meeting Meeting
@@ -194,12 +195,15 @@ func TestScenario(t *testing.T) {
 		}
 		t.Log(m.total(time.Since(began)))
 	})
+	all := newTurns(flag.Lookup("test.parallel").Value.(flag.Getter).Get().(int))
+	var rows sync.WaitGroup
+	defer rows.Wait()
 	for i, s := range withBrowsers(scenarios()) {
 		if fast && (!s.fast || s.browser != "") {
 			continue
 		}
-		t.Run(fmt.Sprintf("%s %s", padded(s.number), s.name), func(t *testing.T) {
-			t.Parallel()
+		mine := all.take()
+		one := func(t *testing.T) {
 			res := row{number: s.number, name: s.name, result: "🔴", bound: fmt.Sprintf("%d ms", s.within.Milliseconds())}
 			opened := time.Now()
 			defer func() {
@@ -232,7 +236,11 @@ func TestScenario(t *testing.T) {
 					t.Error(found)
 				}
 			}()
-			play(&run{T: t, in: in, browser: s.browser, fast: fast, joining: make(chan struct{})}, s, b.clip(t, s.offered), &res)
+			play(&run{T: t, in: in, turn: mine, browser: s.browser, fast: fast, joining: make(chan struct{})}, s, b.clip(t, s.offered), &res)
+		}
+		rows.Go(func() {
+			defer mine.end()
+			t.Run(fmt.Sprintf("%s %s", padded(s.number), s.name), one)
 		})
 	}
 }

@@ -66,6 +66,7 @@ func (r *run) upgraded(to proto.Rung, within time.Duration) {
 func (r *run) freed(rules ...string) {
 	r.Helper()
 	r.forward(rules...)
+	r.turn.rest()
 	r.upgraded(udpRung, 75*time.Second)
 }
 
