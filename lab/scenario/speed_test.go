@@ -17,6 +17,7 @@ import (
 	"parley/sys/clip"
 	"parley/wire/proto"
 	"parley/wire/rtp"
+	"parley/wire/stun"
 )
 
 // sealings remembers under which index each SRTP and SRTCP packet of a world was sealed. Two with the same
@@ -65,8 +66,8 @@ func (s *sealings) note(k lab.Packet) {
 		s.flows[f], s.flows[flow{f.dst, f.src}] = map[uint32]*indices{}, map[uint32]*indices{}
 		return
 	}
-	if k.Data[0]>>6 != 2 {
-		return
+	if _, probe := stun.Undress(k.Data); probe || k.Data[0]>>6 != 2 {
+		return // a probe that is dressed as media is sealed under no key
 	}
 	if s.flows[f] == nil {
 		if k.Src.Port() != mediaPort {
