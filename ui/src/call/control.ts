@@ -1,4 +1,6 @@
 // The control channel: one WebSocket, opened with a signed hello, with a heartbeat of its own.
+
+import { say, type Told } from "../join/words.ts";
 import type { TunnelRequest } from "../proto/messages.gen.ts";
 import { decodeFromRouter, encode, type FromClient, type FromRouter, fits } from "../proto/messages.ts";
 
@@ -9,7 +11,7 @@ export type ControlEvents = {
 	up(): void;
 	message(m: FromRouter): void;
 	/** It could not be opened, broke, or fell silent. Not after close(). */
-	lost(text: string): void;
+	lost(why: Told): void;
 };
 
 const pingEvery = 2000;
@@ -54,8 +56,8 @@ export class Control {
 		if (ws.readyState === WebSocket.OPEN) queueMicrotask(opened);
 		else ws.onopen = opened;
 		this.ws.onmessage = e => this.receive(e.data);
-		this.ws.onclose = () => this.end("the connection broke");
-		this.ws.onerror = () => this.end("no connection");
+		this.ws.onclose = () => this.end(say("broke"));
+		this.ws.onerror = () => this.end(say("no_connection"));
 	}
 
 	/** Sends the hello, now or as soon as the channel stands. */
@@ -104,7 +106,7 @@ export class Control {
 
 	private beat(): void {
 		const now = performance.now();
-		if (now - this.heardAt >= silentFor) this.end("the server fell silent");
+		if (now - this.heardAt >= silentFor) this.end(say("fell_silent"));
 		else if (now - this.lastPing >= pingEvery) this.ask();
 	}
 
@@ -131,10 +133,10 @@ export class Control {
 	}
 
 	/** Gives the channel up as lost. */
-	end(text: string): void {
+	end(why: Told): void {
 		if (this.done) return;
 		this.close();
-		this.on.lost(text);
+		this.on.lost(why);
 	}
 
 	/** Says goodbye, where the person leaves, and closes. */

@@ -175,9 +175,9 @@ export class Joining {
 		clearTimeout(this.reporting);
 		this.reporting = undefined;
 		if (this.done) return;
-		const { attempts, steps } = this.mind.explain();
+		const { steps } = this.mind.explain();
 		const trips = Object.fromEntries(steps.map(s => [s.phase, s.trips ?? 0]));
-		this.on.report({ attempts, summary: this.mind.facts(), trips });
+		this.on.report({ attempts: this.mind.attempts(), summary: this.mind.facts(), trips });
 	}
 
 	end(): void {

@@ -1,5 +1,7 @@
 // Does what the reducer and the connection process want done, and tells them what came of it. The only
 // place where the call touches the network, the devices and the clock.
+
+import { say } from "../join/words.ts";
 import { Capture } from "../media/capture.ts";
 import { listDevices } from "../media/devices.ts";
 import { Meter } from "../media/levels.ts";
@@ -125,7 +127,7 @@ export function createCall(options: CallOptions = {}): RunningCall {
 				});
 				return;
 			case "resync":
-				session?.reopen("a message of the server was missed");
+				session?.reopen(say("missed"));
 				return;
 			case "over":
 				endSession(false);

@@ -1,4 +1,6 @@
 // One stay in one meeting: the connection process, the control channel and the media plane.
+
+import { say, type Told } from "../join/words.ts";
 import type { Capture } from "../media/capture.ts";
 import { Plane } from "../media/plane.ts";
 import type { Rate } from "../media/stats.ts";
@@ -185,8 +187,8 @@ export class Session {
 	}
 
 	/** Opens the control channel anew. */
-	reopen(text: string): void {
-		this.control?.end(text);
+	reopen(why: Told): void {
+		this.control?.end(why);
 	}
 
 	/** Does what the connection process wants beyond requests. */
@@ -270,7 +272,7 @@ export class Session {
 		const relay = await this.joining?.relay(a.via, a.router);
 		if (!this.asking.delete(a.attempt)) return;
 		if (relay) this.plane?.start({ ...a, relay });
-		else this.tell({ is: "transport_failed", attempt: a.attempt, text: "no answer" });
+		else this.tell({ is: "transport_failed", attempt: a.attempt, text: say("no_answer") });
 	}
 
 	private openControl(attempt: number, grant: Grant, via: string | undefined): void {
@@ -385,7 +387,7 @@ export class Session {
 			this.control.silence > now - this.askedAt
 		) {
 			this.askedAt = 0;
-			this.control.end("the server fell silent");
+			this.control.end(say("fell_silent"));
 		}
 	}
 

@@ -136,14 +136,7 @@ export type NoticeKind =
 export type ReactionView = { id: number; from: ParticipantID; emoji: string; at: number };
 
 /** One line of the record of the connection process, as `parley join --explain` has it. */
-export type AttemptView = {
-	phase: Attempt["phase"];
-	what: string;
-	start_ms: number;
-	took_ms: number;
-	outcome: "pending" | "won" | "lost";
-	why?: string;
-};
+export type AttemptView = Attempt;
 
 /** A sentence about the connection, to be worded by the catalogue. */
 export type SummaryLine = {

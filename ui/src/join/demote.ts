@@ -24,6 +24,7 @@ import {
 	what,
 } from "./media.ts";
 import { act, type Mind, note, progress } from "./mind.ts";
+import { type Phrase, say, words } from "./words.ts";
 
 const poorLoss = 0.25; // of the packets, in the worse direction
 const poorFor = 10 * second; // without a better second in between
@@ -68,9 +69,9 @@ export function handlePathSilent(m: Mind, now: Nanos, e: EventOf<"path_silent">)
 	if (l.inUse !== t || l.floor > rank(m, g, t.rung)) {
 		return;
 	}
-	if (!demote(m, now, g, "nothing arrives any more")) {
+	if (!demote(m, now, g, say("nothing"))) {
 		act(m, { do: "close_transport", attempt: t.id, group: g, rung: t.rung });
-		handleTransportDown(m, now, t.id, "");
+		handleTransportDown(m, now, t.id);
 	}
 }
 
@@ -86,7 +87,7 @@ export function handlePathHeard(m: Mind, now: Nanos, e: EventOf<"path_heard">): 
 		return;
 	}
 	l.floor = 0;
-	dropTries(m, now, g, o => rank(m, g, o.rung) > rank(m, g, t.rung), "the better path works again");
+	dropTries(m, now, g, o => rank(m, g, o.rung) > rank(m, g, t.rung), say("works_again"));
 	progress(m, now, "media", pathName(g, t.rung));
 }
 
@@ -104,10 +105,10 @@ export function handlePathMoved(m: Mind, now: Nanos, e: EventOf<"path_moved">): 
 	if (e.rung === t.rung) {
 		return;
 	}
-	note(m, now, "media", what(g, t), "lost", `the browser has moved to ${e.rung}`);
+	note(m, now, "media", what(g, t), "lost", say("browser_moved", { rung: e.rung }));
 	t.rung = e.rung;
 	progress(m, now, "media", pathName(g, t.rung));
-	dropTries(m, now, g, o => o !== t && rank(m, g, o.rung) >= rank(m, g, t.rung), "a better path is up");
+	dropTries(m, now, g, o => o !== t && rank(m, g, o.rung) >= rank(m, g, t.rung), say("better_path"));
 }
 
 /** Looks for paths that lose too much. Pictures move first: often that is all it takes. */
@@ -125,7 +126,7 @@ export function handlePathLoss(m: Mind, now: Nanos, e: EventOf<"path_loss">): vo
 	if (now - l.poorAt < poorFor && (l.deadAt === undefined || now - l.deadAt < deadFor)) {
 		return;
 	}
-	const why = `${Math.floor(100 * e.loss + 0.5)} % of its packets are lost`;
+	const why = say("lossy", { loss: Math.floor(100 * e.loss + 0.5) });
 	let moved = false;
 	for (const g of [Group.Video, Group.Content]) {
 		const o = m.lanes[g];
@@ -143,7 +144,7 @@ export function handlePathLoss(m: Mind, now: Nanos, e: EventOf<"path_loss">): vo
 }
 
 /** Sets a lane up on the rungs below the one in use. False: there are none. */
-function demote(m: Mind, now: Nanos, g: Group, why: string): boolean {
+function demote(m: Mind, now: Nanos, g: Group, why: Phrase): boolean {
 	const l = m.lanes[g];
 	const t = l.inUse;
 	if (t === undefined) {
@@ -160,10 +161,10 @@ function demote(m: Mind, now: Nanos, g: Group, why: string): boolean {
 	l.fell++;
 	l.probeAt = undefined;
 	note(m, now, "media", what(g, t), "lost", why);
-	progress(m, now, "media", `${groupName(g)} leaves ${t.rung}: ${why}`);
+	progress(m, now, "media", `${groupName(g)} leaves ${t.rung}: ${words(why)}`);
 	if (m.cfg.fresh_ways || t.set !== m.media.set) {
 		if (m.media.spare.length > 0) {
-			renew(m, now, m.media.spare, "media moves to fresh transports");
+			renew(m, now, m.media.spare, say("fresh_transports"));
 		}
 		return true;
 	}

@@ -1,9 +1,10 @@
 // What happened: the facts the machine is told. The same JSON as in core/join, so that the same traces run
 // through both. Times measured are milliseconds.
 import type { Code, Credentials, Grant, Group, LookupAnswer, Rung } from "../proto/messages.gen.ts";
+import { type Phrase, say, type Told } from "./words.ts";
 
 /** Why a page's hands did not do what only a native client can (STUN probes, a rung of its choice). */
-export const notHere = "not here";
+export const notHere: Phrase = say("not_here");
 
 export type JoinEvent =
 	/** Begins. */
@@ -22,7 +23,7 @@ export type JoinEvent =
 			unused?: string | undefined;
 	  }
 	/** The site refused (code), or could not be reached (no code); final: however often one asks. */
-	| { is: "lookup_failed"; code?: Code | undefined; text?: string | undefined; final?: boolean | undefined }
+	| { is: "lookup_failed"; code?: Code | undefined; text?: Told | undefined; final?: boolean | undefined }
 	/** The lookup waits for a person (a proxy wants a password), */
 	| { is: "asking"; for: string }
 	/** and goes on. */
@@ -37,15 +38,15 @@ export type JoinEvent =
 			via?: string | undefined;
 	  }
 	/** A controller can't be reached, and why. */
-	| { is: "ping_failed"; controller: string; seq: number; text?: string | undefined; via?: string | undefined }
+	| { is: "ping_failed"; controller: string; seq: number; text?: Told | undefined; via?: string | undefined }
 	/** The answer to a probe. */
 	| { is: "probe_done"; addr: string; seq: number; rtt_ms: number; padded?: boolean | undefined }
 	/** A probe could not be sent. Mere silence needs no event. */
-	| { is: "probe_failed"; addr: string; text?: string | undefined }
+	| { is: "probe_failed"; addr: string; text?: Told | undefined }
 	/** A tunnel answered. */
 	| { is: "tunnel_up"; url: string }
 	/** A tunnel did not. */
-	| { is: "tunnel_failed"; url: string; text?: string | undefined }
+	| { is: "tunnel_failed"; url: string; text?: Told | undefined }
 	/** A controller's answer to a route. */
 	| { is: "route_done"; controller: string; grant: Grant }
 	/** A controller refused (code), or did not answer (no code). The grant comes with code "moved". */
@@ -53,7 +54,7 @@ export type JoinEvent =
 			is: "route_failed";
 			controller: string;
 			code?: Code | undefined;
-			text?: string | undefined;
+			text?: Told | undefined;
 			grant?: Grant | undefined;
 	  }
 	/** The control channel stands, and its hello waits for a person in the lobby: there is no hurry until then. */
@@ -78,13 +79,13 @@ export type JoinEvent =
 			grant?: Grant | undefined;
 	  }
 	/** The channel could not be opened, broke, or fell silent. */
-	| { is: "control_lost"; attempt: number; text?: string | undefined }
+	| { is: "control_lost"; attempt: number; text?: Told | undefined }
 	/** A media transport has its keys, and goes to this port of the router, if that is known. */
 	| { is: "transport_up"; attempt: number; port?: number | undefined }
 	/** One could not be set up. */
-	| { is: "transport_failed"; attempt: number; text?: string | undefined }
+	| { is: "transport_failed"; attempt: number; text?: Told | undefined }
 	/** One that was up carries nothing any more. */
-	| { is: "transport_lost"; attempt: number; text?: string | undefined }
+	| { is: "transport_lost"; attempt: number; text?: Told | undefined }
 	/** A transport in use carries nothing, though the router is known to send, */
 	| { is: "path_silent"; attempt: number }
 	/** or something again. */

@@ -5,7 +5,11 @@ import { rounded } from "./clock.ts";
 import { soundOnUDP } from "./long.ts";
 import type { RungTry } from "./media.ts";
 import type { Attempt, Mind, State, StepName } from "./mind.ts";
+import { say, words } from "./words.ts";
 import { leastRTT, nAnswered, nameOf, type Zone } from "./zones.ts";
+
+/** An attempt in English. */
+export type Line = Omit<Attempt, "what" | "why"> & { what: string; why?: string };
 
 /** Explains a join. */
 export interface Report {
@@ -13,7 +17,7 @@ export interface Report {
 	summary: string[];
 	/** Where the time of the first join went. */
 	steps: Step[];
-	attempts: Attempt[];
+	attempts: Line[];
 }
 
 /** One part of the first join. Control and media run beside each other. */
@@ -27,7 +31,12 @@ export interface Step {
 }
 
 export function report(m: Mind): Report {
-	return { state: m.state, summary: summary(m), steps: steps(m), attempts: m.record.map(a => ({ ...a })) };
+	return {
+		state: m.state,
+		summary: summary(m),
+		steps: steps(m),
+		attempts: m.record.map(({ why, ...a }) => ({ ...a, what: words(a.what), ...(why && { why: words(why) }) })),
+	};
 }
 
 /** The parts of the first join, with what is known of round trips by now. */
@@ -127,12 +136,14 @@ function pathKey(m: Mind, { rung, via }: RungTry): "path" | "path_short" | "tunn
 function udpFacts(m: Mind): Fact[] {
 	const probes = m.zones.list.flatMap(z => z.probes);
 	const answered = probes.filter(p => p.rtt >= 0);
-	const transports = m.record.filter(a => a.phase === "media" && a.what.endsWith(Rung.UDP8801));
+	const transports = m.record.filter(
+		a => a.phase === "media" && a.what.code === "media" && a.what.values["rung"] === Rung.UDP8801,
+	);
 	const down = transports.filter(a => a.outcome === "lost").length;
 	const up = transports.some(a => a.outcome === "won");
 	const allDead = probes.length > 0 && probes.every(p => p.dead);
 	const out: Fact[] = [];
-	const silent = transports.some(a => a.outcome === "lost" && a.why !== "over");
+	const silent = transports.some(a => a.outcome === "lost" && a.why?.code !== "over");
 	if (m.zones.open || up) {
 		// It works, or it is too early to tell.
 	} else if (answered.length === 0 && (allDead || down > 0)) {
@@ -219,8 +230,8 @@ const maxTried = 24;
 /** For the user: what did not work, each thing once. */
 export function tried(m: Mind): string[] {
 	const lines = m.record
-		.filter(a => a.outcome !== "won" && a.why !== "over")
-		.map(a => `${a.phase}: ${a.what}: ${a.why ?? "no answer"}`);
+		.filter(a => a.outcome !== "won" && a.why?.code !== "over")
+		.map(a => `${a.phase}: ${words(a.what)}: ${words(a.why ?? say("no_answer"))}`);
 	const out = [...new Set(lines)];
 	if (out.length > maxTried) {
 		out.splice(maxTried / 2, out.length - maxTried);

@@ -3,6 +3,7 @@ import { encodeBase64url } from "../proto/base64url.ts";
 import type { Grant, LookupAnswer } from "../proto/messages.gen.ts";
 import { Hands, readGrant } from "./hands.ts";
 import type { JoinEvent } from "./join.ts";
+import { say } from "./words.ts";
 
 const site = "https://site.example";
 
@@ -88,14 +89,10 @@ describe("lookup", () => {
 			() => json({ code: "no_such_meeting", text: "Check both." }, 404),
 			{ is: "lookup_failed", code: "no_such_meeting", text: "Check both." },
 		],
-		["no network", () => Promise.reject(new TypeError("x")), { is: "lookup_failed", text: "no connection" }],
-		["a portal's page", () => new Response("<html>"), { is: "lookup_failed", text: "the answer can't be read" }],
-		[
-			"another shape",
-			() => json({ ...lookupAnswer, zones: 3 }),
-			{ is: "lookup_failed", text: "the answer can't be read" },
-		],
-		["a proxy's error", () => json({}, 502), { is: "lookup_failed", text: "status 502" }],
+		["no network", () => Promise.reject(new TypeError("x")), { is: "lookup_failed", text: say("no_connection") }],
+		["a portal's page", () => new Response("<html>"), { is: "lookup_failed", text: say("bad_answer") }],
+		["another shape", () => json({ ...lookupAnswer, zones: 3 }), { is: "lookup_failed", text: say("bad_answer") }],
+		["a proxy's error", () => json({}, 502), { is: "lookup_failed", text: say("status", { status: 502 }) }],
 	])("tells of %s", async (_, answer, want) => {
 		const { hands, first } = setup(answer);
 		hands.act({ do: "lookup", try: 0 });
@@ -137,7 +134,7 @@ describe("ping", () => {
 	it("tells of silence", async () => {
 		const { hands, first } = setup(() => Promise.reject(new TypeError("x")));
 		hands.act({ do: "ping", zone: "eu", controller: "https://c", seq: 0 });
-		expect(await first()).toEqual({ is: "ping_failed", controller: "https://c", seq: 0, text: "no connection" });
+		expect(await first()).toEqual({ is: "ping_failed", controller: "https://c", seq: 0, text: say("no_connection") });
 	});
 });
 
@@ -163,7 +160,7 @@ describe("route", () => {
 	it("refuses a grant it can't read", async () => {
 		const { hands, first } = setup(() => json({ v: 1, grant: "x.y.z" }));
 		hands.act({ do: "route", zone: "eu", controller: "https://c" });
-		expect(await first()).toMatchObject({ is: "route_failed", text: "the grant can't be read" });
+		expect(await first()).toMatchObject({ is: "route_failed", text: say("bad_grant") });
 	});
 });
 
@@ -188,7 +185,7 @@ describe("through a tunnel", () => {
 
 	it.each([
 		["an answer", json({ v: 1, id: "t1" }), { is: "tunnel_up", url: "https://t.example" }],
-		["what is no tunnel", json({ v: 1 }), { is: "tunnel_failed", text: "the answer can't be read" }],
+		["what is no tunnel", json({ v: 1 }), { is: "tunnel_failed", text: say("bad_answer") }],
 	])("dials it: %s", async (_, answer, want) => {
 		const { hands, next, asked } = await lookedUp(() => answer);
 		hands.act({ do: "dial_tunnel", url: "https://t.example" });
@@ -238,15 +235,15 @@ describe("what a page can't do", () => {
 	it.each<[Parameters<Hands["act"]>[0], JoinEvent]>([
 		[
 			{ do: "probe", zone: "eu", addr: "a:8801", seq: 0 },
-			{ is: "probe_failed", addr: "a:8801", text: "not here" },
+			{ is: "probe_failed", addr: "a:8801", text: say("not_here") },
 		],
 		[
 			{ do: "route", zone: "eu", controller: "c", via: "https://t" },
-			{ is: "route_failed", controller: "c", text: "not here" },
+			{ is: "route_failed", controller: "c", text: say("not_here") },
 		],
 		[
 			{ do: "ping", zone: "eu", controller: "c", seq: 0, via: "https://t" },
-			{ is: "ping_failed", controller: "c", seq: 0, text: "not here", via: "https://t" },
+			{ is: "ping_failed", controller: "c", seq: 0, text: say("not_here"), via: "https://t" },
 		],
 	])("$0.do", async (action, want) => {
 		const { hands, told, first } = setup(() => json({}));

@@ -14,6 +14,7 @@ import { Version } from "../proto/messages.gen.ts";
 import { BadShape, readStruct } from "../proto/shape.ts";
 import type { ActionOf } from "./actions.ts";
 import { type EventOf, type JoinEvent, notHere } from "./events.ts";
+import { type Phrase, say, type Told } from "./words.ts";
 
 /** What a page says of itself and of the meeting it wants; the rest of a lookup comes from the machine. */
 export type Who = Omit<LookupRequest, "v" | "network" | "client">;
@@ -127,7 +128,7 @@ export class Hands {
 		const r = await this.#ask("TunnelPong", `${url}/ping`, signal, undefined, "omit");
 		return r.ok && r.answer.id !== ""
 			? { is: "tunnel_up", url }
-			: { is: "tunnel_failed", url, text: r.ok ? "the answer can't be read" : r.text };
+			: { is: "tunnel_failed", url, text: r.ok ? say("bad_answer") : r.text };
 	}
 
 	/** Where a tunnel takes requests for a server; undefined where the site has not named it. */
@@ -181,7 +182,7 @@ export class Hands {
 		}
 		const grant = this.read(r.answer.grant);
 		return grant === undefined
-			? { is: "route_failed", controller, text: "the grant can't be read" }
+			? { is: "route_failed", controller, text: say("bad_grant") }
 			: { is: "route_done", controller, grant };
 	}
 
@@ -214,7 +215,12 @@ export class Hands {
 			if (!response.ok) {
 				const e = readStruct("ErrorBody", json);
 				// An answer that is not ours has no code: something in between speaks, and may be gone in a moment.
-				return { ok: false, code: e.code || undefined, text: e.text || `status ${response.status}`, grant: e.grant };
+				return {
+					ok: false,
+					code: e.code || undefined,
+					text: e.text || say("status", { status: response.status }),
+					grant: e.grant,
+				};
 			}
 			return { ok: true, answer: readStruct(shape, json), took, rtt: timing(url, sentAt) };
 		} catch (e) {
@@ -225,7 +231,7 @@ export class Hands {
 
 type Answered<T> =
 	| { ok: true; answer: T; took: number; rtt: number | undefined }
-	| { ok: false; text: string; code?: EventOf<"route_failed">["code"]; grant?: SignedGrant | undefined };
+	| { ok: false; text: Told; code?: EventOf<"route_failed">["code"]; grant?: SignedGrant | undefined };
 
 /** The base URL without a slash at its end. */
 function absolute(base: string, site: string): string {
@@ -242,12 +248,12 @@ function timing(url: string, sentAt: number): number | undefined {
 	return entry !== undefined && entry.requestStart > 0 ? entry.responseStart - entry.requestStart : undefined;
 }
 
-function whyFailed(e: unknown): string {
+function whyFailed(e: unknown): Phrase {
 	if (e instanceof BadShape || e instanceof SyntaxError) {
-		return "the answer can't be read";
+		return say("bad_answer");
 	}
 	// A page is not told more: refused, unreachable and a certificate that is not trusted look the same.
-	return "no connection";
+	return say("no_connection");
 }
 
 /**

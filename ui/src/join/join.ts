@@ -40,7 +40,16 @@ import {
 	serverTime,
 } from "./lookup.ts";
 import * as media from "./media.ts";
-import { type Config, type FullConfig, type Mind, type Reason, type State, seeking, stateOf } from "./mind.ts";
+import {
+	type Attempt,
+	type Config,
+	type FullConfig,
+	type Mind,
+	type Reason,
+	type State,
+	seeking,
+	stateOf,
+} from "./mind.ts";
 import * as reach from "./reach.ts";
 import { advanceDirect, handleTunnelFailed, handleTunnelUp } from "./tunnel.ts";
 import { Waker } from "./waker.ts";
@@ -128,6 +137,11 @@ export class Join {
 	/** The record so far. */
 	explain(): Report {
 		return report(this.#m);
+	}
+
+	/** The record so far, for a page that has words of its own for what it says. */
+	attempts(): Attempt[] {
+		return this.#m.record.map(a => ({ ...a }));
 	}
 
 	/** The summary of the record as facts, for a page that has words of its own for each. */

@@ -10,7 +10,8 @@ import type { EventOf } from "./events.ts";
 import { dropTries } from "./media.ts";
 import { act, type Mind, note, progress } from "./mind.ts";
 import type { Waker } from "./waker.ts";
-import { label, type Probe, udpRTT, type Zone } from "./zones.ts";
+import { say } from "./words.ts";
+import { nameOf, type Probe, udpRTT, type Zone } from "./zones.ts";
 
 const longTries = 3; // pairs
 const longEvery = 150 * millisecond; // between them
@@ -132,8 +133,8 @@ export function advanceLong(m: Mind, now: Nanos): void {
 	l.over = true;
 	l.nextAt = undefined;
 	if (l.short >= 2) {
-		const why = "UDP is open, but a datagram of 1200 bytes did not come back";
-		note(m, now, "probe", `${label(z)}, UDP ${l.addr}`, "lost", why);
+		const why = say("udp_small");
+		note(m, now, "probe", say("probe", { zone: nameOf(z), address: l.addr }), "lost", why);
 		setShort(m, now, true);
 	}
 }
@@ -149,7 +150,7 @@ function setShort(m: Mind, now: Nanos, short: boolean): void {
 		Object.assign(l, newDescent()); // of the other ladder
 		const { inUse } = l;
 		if (inUse !== undefined) {
-			dropTries(m, now, g, t => rank(m, g, t.rung) > rank(m, g, inUse.rung), "a better path is up");
+			dropTries(m, now, g, t => rank(m, g, t.rung) > rank(m, g, inUse.rung), say("better_path"));
 			l.probeAt = now;
 		}
 	}

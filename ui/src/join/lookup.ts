@@ -5,6 +5,7 @@ import { due, millis, millisecond, type Nanos, second, wholeMillis } from "./clo
 import type { EventOf } from "./events.ts";
 import { act, amend, begin, end, type LookupState, type Mind, note, progress, step } from "./mind.ts";
 import { fail, takeGrant } from "./reach.ts";
+import { say, textOf, told } from "./words.ts";
 import { grantFor, openZones, prepare, takeSites } from "./zones.ts";
 
 /** A grant about to lapse is not used. */
@@ -49,7 +50,7 @@ export function sendLookup(m: Mind, now: Nanos): void {
 	const l = m.lookup;
 	l.at = now;
 	l.againAt = undefined;
-	l.attempt = begin(m, now, "lookup", "the site");
+	l.attempt = begin(m, now, "lookup", say("site"));
 	act(m, { do: "lookup", try: l.try, last_zone: some(m.cfg.last_zone), last_rung: m.cfg.last_rung });
 	l.try++;
 }
@@ -59,7 +60,7 @@ export function handleLookupDone(m: Mind, now: Nanos, e: EventOf<"lookup_done">)
 		return;
 	}
 	const l = m.lookup;
-	end(m, l.attempt, now, "won", "");
+	end(m, l.attempt, now, "won");
 	l.answer = e.answer;
 	l.grants = e.grants ?? [];
 	l.answeredAt = now;
@@ -67,9 +68,9 @@ export function handleLookupDone(m: Mind, now: Nanos, e: EventOf<"lookup_done">)
 	l.inspected = e.inspected ?? "";
 	l.unused = e.unused ?? "";
 	if (e.via) {
-		amend(l.attempt, `through the tunnel ${e.via}`);
+		amend(l.attempt, say("through_tunnel", { url: e.via }));
 	} else if (e.proxy) {
-		amend(l.attempt, `through the proxy ${e.proxy}`);
+		amend(l.attempt, say("through_proxy", { proxy: e.proxy }));
 	}
 	const rtt = e.rtt_ms ?? 0;
 	// A cold request is TCP, TLS, HTTP.
@@ -89,7 +90,7 @@ export function handleLookupDone(m: Mind, now: Nanos, e: EventOf<"lookup_done">)
 	// (design §6). Measuring goes on beside it.
 	const home = l.grants.find(g => g.home && good(m, now, g));
 	if (home !== undefined) {
-		note(m, now, "route", home.router, "won", "the meeting already runs there; no need to ask a controller");
+		note(m, now, "route", say("said", { text: home.router }), "won", say("runs_there"));
 		m.zones.background = true;
 		takeGrant(m, now, home);
 		return;
@@ -126,8 +127,9 @@ export function handleLookupFailed(m: Mind, now: Nanos, e: EventOf<"lookup_faile
 	if (m.state !== "looking-up" || l.againAt !== undefined) {
 		return;
 	}
-	const { code, text = "" } = e;
-	end(m, l.attempt, now, "lost", text || "no answer");
+	const { code } = e;
+	const text = textOf(e.text);
+	end(m, l.attempt, now, "lost", told(e.text, say("no_answer")));
 	m.failure = { do: "failed", code, text };
 	if (isFinal(code) || code === Code.SlowDown) {
 		fail(m, now, code, text, true);
@@ -161,7 +163,7 @@ export function handleAsked(m: Mind, now: Nanos): void {
 
 export function advanceLookup(m: Mind, now: Nanos): void {
 	if (due(now, m.lookup.limit)) {
-		end(m, m.lookup.attempt, now, "lost", "no answer in time");
+		end(m, m.lookup.attempt, now, "lost", say("late"));
 		act(m, { do: "cancel", what: "lookup" });
 		fail(m, now, undefined, "The site does not answer.", false);
 	} else if (due(now, m.lookup.againAt)) {

@@ -23,6 +23,7 @@ import { isNarrow, ladder, rank } from "./long.ts";
 import { type Attempt, act, begin, end, type Mind, nextID, note, progress, routerOf, stateOf, step } from "./mind.ts";
 import { again, backoff, closeControl, fail, steadyAfter } from "./reach.ts";
 import type { Waker } from "./waker.ts";
+import { type Phrase, say, type Told, told } from "./words.ts";
 import { assumedRTT } from "./zones.ts";
 
 const transportFor = 5 * second; // one attempt on one rung
@@ -107,19 +108,19 @@ export function startLanes(m: Mind, now: Nanos, fresh: readonly Credentials[]): 
 		m.lanes[Group.Video].wanted = true;
 	}
 	if (m.lanes.some(l => l.wanted && l.inUse === undefined)) {
-		renew(m, now, fresh, "a fresh grant came");
+		renew(m, now, fresh, say("fresh_grant"));
 		return;
 	}
 	if (m.zones.leave) {
 		m.zones.leave = false;
-		renew(m, now, fresh, "media leaves the tunnel");
+		renew(m, now, fresh, say("leaves_tunnel"));
 		return;
 	}
 	m.media.spare = fresh;
 }
 
 /** Moves all lanes to another set of credentials. What is in use stays until its successor is up. */
-export function renew(m: Mind, now: Nanos, fresh: readonly Credentials[], why: string): void {
+export function renew(m: Mind, now: Nanos, fresh: readonly Credentials[], why: Phrase): void {
 	if (m.grant !== undefined) {
 		m.grant = { ...m.grant, groups: fresh };
 	}
@@ -201,7 +202,7 @@ export function tunnelLanes(m: Mind, now: Nanos): void {
 		if (!m.cfg.rungs.includes(t.rung) || candidates(m, t.rung, t.via).length === 0) {
 			continue;
 		}
-		dropTries(m, now, g, o => o.rung === t.rung, "no answer without a tunnel");
+		dropTries(m, now, g, o => o.rung === t.rung, say("needs_tunnel"));
 		l.tries.push(t);
 		startDue(m, now, g);
 	}
@@ -246,8 +247,9 @@ export function pathName(g: Group, rung: Rung): string {
 }
 
 /** Names an attempt in the record. */
-export function what(g: Group, t: RungTry): string {
-	return t.via === "" ? pathName(g, t.rung) : `${pathName(g, t.rung)} through the tunnel ${t.via}`;
+export function what(g: Group, { rung, via }: RungTry): Phrase {
+	const group = groupName(g);
+	return via === "" ? say("media", { group, rung }) : say("media_tunnel", { group, rung, url: via });
 }
 
 export function findTry(m: Mind, id: number): [Group, RungTry] | undefined {
@@ -278,7 +280,7 @@ export function handleTransportUp(m: Mind, now: Nanos, e: EventOf<"transport_up"
 	if (g === Group.Audio) {
 		step(m, now, "media", m.grantAt, 0);
 	}
-	end(m, t.try, now, "won", "");
+	end(m, t.try, now, "won");
 	l.inUse = t;
 	l.spent = true;
 	if (rank(m, g, t.rung) < l.floor) {
@@ -289,8 +291,8 @@ export function handleTransportUp(m: Mind, now: Nanos, e: EventOf<"transport_up"
 	act(m, { do: "use_transport", attempt: t.id, group: g, rung: t.rung });
 	progress(m, now, "media", pathName(g, t.rung));
 	// What is worse than this one has lost; what is better may still come and take over.
-	dropTries(m, now, g, o => o.set !== t.set || rank(m, g, o.rung) > rank(m, g, t.rung), "a better path is up");
-	dropTries(m, now, g, o => rank(m, g, o.rung) < l.floor, "media has left it");
+	dropTries(m, now, g, o => o.set !== t.set || rank(m, g, o.rung) > rank(m, g, t.rung), say("better_path"));
+	dropTries(m, now, g, o => rank(m, g, o.rung) < l.floor, say("left"));
 }
 
 /** The spare credentials, with which a probe has come up, are those in use from now on: all lanes move to them. */
@@ -304,14 +306,14 @@ function adopt(m: Mind, now: Nanos, set: number): void {
 		const l = m.lanes[g];
 		l.spent = false;
 		if (l.wanted && !l.tries.some(t => !t.done && t.set === set)) {
-			dropTries(m, now, g, t => t !== l.inUse, "media moves to fresh transports");
+			dropTries(m, now, g, t => t !== l.inUse, say("fresh_transports"));
 			climb(m, now, g);
 		}
 	}
 }
 
 /** Closes the attempts of a lane that match. */
-export function dropTries(m: Mind, now: Nanos, g: Group, match: (t: RungTry) => boolean, why: string): void {
+export function dropTries(m: Mind, now: Nanos, g: Group, match: (t: RungTry) => boolean, why: Phrase): void {
 	const l = m.lanes[g];
 	l.tries = l.tries.filter(t => {
 		if (t.done || !match(t)) {
@@ -329,7 +331,7 @@ export function dropTries(m: Mind, now: Nanos, g: Group, match: (t: RungTry) => 
 	});
 }
 
-export function handleTransportDown(m: Mind, now: Nanos, id: number, text: string): void {
+export function handleTransportDown(m: Mind, now: Nanos, id: number, text?: Told): void {
 	const found = findTry(m, id);
 	if (found === undefined) {
 		return;
@@ -338,9 +340,9 @@ export function handleTransportDown(m: Mind, now: Nanos, id: number, text: strin
 	const l = m.lanes[g];
 	t.done = true;
 	if (t.upAt === undefined) {
-		end(m, t.try, now, "lost", text || "no answer");
+		end(m, t.try, now, "lost", told(text, say("no_answer")));
 	} else {
-		note(m, now, "media", what(g, t), "lost", text || "nothing arrives any more");
+		note(m, now, "media", what(g, t), "lost", told(text, say("nothing")));
 		if (now - t.upAt >= steadyAfter) {
 			l.round = 0;
 		}
@@ -390,12 +392,12 @@ export function welcomeLanes(m: Mind, now: Nanos, anew: boolean, spare: readonly
 	const idle = wanted.some(l => l.tries.every(t => t.done));
 	if (stale) {
 		for (const g of groups) {
-			dropTries(m, now, g, () => true, "the server started anew");
+			dropTries(m, now, g, () => true, say("restarted"));
 		}
 	}
 	if (stale || idle) {
 		// What was refused before may be admitted now.
-		renew(m, now, spare.length > 0 ? spare : (m.grant?.groups ?? []), "the server started anew");
+		renew(m, now, spare.length > 0 ? spare : (m.grant?.groups ?? []), say("restarted"));
 	}
 }
 
@@ -405,7 +407,7 @@ function repair(m: Mind, now: Nanos, g: Group): void {
 	l.retryAt = undefined;
 	if (m.state === "in" && m.media.spare.length > 0) {
 		const { round } = l;
-		renew(m, now, m.media.spare, "media moves to fresh transports");
+		renew(m, now, m.media.spare, say("fresh_transports"));
 		l.round = round;
 	} else if (m.state === "in" && l.spent) {
 		// A fresh grant and a new control channel bring two fresh sets (design §4: rejoining media).
@@ -441,7 +443,7 @@ export function advanceMedia(m: Mind, now: Nanos): void {
 		for (const t of [...l.tries]) {
 			if (!t.done && due(now, t.deadline)) {
 				act(m, { do: "close_transport", attempt: t.id, group: g, rung: t.rung });
-				handleTransportDown(m, now, t.id, `no answer within ${transportFor / second}s`);
+				handleTransportDown(m, now, t.id, say("silent_seconds", { s: transportFor / second }));
 			}
 		}
 		if (due(now, l.retryAt)) {
@@ -475,7 +477,7 @@ export function wakeMedia(m: Mind, w: Waker): void {
 }
 
 /** Drops all media transports. What was wanted stays wanted. */
-export function closeLanes(m: Mind, now: Nanos, why: string): void {
+export function closeLanes(m: Mind, now: Nanos, why: Phrase): void {
 	for (const g of groups) {
 		dropTries(m, now, g, () => true, why);
 		const l = m.lanes[g];

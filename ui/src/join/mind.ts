@@ -4,6 +4,7 @@ import { type ActionOf, type JoinAction, type Phase, some } from "./actions.ts";
 import { type Nanos, wholeMillis } from "./clock.ts";
 import type { Lane, MediaClock } from "./media.ts";
 import type { Control, Reach } from "./reach.ts";
+import type { Phrase } from "./words.ts";
 import type { Zones } from "./zones.ts";
 
 /** Settings of a machine; durations are nanoseconds, and 0 or absent takes the default written at them. */
@@ -61,12 +62,12 @@ export type Outcome = "pending" | "won" | "lost";
 /** One line of the record: what was tried, when, how long it took, how it ended and why. */
 export interface Attempt {
 	phase: "lookup" | "zone" | "probe" | "tunnel" | "route" | "control" | "media";
-	what: string;
+	what: Phrase;
 	/** Since start. */
 	start_ms: number;
 	took_ms: number;
 	outcome: Outcome;
-	why?: string;
+	why?: Phrase;
 }
 
 export type StepName = "lookup" | "zone" | "route" | "control" | "media";
@@ -172,7 +173,7 @@ export function step(m: Mind, now: Nanos, phase: StepName, since: Nanos, rtt: nu
 const maxRecord = 400;
 const keepRecord = 100;
 
-export function begin(m: Mind, now: Nanos, phase: Attempt["phase"], what: string): Attempt {
+export function begin(m: Mind, now: Nanos, phase: Attempt["phase"], what: Phrase): Attempt {
 	if (m.record.length >= maxRecord) {
 		m.record.splice(keepRecord, maxRecord / 4);
 	}
@@ -182,23 +183,25 @@ export function begin(m: Mind, now: Nanos, phase: Attempt["phase"], what: string
 }
 
 /** Closes an attempt; the first end counts. */
-export function end(m: Mind, a: Attempt | undefined, now: Nanos, outcome: Outcome, why: string): void {
+export function end(m: Mind, a: Attempt | undefined, now: Nanos, outcome: Outcome, why?: Phrase): void {
 	if (a?.outcome !== "pending") {
 		return;
 	}
 	a.outcome = outcome;
 	a.took_ms = sinceStart(m, now) - a.start_ms;
-	amend(a, why);
+	if (why !== undefined) {
+		amend(a, why);
+	}
 }
 
 /** Says more about an attempt that has ended. */
-export function amend(a: Attempt | undefined, why: string): void {
-	if (a !== undefined && why !== "") {
+export function amend(a: Attempt | undefined, why: Phrase): void {
+	if (a !== undefined) {
 		a.why = why;
 	}
 }
 
 /** Records what took no time. */
-export function note(m: Mind, now: Nanos, phase: Attempt["phase"], what: string, outcome: Outcome, why: string): void {
+export function note(m: Mind, now: Nanos, phase: Attempt["phase"], what: Phrase, outcome: Outcome, why: Phrase): void {
 	end(m, begin(m, now, phase, what), now, outcome, why);
 }

@@ -24,6 +24,7 @@ import {
 } from "./mind.ts";
 import { enterBlind, leaveBlind, nextWay, settle } from "./tunnel.ts";
 import type { Waker } from "./waker.ts";
+import { type Phrase, say, textOf, told, words } from "./words.ts";
 import { openZones, order, stopMeasuring, unprepare } from "./zones.ts";
 
 const controlTimeout = 5 * second; // TCP, TLS, upgrade; and again for the answer to hello
@@ -136,7 +137,7 @@ function askNext(m: Mind, now: Nanos): void {
 		wait = Math.min(Math.max(minRouteTimeout, 4 * millis(t.rtt) + 400 * millisecond), maxRouteTimeout);
 	}
 	r.timeoutAt = now + wait;
-	r.try = begin(m, now, "route", `zone ${t.zone}, ${t.controller}`);
+	r.try = begin(m, now, "route", say("zone", { zone: t.zone, url: t.controller }));
 	act(m, { do: "route", zone: t.zone, controller: t.controller, lost: some(r.lost), via: some(m.zones.via) });
 }
 
@@ -145,7 +146,7 @@ function roundOver(m: Mind, now: Nanos): void {
 	const r = m.reach;
 	if (r.lost !== "" && routerOf(m) === r.lost && !r.direct) {
 		r.direct = true;
-		note(m, now, "route", routerOf(m), "won", "no controller answers; trying the last server itself");
+		note(m, now, "route", say("said", { text: routerOf(m) }), "won", say("last_server"));
 		openControl(m, now);
 		return;
 	}
@@ -176,9 +177,9 @@ export function handleRouteDone(m: Mind, now: Nanos, e: EventOf<"route_done">): 
 	}
 	const r = m.reach;
 	if (e.controller === (r.asked?.controller ?? "")) {
-		end(m, r.try, now, "won", `server ${e.grant.router}`);
+		end(m, r.try, now, "won", say("server", { server: e.grant.router }));
 	}
-	end(m, r.try, now, "lost", "another controller answered first");
+	end(m, r.try, now, "lost", say("other_controller"));
 	r.asked = undefined;
 	r.timeoutAt = undefined;
 	r.retryAt = undefined;
@@ -188,11 +189,12 @@ export function handleRouteDone(m: Mind, now: Nanos, e: EventOf<"route_done">): 
 }
 
 export function handleRouteFailed(m: Mind, now: Nanos, e: EventOf<"route_failed">): void {
-	const { code, text = "", grant } = e;
+	const { code, grant } = e;
+	const text = textOf(e.text);
 	if (m.state !== "routing" || e.controller !== m.reach.asked?.controller || e.controller === "") {
 		return;
 	}
-	end(m, m.reach.try, now, "lost", text || "no answer");
+	end(m, m.reach.try, now, "lost", told(e.text, say("no_answer")));
 	if (code !== undefined) {
 		m.reach.lastCode = code;
 		m.reach.lastText = text;
@@ -223,7 +225,7 @@ function follow(m: Mind, now: Nanos, g: Grant): void {
 		return;
 	}
 	m.reach.moves++;
-	note(m, now, "route", g.router, "won", "the meeting lives on this server");
+	note(m, now, "route", say("said", { text: g.router }), "won", say("lives_here"));
 	takeGrant(m, now, g);
 }
 
@@ -263,7 +265,7 @@ function refreshToken(m: Mind, now: Nanos): void {
 		stopMeasuring(m, now, undefined);
 	}
 	closeControl(m);
-	closeLanes(m, now, "looking the meeting up again");
+	closeLanes(m, now, say("again"));
 	m.grant = undefined;
 	m.reach = newReach();
 	startLookup(m, now);
@@ -275,7 +277,7 @@ export function takeGrant(m: Mind, now: Nanos, g: Grant): void {
 	if (!same) {
 		m.grantAt = now;
 		m.steps = m.steps.filter(s => s.phase !== "media");
-		closeLanes(m, now, "the meeting is on another server");
+		closeLanes(m, now, say("lives_elsewhere"));
 	}
 	// The credentials in use are those of the transports that stand.
 	m.grant = same && m.grant !== undefined ? { ...g, groups: m.grant.groups } : g;
@@ -297,14 +299,14 @@ export function openControl(m: Mind, now: Nanos): void {
 	m.control.up = false;
 	m.control.via = m.zones.via;
 	m.control.deadline = now + controlTimeout;
-	m.control.try = begin(m, now, "control", `server ${m.grant.router}`);
+	m.control.try = begin(m, now, "control", say("server", { server: m.grant.router }));
 	act(m, { do: "open_control", attempt: m.control.id, grant: m.grant, via: some(m.zones.via) });
 }
 
 /** Drops the channel, if any. Who knows a better reason has written it down before. */
 export function closeControl(m: Mind): void {
 	if (m.control.id !== 0) {
-		end(m, m.control.try, m.seenAt, "lost", "given up for another attempt");
+		end(m, m.control.try, m.seenAt, "lost", say("given_up"));
 		act(m, { do: "close_control", attempt: m.control.id });
 	}
 	m.control.id = 0;
@@ -337,7 +339,7 @@ export function handleWaitingRoom(m: Mind, now: Nanos, e: EventOf<"waiting_room"
 	}
 	m.state = "lobby";
 	arrived(m, now);
-	end(m, m.control.try, now, "won", "in the waiting room");
+	end(m, m.control.try, now, "won", say("in_waiting_room"));
 	act(m, { do: "waiting", topic: some(e.topic ?? "") });
 }
 
@@ -347,7 +349,7 @@ export function handleWelcomed(m: Mind, now: Nanos, e: EventOf<"welcomed">): voi
 	}
 	m.state = "in";
 	arrived(m, now);
-	end(m, m.control.try, now, "won", "joined");
+	end(m, m.control.try, now, "won", say("joined"));
 	step(m, now, "control", m.grantAt, 0);
 	const resumed = m.control.everIn;
 	act(m, {
@@ -375,23 +377,23 @@ function arrived(m: Mind, now: Nanos): void {
 
 export function handleControlLost(m: Mind, now: Nanos, e: EventOf<"control_lost">): void {
 	if (e.attempt === m.control.id && e.attempt !== 0) {
-		controlLost(m, now, e.text || "the connection broke");
+		controlLost(m, now, told(e.text, say("broke")));
 	}
 }
 
-function controlLost(m: Mind, now: Nanos, text: string): void {
+function controlLost(m: Mind, now: Nanos, why: Phrase): void {
 	if (m.zones.blind) {
-		leaveBlind(m, now, text);
+		leaveBlind(m, now, why);
 		enterBlind(m, now); // the next
 		return;
 	}
 	const { welcomedAt } = m.control;
-	m.reach.lastText = text;
+	m.reach.lastText = words(why);
 	if (welcomedAt === undefined) {
-		end(m, m.control.try, now, "lost", text);
+		end(m, m.control.try, now, "lost", why);
 	} else {
-		note(m, now, "control", `server ${routerOf(m)}`, "lost", text);
-		progress(m, now, "resume", `the connection to the server is lost: ${text}`);
+		note(m, now, "control", say("server", { server: routerOf(m) }), "lost", why);
+		progress(m, now, "resume", `the connection to the server is lost: ${words(why)}`);
 		if (now - welcomedAt >= steadyAfter) {
 			m.reach.round = 0;
 			m.lookup.tokenRefreshed = false;
@@ -408,37 +410,37 @@ export function handleRefused(m: Mind, now: Nanos, e: EventOf<"refused">): void 
 	if (e.attempt !== m.control.id || e.attempt === 0) {
 		return;
 	}
-	const text = e.text || e.code;
+	const why = told(e.text, e.code === Code.TokenExpired ? say("expired") : say("said", { text: e.code }));
 	m.reach.lastCode = e.code;
 	m.reach.lastText = e.text ?? "";
 	if (e.code === Code.Moved && e.grant !== undefined) {
-		end(m, m.control.try, now, "lost", `the meeting lives on server ${e.grant.router}`);
+		end(m, m.control.try, now, "lost", say("lives_on", { server: e.grant.router }));
 		follow(m, now, e.grant);
 	} else if (e.code === Code.TokenExpired) {
-		end(m, m.control.try, now, "lost", text);
+		end(m, m.control.try, now, "lost", why);
 		refreshToken(m, now);
 	} else if (e.code === Code.RouterFull && !m.zones.blind) {
-		end(m, m.control.try, now, "lost", text);
+		end(m, m.control.try, now, "lost", why);
 		closeControl(m);
-		closeLanes(m, now, "the server is full");
+		closeLanes(m, now, say("full"));
 		m.grant = undefined;
 		full(m, now, e.text ?? "");
 	} else if (isFinal(e.code)) {
-		end(m, m.control.try, now, "lost", text);
+		end(m, m.control.try, now, "lost", why);
 		fail(m, now, e.code, e.text ?? "", true);
 	} else {
-		controlLost(m, now, text); // shutdown, lost, internal, replayed …: another try may succeed
+		controlLost(m, now, why); // shutdown, lost, internal, replayed …: another try may succeed
 	}
 }
 
 export function handleNetworkChanged(m: Mind, now: Nanos, e: EventOf<"network_changed">): void {
 	if (m.zones.blind && !e.kept) {
-		leaveBlind(m, now, "the network changed");
+		leaveBlind(m, now, say("network"));
 	}
 	if (e.kept) {
 		forgetLong(m);
 	} else if (m.state === "looking-up") {
-		end(m, m.lookup.attempt, now, "lost", "the network changed");
+		end(m, m.lookup.attempt, now, "lost", say("network"));
 		act(m, { do: "cancel", what: "lookup" });
 		sendLookup(m, now);
 	} else if (m.state === "measuring") {
@@ -448,13 +450,13 @@ export function handleNetworkChanged(m: Mind, now: Nanos, e: EventOf<"network_ch
 		}
 		openZones(m, now);
 	} else if (seeking(m)) {
-		end(m, m.reach.try, now, "lost", "the network changed");
+		end(m, m.reach.try, now, "lost", say("network"));
 		// Old paths may look alive for seconds. A new control channel and fresh transports take four round trips
 		// (design §4).
-		note(m, now, "control", `server ${routerOf(m)}`, "lost", "the network changed");
+		note(m, now, "control", say("server", { server: routerOf(m) }), "lost", say("network"));
 		progress(m, now, "resume", "the network changed");
 		closeControl(m);
-		closeLanes(m, now, "the network changed");
+		closeLanes(m, now, say("network"));
 		forgetLong(m);
 		m.reach.round = 0;
 		again(m, now, "");
@@ -470,11 +472,11 @@ export function handleLeave(m: Mind, now: Nanos): void {
 export function advanceReach(m: Mind, now: Nanos): void {
 	const r = m.reach;
 	if (due(now, r.timeoutAt)) {
-		end(m, r.try, now, "lost", "no answer in time");
+		end(m, r.try, now, "lost", say("late"));
 		askNext(m, now);
 	}
 	if (due(now, m.control.deadline)) {
-		controlLost(m, now, "no answer from the server");
+		controlLost(m, now, say("server_silent"));
 	}
 	if (r.since !== undefined && due(now, r.since + m.cfg.reach_for)) {
 		const text = m.control.everIn ? "The connection was lost and could not be restored." : "No server can be reached.";
@@ -520,9 +522,9 @@ function drop(m: Mind, now: Nanos): void {
 	}
 	unprepare(m);
 	closeControl(m);
-	closeLanes(m, now, "over");
-	end(m, m.lookup.attempt, now, "lost", "over");
-	end(m, m.reach.try, now, "lost", "over");
+	closeLanes(m, now, say("over"));
+	end(m, m.lookup.attempt, now, "lost", say("over"));
+	end(m, m.reach.try, now, "lost", say("over"));
 	m.reach.since = undefined;
 	m.reach.timeoutAt = undefined;
 	m.reach.retryAt = undefined;

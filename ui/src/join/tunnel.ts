@@ -6,6 +6,7 @@ import { good } from "./lookup.ts";
 import { closeLanes, tunnelLanes } from "./media.ts";
 import { act, begin, end, type Mind, note, progress } from "./mind.ts";
 import { again, closeControl, fail, newReach, openControl, startRouting, steadyAfter, takeGrant } from "./reach.ts";
+import { type Phrase, say, told } from "./words.ts";
 import { allFailed, grantFor, measure, stopMeasuring, unprepare } from "./zones.ts";
 
 const blindFor = 1500 * millisecond; // or five round trips of the lookup: for a router entered blind
@@ -52,7 +53,7 @@ function dialNext(m: Mind, now: Nanos): void {
 	}
 	z.tunnels = rest;
 	z.tunnelNextAt = rest.length > 0 ? now + tunnelStagger : undefined;
-	z.tunnelsOut?.set(url, begin(m, now, "tunnel", url));
+	z.tunnelsOut?.set(url, begin(m, now, "tunnel", say("said", { text: url })));
 	act(m, { do: "dial_tunnel", url });
 }
 
@@ -70,7 +71,7 @@ export function enterBlind(m: Mind, now: Nanos): void {
 		const g = grantFor(m, now, zone);
 		z.nBlind++;
 		if (g !== undefined) {
-			note(m, now, "route", g.router, "won", "no controller answers yet; trying the server the site offered");
+			note(m, now, "route", say("said", { text: g.router }), "won", say("offered_server"));
 			z.background = true;
 			z.blind = true;
 			z.blindAt = now + Math.max(blindFor, 5 * m.lookup.rtt);
@@ -81,7 +82,7 @@ export function enterBlind(m: Mind, now: Nanos): void {
 }
 
 /** Takes back that a router was entered blind: the choice is made as if it had not been. */
-export function leaveBlind(m: Mind, now: Nanos, why: string): void {
+export function leaveBlind(m: Mind, now: Nanos, why: Phrase): void {
 	end(m, m.control.try, now, "lost", why);
 	end(m, m.reach.try, now, "lost", why);
 	closeControl(m);
@@ -112,11 +113,11 @@ export function handleTunnelUp(m: Mind, now: Nanos, e: EventOf<"tunnel_up">): vo
 		stopTunnels(m, now, ""); // the router answered meanwhile, and that is all one needs
 		return;
 	}
-	end(m, attempt, now, "won", "first tunnel to answer");
+	end(m, attempt, now, "won", say("first_tunnel"));
 	stopTunnels(m, now, e.url);
 	progress(m, now, "tunnel", e.url);
 	for (const c of z.list.flatMap(x => x.ctrls)) {
-		end(m, c.try, now, "lost", "no answer without a tunnel");
+		end(m, c.try, now, "lost", say("needs_tunnel"));
 	}
 	z.via = e.url;
 	z.directAt = now + directEvery;
@@ -129,7 +130,7 @@ export function handleTunnelUp(m: Mind, now: Nanos, e: EventOf<"tunnel_up">): vo
 }
 
 export function handleTunnelFailed(m: Mind, now: Nanos, e: EventOf<"tunnel_failed">): void {
-	end(m, m.zones.tunnelsOut?.get(e.url), now, "lost", e.text || "no answer");
+	end(m, m.zones.tunnelsOut?.get(e.url), now, "lost", told(e.text, say("no_answer")));
 	m.zones.tunnelsOut?.delete(e.url);
 }
 
@@ -138,7 +139,7 @@ export function stopTunnels(m: Mind, now: Nanos, winner: string): void {
 	act(m, { do: "cancel", what: "tunnels" });
 	for (const [url, attempt] of m.zones.tunnelsOut ?? []) {
 		if (url !== winner) {
-			end(m, attempt, now, "lost", "another path was faster");
+			end(m, attempt, now, "lost", say("faster"));
 		}
 	}
 	m.zones.tunnelsOut = undefined;
@@ -165,7 +166,7 @@ export function takeTunnel(m: Mind, now: Nanos): void {
 		zones.via = ""; // the router was only slow
 		zones.directAt = undefined;
 	} else if (opening && grant !== undefined && good(m, now, grant)) {
-		end(m, control.try, now, "lost", "no answer without a tunnel");
+		end(m, control.try, now, "lost", say("needs_tunnel"));
 		openControl(m, now);
 		tunnelLanes(m, now);
 	} else if (opening || m.state === "routing") {
@@ -196,7 +197,7 @@ export function handleDirect(m: Mind, now: Nanos, e: EventOf<"ping_done">): void
 	if (e.via || m.state !== "in" || welcomedAt === undefined || now - welcomedAt < steadyAfter) {
 		return;
 	}
-	note(m, now, "tunnel", m.zones.via, "lost", "a controller answers without it");
+	note(m, now, "tunnel", say("said", { text: m.zones.via }), "lost", say("without_tunnel"));
 	progress(m, now, "resume", "the direct way works");
 	act(m, { do: "cancel", what: "measure" });
 	m.zones.via = "";

@@ -12,6 +12,7 @@ import { type Attempt, act, amend, begin, end, type Mind, note, progress, step }
 import { startRouting, type Target, takeGrant } from "./reach.ts";
 import { advanceSilence, handleDirect, leaveBlind, mayDial, settle, stopTunnels, takeTunnel } from "./tunnel.ts";
 import type { Waker } from "./waker.ts";
+import { type Phrase, say, told, words } from "./words.ts";
 
 const pingEvery = 50 * millisecond; // between the pings on one connection
 const nPings = 3; // per controller
@@ -160,7 +161,7 @@ function probe(m: Mind, now: Nanos, z: Zone, addr: string): void {
 		padded: false,
 		failed: false,
 		dead: false,
-		try: begin(m, now, "probe", `${label(z)}, UDP ${addr}`),
+		try: begin(m, now, "probe", say("probe", { zone: nameOf(z), address: addr })),
 	});
 	act(m, { do: "probe", zone: z.offer.id, addr, seq: 0 });
 	act(m, { do: "probe", zone: z.offer.id, addr, seq: 1, padded: true });
@@ -179,7 +180,7 @@ export function measure(m: Mind, now: Nanos): void {
 				rtt: -1,
 				load: 0,
 				failed: false,
-				try: begin(m, now, "zone", `${label(z)}, ${url}`),
+				try: begin(m, now, "zone", say("zone", { zone: nameOf(z), url })),
 			});
 			act(m, { do: "ping", zone: z.offer.id, controller: url, seq: 0, via: some(m.zones.via) });
 		}
@@ -188,10 +189,6 @@ export function measure(m: Mind, now: Nanos): void {
 
 export function nameOf(z: Zone): string {
 	return z.offer.name || z.offer.id;
-}
-
-export function label(z: Zone): string {
-	return `zone ${nameOf(z)}`;
 }
 
 /** The least of the round trips measured, negative where there is none. */
@@ -346,9 +343,9 @@ export function handlePingFailed(m: Mind, now: Nanos, e: EventOf<"ping_failed">)
 		return;
 	}
 	c.failed = true;
-	const error = e.text || "no connection";
+	const error = told(e.text, say("no_connection"));
 	end(m, c.try, now, "lost", error);
-	act(m, { do: "candidate", zone: z.offer.id, controller: c.url, error });
+	act(m, { do: "candidate", zone: z.offer.id, controller: c.url, error: words(error) });
 }
 
 export function handleProbeDone(m: Mind, now: Nanos, e: EventOf<"probe_done">): void {
@@ -365,7 +362,7 @@ export function handleProbeDone(m: Mind, now: Nanos, e: EventOf<"probe_done">): 
 		p.rtt = e.rtt_ms;
 	}
 	p.nextAt = undefined;
-	end(m, p.try, now, "won", `UDP is open, ${rounded(p.rtt)} ms`);
+	end(m, p.try, now, "won", say("udp_open", { ms: Number(rounded(p.rtt)) }));
 	answered(m, now);
 }
 
@@ -376,7 +373,7 @@ export function handleProbeFailed(m: Mind, now: Nanos, e: EventOf<"probe_failed"
 	}
 	p.failed = true;
 	p.nextAt = undefined;
-	end(m, p.try, now, "lost", e.text || "could not be sent");
+	end(m, p.try, now, "lost", told(e.text, say("unsent")));
 }
 
 export function nAnswered(m: Mind): number {
@@ -528,7 +525,7 @@ function decide(m: Mind, now: Nanos): void {
 	m.zones.chosen = z.offer.id;
 	const { blind } = m.zones;
 	if (blind && z.offer.id !== (m.grant?.zone ?? "")) {
-		leaveBlind(m, now, "another path was faster");
+		leaveBlind(m, now, say("faster"));
 	} else if (blind) {
 		settle(m);
 	}
@@ -556,8 +553,8 @@ function decide(m: Mind, now: Nanos): void {
 
 /** Uses the site's grant for the zone chosen. */
 export function takeSites(m: Mind, now: Nanos, g: Grant): void {
-	const why = "the site's grant for this zone is still good; no need to ask a controller";
-	note(m, now, "route", g.router, "won", why);
+	const why = say("grant_good");
+	note(m, now, "route", say("said", { text: g.router }), "won", why);
 	takeGrant(m, now, g);
 }
 
@@ -593,34 +590,35 @@ export function stopMeasuring(m: Mind, now: Nanos, won: Zone | undefined): void 
 	for (const z of m.zones.list) {
 		for (const c of z.ctrls) {
 			if (c.rtt < 0 && udpRTT(z) >= 0) {
-				end(m, c.try, now, "lost", `not waited for after ${took} ms: UDP had answered`);
+				end(m, c.try, now, "lost", say("not_waited", { ms: took }));
 			} else if (c.rtt < 0) {
-				end(m, c.try, now, "lost", `no answer within ${took} ms`);
+				end(m, c.try, now, "lost", say("silent", { ms: took }));
 			} else if (z === won) {
-				end(m, c.try, now, "won", `${rounded(c.rtt)} ms`);
+				end(m, c.try, now, "won", say("rtt", { ms: Number(rounded(c.rtt)) }));
 			} else if (won !== undefined) {
-				end(m, c.try, now, "lost", `${rounded(c.rtt)} ms, ${whyLost(m, now, z, won)}`);
+				end(m, c.try, now, "lost", whyLost(m, now, z, c.rtt, won));
 			}
 		}
 		for (const p of z.probes) {
 			if (p.rtt < 0 && !silent(z, now, m.zones.startAt)) {
-				end(m, p.try, now, "lost", `no answer within ${took} ms, which says little`);
+				end(m, p.try, now, "lost", say("probe_unknown", { ms: took }));
 			} else if (p.rtt < 0) {
 				p.dead = true;
-				end(m, p.try, now, "lost", "no answer over UDP");
+				end(m, p.try, now, "lost", say("probe_silent"));
 			} else if (!p.padded) {
-				amend(p.try, "UDP is open, but a datagram of 1200 bytes did not come back");
+				amend(p.try, say("udp_small"));
 			}
 		}
 	}
 }
 
-function whyLost(m: Mind, now: Nanos, z: Zone, won: Zone): string {
+function whyLost(m: Mind, now: Nanos, z: Zone, rtt: number, won: Zone): Phrase {
 	const mine = score(m, now, z);
 	const best = score(m, now, won);
+	const ms = Number(rounded(rtt));
 	return won.offer.id === m.cfg.last_zone && mine < best
-		? "not enough better than the zone used last"
-		: `rated ${rounded(mine)} against ${rounded(best)}`;
+		? say("last_zone", { ms })
+		: say("rated", { ms, mine: Number(rounded(mine)), best: Number(rounded(best)) });
 }
 
 /**

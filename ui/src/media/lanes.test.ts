@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { words } from "../join/words.ts";
 import { type Credentials, Group, Rung } from "../proto/messages.gen.ts";
 import { Lanes } from "./lanes.ts";
 import { slotTable } from "./table.ts";
@@ -73,8 +74,8 @@ beforeEach(() => {
 	told = [];
 	lanes = new Lanes({} as RTCCertificate, false, expected, {
 		up: attempt => told.push(`up ${attempt}`),
-		failed: (attempt, text) => told.push(`failed ${attempt}: ${text}`),
-		lost: (attempt, text) => told.push(`lost ${attempt}: ${text}`),
+		failed: (attempt, why) => told.push(`failed ${attempt}: ${words(why)}`),
+		lost: (attempt, why) => told.push(`lost ${attempt}: ${words(why)}`),
 		silent: () => {},
 		moved: () => {},
 		use: () => {},

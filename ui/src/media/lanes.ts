@@ -6,6 +6,7 @@
 // without, and has had no answer at all by then, is made again with the same credentials: nothing is lost.
 
 import { usualRank } from "../join/long.ts";
+import { type Phrase, say, told } from "../join/words.ts";
 import { type Candidate, type Credentials, Group, Rung, type Slot } from "../proto/messages.gen.ts";
 import { candidateLines, iceServers, type Relay, relayServer } from "./addresses.ts";
 import { Peer } from "./peer.ts";
@@ -25,8 +26,8 @@ export type StartTransport = {
 export type LaneEvents = {
 	/** Port is the router's, 0 where the browser does not say. */
 	up(attempt: number, port: number): void;
-	failed(attempt: number, text: string): void;
-	lost(attempt: number, text: string): void;
+	failed(attempt: number, why: Phrase): void;
+	lost(attempt: number, why: Phrase): void;
 	/** What is in use carries nothing, or something again. */
 	silent(attempt: number, silent: boolean): void;
 	/** What is in use goes over another rung or port. */
@@ -114,16 +115,16 @@ export class Lanes {
 		this.barred = true;
 		this.giveUp(
 			[...this.attempts.values()].filter(a => !a.isUp),
-			"waiting for a host",
+			say("waiting"),
 		);
 	}
 
-	private giveUp(all: readonly Attempt[], text: string): void {
+	private giveUp(all: readonly Attempt[], why: Phrase): void {
 		for (const a of all) {
 			this.attempts.delete(a.attempt);
 			this.drop(a);
-			if (a.isUp) this.on.lost(a.attempt, text);
-			else this.on.failed(a.attempt, text);
+			if (a.isUp) this.on.lost(a.attempt, why);
+			else this.on.failed(a.attempt, why);
 		}
 		this.sweep();
 	}
@@ -141,7 +142,7 @@ export class Lanes {
 		queueMicrotask(() =>
 			this.giveUp(
 				made.filter(a => this.attempts.has(a.attempt)),
-				"the server has another slot table",
+				say("other_table"),
 			),
 		);
 	}
@@ -170,7 +171,7 @@ export class Lanes {
 			this.flushing = false;
 			for (const a of [...this.attempts.values()]) {
 				if (a.peer || a.waited || !this.attempts.has(a.attempt)) continue;
-				if (this.barred) this.giveUp([a], "waiting for a host");
+				if (this.barred) this.giveUp([a], say("waiting"));
 				else this.place(a);
 			}
 		});
@@ -235,7 +236,7 @@ export class Lanes {
 		const direct = now || this.doubt ? iceServers(this.addresses(groups), groups) : [];
 		const peer: Peer = new Peer(table, this.certificate, relay ? [relayServer(relay)] : direct, relay?.tunnel, {
 			up: group => void this.settle(peer, group),
-			down: (group, text) => this.peerDown(peer, group, text),
+			down: (group, why) => this.peerDown(peer, group, why),
 			moved: group => void this.settle(peer, group),
 			silent: (group, silent) => {
 				const used = this.inUse.get(group);
@@ -252,10 +253,10 @@ export class Lanes {
 				await peer.setDefaults();
 			},
 			(err: unknown) => {
-				const text = err instanceof Error ? err.message : "the browser refused the connection";
+				const why = told(err instanceof Error ? err.message : "", say("refused"));
 				this.giveUp(
 					[...this.attempts.values()].filter(a => a.peer === peer),
-					text,
+					why,
 				);
 			},
 		);
@@ -288,10 +289,10 @@ export class Lanes {
 		}
 	}
 
-	private peerDown(peer: Peer, group: Group, text: string): void {
+	private peerDown(peer: Peer, group: Group, why: Phrase): void {
 		const gone = [...this.attempts.values()].filter(a => a.peer === peer && a.group === group);
 		if (gone.some(a => a.isUp)) this.doubt = true;
-		this.giveUp(gone, text);
+		this.giveUp(gone, why);
 	}
 
 	/** A group's media moves to an attempt that is up. */

@@ -1,4 +1,6 @@
 // One peer connection: the transports that one set of credentials makes, all slots, and what is sent.
+
+import { type Phrase, say } from "../join/words.ts";
 import { type Group, Rung, type Slot } from "../proto/messages.gen.ts";
 import { bitsFor, cameraLayers } from "./layers.ts";
 import { acceptedTWCC, buildOffer, groupMids, type OfferTable } from "./sdp.ts";
@@ -9,7 +11,7 @@ export type PeerEvents = {
 	/** A group's transport has its keys. */
 	up(group: Group): void;
 	/** A group's transport is gone, or could not be made. */
-	down(group: Group, text: string): void;
+	down(group: Group, why: Phrase): void;
 	/** A group's packets go another way now. */
 	moved(group: Group): void;
 	/** A group's transport carries nothing, though the router sends, or something again. */
@@ -162,7 +164,7 @@ export class Peer {
 					this.heard.set(group, { bytes: -1, at: performance.now(), first: -1, silent: false, media: false });
 					this.events.up(group);
 				} else if (cut && (this.up.delete(group) || failed)) {
-					this.events.down(group, gone ? "the encrypted connection ended" : "no answer from the server");
+					this.events.down(group, say(gone ? "ended" : "server_silent"));
 				}
 			}
 		}

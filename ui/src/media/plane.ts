@@ -1,4 +1,6 @@
 // The media plane of one call: what is sent over which transport, and what arrives in which slot.
+
+import type { Phrase } from "../join/words.ts";
 import { groupName } from "../proto/ids.ts";
 import {
 	type Candidate,
@@ -17,8 +19,8 @@ import { Measure, type Measured } from "./stats.ts";
 
 export type PlaneEvents = SlotEvents & {
 	up(attempt: number, port: number): void;
-	failed(attempt: number, text: string): void;
-	lost(attempt: number, text: string): void;
+	failed(attempt: number, why: Phrase): void;
+	lost(attempt: number, why: Phrase): void;
 	silent(attempt: number, silent: boolean): void;
 	moved(attempt: number, rung: Rung, port: number): void;
 	path(group: "audio" | "video" | "content", rung: Rung | undefined, tunnelled: boolean): void;
@@ -56,8 +58,8 @@ export class Plane {
 		this.slots = new Slots(on);
 		this.lanes = new Lanes(certificate, oneGroup, table, {
 			up: (a, port) => on.up(a, port),
-			failed: (a, text) => on.failed(a, text),
-			lost: (a, text) => on.lost(a, text),
+			failed: (a, why) => on.failed(a, why),
+			lost: (a, why) => on.lost(a, why),
 			silent: (a, silent) => on.silent(a, silent),
 			moved: (a, rung, port) => on.moved(a, rung, port),
 			answered: (twcc, peer) => {

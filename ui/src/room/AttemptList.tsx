@@ -2,7 +2,7 @@ import type { AttemptView } from "../call/state.ts";
 import { cx } from "../components/cx.ts";
 import type { MessageID } from "../i18n/locales.ts";
 import { useT } from "../i18n/useT.ts";
-import { whatText, whyText } from "./attemptText.ts";
+import { phraseText } from "./attemptText.ts";
 
 const phases: Record<AttemptView["phase"], MessageID> = {
 	lookup: "room.phase.lookup",
@@ -31,8 +31,8 @@ export function AttemptList({ attempts }: { attempts: readonly AttemptView[] }) 
 					>
 						<span className="text-muted tabular-nums">{t("room.ms", { n: a.start_ms })}</span>
 						<span className="wrap-anywhere">
-							{t(phases[a.phase])} · {whatText(t, a.what)}
-							{a.why && <span className="block text-muted text-xs">{whyText(t, a.why)}</span>}
+							{t(phases[a.phase])} · {phraseText(t, a.what)}
+							{a.why && <span className="block text-muted text-xs">{phraseText(t, a.why)}</span>}
 						</span>
 						<span className={cx("tabular-nums max-sm:col-start-2", looks[a.outcome])}>
 							{t(`room.attempt.${a.outcome}`, { n: a.took_ms })}

@@ -39,7 +39,13 @@ const paths = (page: Driven) => page.evaluate(() => window.call.store.get().conn
 const summary = (page: Driven) => page.evaluate(() => window.call.store.get().connection.summary.map(l => l.key));
 /** How often the transports were set up. */
 const sets = (page: Driven) =>
-	page.evaluate(() => window.call.store.get().connection.attempts.filter(a => a.what === "audio over udp-8801").length);
+	page.evaluate(
+		() =>
+			window.call.store
+				.get()
+				.connection.attempts.filter(a => a.what.values["group"] === "audio" && a.what.values["rung"] === "udp-8801")
+				.length,
+	);
 const all = (rung: string) => ({ audio: rung, video: rung, content: rung });
 
 for (const [rung, blocked] of [

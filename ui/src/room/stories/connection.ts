@@ -1,6 +1,7 @@
 // A connection to look at in the stories.
 import type { CallState, PhaseView } from "../../call/state.ts";
-import { Kind } from "../../proto/messages.gen.ts";
+import { say } from "../../join/words.ts";
+import { Kind, Rung } from "../../proto/messages.gen.ts";
 
 export const phases: PhaseView[] = [
 	{ phase: "lookup", state: "done", ms: 41, detail: "2 zones, 1 tunnel" },
@@ -31,18 +32,37 @@ export const connection: CallState["connection"] = {
 		{ kind: Kind.Video, up: false, bps: 920_000, loss: 0 },
 	],
 	attempts: [
-		{ phase: "lookup", what: "the site", start_ms: 0, took_ms: 41, outcome: "won" },
-		{ phase: "zone", what: "zone Paris, https://paris.example.org", start_ms: 41, took_ms: 18, outcome: "won" },
+		{ phase: "lookup", what: say("site"), start_ms: 0, took_ms: 41, outcome: "won" },
 		{
 			phase: "zone",
-			what: "zone Tokyo, https://tokyo.example.org",
+			what: say("zone", { zone: "Paris", url: "https://paris.example.org" }),
+			start_ms: 41,
+			took_ms: 18,
+			outcome: "won",
+		},
+		{
+			phase: "zone",
+			what: say("zone", { zone: "Tokyo", url: "https://tokyo.example.org" }),
 			start_ms: 41,
 			took_ms: 31,
 			outcome: "lost",
-			why: "231 ms, rated 231 against 18",
+			why: say("rated", { ms: 231, mine: 231, best: 18 }),
 		},
-		{ phase: "media", what: "video over udp-8801", start_ms: 121, took_ms: 250, outcome: "lost", why: "no answer" },
-		{ phase: "media", what: "video over tcp-8801", start_ms: 371, took_ms: 62, outcome: "won" },
+		{
+			phase: "media",
+			what: say("media", { group: "video", rung: Rung.UDP8801 }),
+			start_ms: 121,
+			took_ms: 250,
+			outcome: "lost",
+			why: say("no_answer"),
+		},
+		{
+			phase: "media",
+			what: say("media", { group: "video", rung: Rung.TCP8801 }),
+			start_ms: 371,
+			took_ms: 62,
+			outcome: "won",
+		},
 	],
 	trips: { lookup: 3, zone: 1, control: 4, media: 2.1 },
 	summary: [
