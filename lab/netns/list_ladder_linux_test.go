@@ -110,7 +110,7 @@ func ladder() []scenario {
 }
 
 // crowded: 2.5 Mbit/s of pictures offered to a page whose downlink takes 500 kbit/s, with a queue of 100 ms, on each
-// way that could queue. Of native clients the same is shown in the laboratory without a kernel.
+// way that could queue. Of native clients the same is shown by TestSoundIsNotLateOverRealTCP.
 func crowded() []scenario {
 	one := func(number, over string, rung proto.Rung, obstacle func(r *run) []string) scenario {
 		return scenario{

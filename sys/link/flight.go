@@ -20,6 +20,10 @@ const (
 	turnFor = 50 * time.Millisecond
 	// turnAnswers is how many answers tell more than chance does.
 	turnAnswers = 4
+	// othersFrom is how much of a queue is believed to be somebody else's. Answers may come 40 ms late, or 100.
+	othersFrom = 150 * time.Millisecond
+	// othersFor is how long that is believed: when they have gone, what stands in the queue is ours.
+	othersFor = 30 * time.Second
 	// lookEvery is how often the system is asked while pictures wait, and lookAfter how soon it is asked again at all.
 	lookEvery = 5 * time.Millisecond
 	lookAfter = 2 * time.Millisecond
@@ -39,10 +43,16 @@ type held struct {
 type flight struct {
 	look func(*held) bool // asks the system; nil where it doesn't say
 
-	held   held
-	seenAt time.Time
-	window int
-	begun  bool // answers were late once: from then on it grows slowly
+	held    held
+	seenAt  time.Time
+	movedAt time.Time     // when there last was an answer
+	last    time.Duration // what it took
+	window  int
+	begun   bool // answers were late once: from then on it grows slowly
+	// others is by how much answers are later while next to nothing of ours is under way: somebody else keeps the path's
+	// queue full, and to wait for it to empty is to wait for ever.
+	others   time.Duration
+	othersAt time.Time
 
 	marks     [nMarks]mark // what was written when, and is not answered; a ring
 	first, n  int
@@ -87,18 +97,22 @@ func (f *flight) see(now time.Time, lately time.Duration) {
 	if f.look == nil || lately > 0 && now.Sub(f.seenAt) < lately {
 		return
 	}
+	was := f.held.acked
 	if !f.look(&f.held) {
 		return
 	}
 	f.seenAt = now
+	if f.held.acked != was {
+		f.movedAt = now
+	}
 	f.most = max(f.most, f.under())
 	for f.n > 0 {
 		m := &f.marks[f.first]
 		if m.taken > f.held.acked {
 			break
 		}
-		if m.taken > f.turnTaken {
-			took := max(now.Sub(m.at), 1)
+		f.last = max(now.Sub(m.at), 1)
+		if took := f.last; m.taken > f.turnTaken {
 			if f.answers++; f.answers == 1 || took < f.quickest {
 				f.quickest = took
 			}
@@ -106,6 +120,18 @@ func (f *flight) see(now time.Time, lately time.Duration) {
 		f.first, f.n = (f.first+1)%nMarks, f.n-1
 	}
 	f.turn(now)
+}
+
+// stuck is how much longer than the last time nothing has been answered, though something waits for that.
+func (f *flight) stuck(now time.Time) time.Duration {
+	if f.n == 0 {
+		return 0
+	}
+	since := f.marks[f.first].at
+	if f.movedAt.After(since) {
+		since = f.movedAt
+	}
+	return max(now.Sub(since)-max(f.last, f.held.minRTT), 0)
 }
 
 // age is how long what was written first of all that is not answered has been waiting for that.
@@ -118,11 +144,15 @@ func (f *flight) age(now time.Time) time.Duration {
 
 // turn changes the window by what the answers of a turn took.
 func (f *flight) turn(now time.Time) {
-	least := f.held.minRTT
+	least := f.held.minRTT + f.others
 	most := least + aloft
 	span, lasted := max(turnFor, least), now.Sub(f.turnAt)
-	over := f.age(now) > 2*most // nothing is answered any more
-	if least == 0 || lasted < span || f.answers < turnAnswers && lasted < turnAnswers*span && !over {
+	over := f.stuck(now) > most // nothing is answered any more
+	switch {
+	case least == 0 || lasted < span:
+		return
+	case over:
+	case f.answers == 0 && f.n > 0 || f.answers < turnAnswers && lasted < turnAnswers*span:
 		return
 	}
 	took := f.quickest
@@ -130,6 +160,13 @@ func (f *flight) turn(now time.Time) {
 		took = f.age(now)
 	}
 	used := f.most >= f.window/2
+	switch beyond := took - f.held.minRTT; {
+	case f.answers == 0 || over:
+	case beyond < f.others-aloft || f.others > 0 && now.Sub(f.othersAt) > othersFor:
+		f.others, most = 0, f.held.minRTT+aloft
+	case f.window == leastWindow && beyond >= max(othersFrom, f.others+aloft):
+		f.others, f.othersAt, f.begun, most = beyond, now, false, took
+	}
 	switch {
 	case took > most:
 		f.window = min(f.window, f.most)

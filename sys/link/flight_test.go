@@ -12,6 +12,7 @@ type aPath struct {
 	rate   int           // bytes a second
 	jitter time.Duration // of every seventh answer, and those behind it
 	every  time.Duration // answers are held back so long: 0 at once
+	others time.Duration // what somebody else keeps waiting in the path's queue
 
 	now     time.Duration
 	freeAt  time.Duration
@@ -32,7 +33,7 @@ func (p *aPath) write(n int) (waited time.Duration) {
 	waited = leaves - p.now
 	p.freeAt = leaves + time.Duration(n)*time.Second/time.Duration(p.rate)
 	p.taken += uint64(n)
-	at := p.freeAt + p.rtt
+	at := p.freeAt + p.rtt + p.others
 	if p.n++; p.n%7 == 0 {
 		at += p.jitter
 	}
@@ -67,6 +68,39 @@ func (p *aPath) fill(f *flight, d time.Duration) (waited []time.Duration, speed 
 	}
 	slices.Sort(waited)
 	return waited, int(float64(p.taken-from) / d.Seconds())
+}
+
+// TestAQueueOfOthersIsLivedWith: it fills and empties, whatever is done about it here.
+func TestAQueueOfOthersIsLivedWith(t *testing.T) {
+	p := aPath{rtt: 60 * time.Millisecond, rate: 2_500_000 / 8}
+	f := &flight{look: p.look, window: firstWindow}
+	p.fill(f, 5*time.Second)
+	p.others = 800 * time.Millisecond
+	p.fill(f, 20*time.Second)
+	if _, speed := p.fill(f, 20*time.Second); speed < p.rate/2 {
+		t.Errorf("beside somebody else %d bytes a second go, the path takes %d", speed, p.rate)
+	}
+	if got := f.stuck(time.Unix(0, 0).Add(p.now)); got > SoundLate {
+		t.Errorf("answers come all the time, and the path counts as stuck for %v", got)
+	}
+	p.others = 0
+	p.fill(f, othersFor+2*time.Second)
+	waited, speed := p.fill(f, 20*time.Second)
+	if p99 := waited[len(waited)*99/100]; p99 > 100*time.Millisecond || speed < p.rate*8/10 {
+		t.Errorf("alone again one packet in a hundred waits %v, and %d bytes a second go", p99, speed)
+	}
+}
+
+// TestAPathThatAnswersNothingIsStuck: sound that is queued behind that is late.
+func TestAPathThatAnswersNothingIsStuck(t *testing.T) {
+	p := aPath{rtt: 60 * time.Millisecond, rate: 2_500_000 / 8}
+	f := &flight{look: p.look, window: firstWindow}
+	p.fill(f, time.Second)
+	p.others = time.Hour
+	p.fill(f, time.Second)
+	if got := f.stuck(time.Unix(0, 0).Add(p.now)); got < 700*time.Millisecond || got > time.Second {
+		t.Errorf("after a second the path counts as stuck for %v", got)
+	}
 }
 
 // TestPicturesStandInNoQueue: whatever a path takes is used, and what is sent over it waits no longer than a moment.

@@ -202,13 +202,13 @@ func (s *Stream) roomLocked() int {
 	return room
 }
 
-// Stuck is how long the path has taken nothing though there is something to take: nor the system, nor, longer than it
-// needs at best, the peer. Sound that is queued behind that comes as much later.
+// Stuck is how long the path has taken nothing though there is something to take: not the system, or not the peer, whose
+// answers are later than usual. Sound that is queued behind that comes as much later.
 func (s *Stream) Stuck(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flight.see(now, lookAfter)
-	stuck := max(s.flight.age(now)-s.flight.held.minRTT, 0)
+	stuck := s.flight.stuck(now)
 	if len(s.busy) > 0 {
 		stuck = max(stuck, now.Sub(s.busyAt))
 	}
