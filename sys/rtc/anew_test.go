@@ -104,9 +104,10 @@ func TestAnothersCertificateTakesNothingOver(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		if c, err := Dial(ctx, r.dialConfig(w.host("198.51.100.8"), "user1")); err == nil {
-			defer c.Close()
+			c.Close()
 		}
-		synctest.Wait()
+		media(t, r, first)
+		time.Sleep(2 * checksLost) // a check that was under way when it was refused comes to nothing too
 		media(t, r, first)
 		r.do(func(time.Time) {
 			if len(r.up) != 1 || r.mux.Transport("user1") != r.up[0] || r.up[0].heir != nil {
@@ -139,6 +140,50 @@ func TestBeginningAnewIsBounded(t *testing.T) {
 	b.Tick(b.now)
 	if n := b.Counters().Transports; n != 0 || len(b.paths) != 0 {
 		t.Errorf("%d transports and %d paths are left", n, len(b.paths))
+	}
+}
+
+// A page may make its peer connection again as often as its network changes: only what comes to nothing is counted,
+// and what comes at once.
+func TestPeerConnectionsWithKeysMayBeManyInTime(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		apart time.Duration
+		want  int
+	}{{"in time", forgivenAfter, 3 * maxHandshakes}, {"at once", 0, maxHandshakes}} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWires(oneWay)
+				r := startRouter(t, w, nil)
+				cfg := r.dialConfig(w.host("198.51.100.10"), "user1")
+				up := 0
+				for i := range 3 * maxHandshakes {
+					cfg.Host = w.host(netip.AddrFrom4([4]byte{198, 51, 100, byte(10 + i)}).String())
+					ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+					c, err := Dial(ctx, cfg)
+					cancel()
+					if err != nil {
+						break
+					}
+					defer c.Close()
+					up++
+					time.Sleep(tc.apart)
+				}
+				if up != tc.want {
+					t.Errorf("%d peer connections got their keys, want %d", up, tc.want)
+				}
+			})
+		})
+	}
+}
+
+// An heir is a transport too, whatever becomes of it.
+func TestHeirsAreCounted(t *testing.T) {
+	b := newBare(t, nil)
+	b.take("198.51.100.1:5000", checkOf("user1:a", password))
+	b.take("198.51.100.1:5001", checkOf("user1:b", password))
+	if n := b.Counters().Transports; n != 2 {
+		t.Errorf("%d transports, want the elder and its heir", n)
 	}
 }
 

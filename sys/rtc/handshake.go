@@ -277,6 +277,9 @@ func (t *Transport) keyed(now time.Time, k *keyed) {
 		t.down(now, ReasonHandshake)
 		return
 	}
+	if elder != nil && elder.in != nil && now.Sub(elder.upAt) >= forgivenAfter {
+		t.tries = 0 // what is bounded is what comes to nothing, and how fast the rest comes
+	}
 	t.in, t.out, t.peer, t.upAt, t.mediaAt = k.in, k.out, k.fingerprint, now, now
 	p := t.finPath
 	if p == nil {

@@ -431,6 +431,11 @@ func (m *Mux) collect(now time.Time) {
 func (m *Mux) Counters() Counters {
 	c := m.counters
 	c.Transports = len(m.transports)
+	for _, t := range m.transports {
+		if t.heir != nil {
+			c.Transports++
+		}
+	}
 	return c
 }
 

@@ -21,6 +21,8 @@ const (
 	handshakeSoon = time.Second
 	// maxHandshakes bounds how often one transport may try.
 	maxHandshakes = 5
+	// forgivenAfter is how long a transport has had keys when the tries that led to another in its place are forgotten.
+	forgivenAfter = time.Second
 	// seatHandshakes bounds those of one seat under way: two peer connections of three transports each.
 	seatHandshakes = 6
 	// dtlsKept is how long DTLS state answers retransmissions once keys stand, unless SRTP, which proves
