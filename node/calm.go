@@ -20,8 +20,10 @@ const (
 	calmEvery = 2 * time.Second
 	// burstFrom is what is allocated within calmEvery where somebody is coming, in bytes: eight joins.
 	burstFrom = 4 << 20
-	// calmBelow is the most where nobody is: two joins.
+	// calmBelow is the most where nobody comes: two joins.
 	calmBelow = 1 << 20
+	// calmAfter is how long after somebody last came it is over even so: a site may always have more to do than that.
+	calmAfter = 30 * time.Second
 	// roomFrom is what is allocated within calmEvery where many come at once: 32 joins. What publishing begins with is
 	// less; it stays, and garbage among it would too.
 	roomFrom = 16 << 20
@@ -37,6 +39,7 @@ type calm struct {
 	collected uint64    // allocated at a collection less than calmEvery ago
 	at        time.Time // of it
 	burst     bool
+	quiet     int  // looks since somebody last came
 	raised    bool // the target is that of a burst
 	ended     bool // the target is left alone
 }
@@ -47,11 +50,12 @@ func (c *calm) look(allocated uint64) (lower, over bool) {
 	grown := allocated - c.last
 	c.last = allocated
 	if grown >= burstFrom {
-		c.burst = true
+		c.burst, c.quiet = true, 0
 		return false, false
 	}
+	c.quiet++
 	lower, c.raised = c.raised, false
-	if over = c.burst && grown <= calmBelow; over {
+	if over = c.burst && (grown <= calmBelow || c.quiet >= int(calmAfter/calmEvery)); over {
 		c.burst = false
 	}
 	return lower, over
@@ -65,7 +69,7 @@ func (c *calm) collection(now time.Time, allocated, live uint64) (percent int) {
 		c.at, c.collected = now, allocated
 	}
 	if allocated-c.collected >= roomFrom {
-		c.burst, c.raised = true, true
+		c.burst, c.raised, c.quiet = true, true, 0
 	}
 	if !c.raised || c.ended || c.percent < 0 {
 		return 0

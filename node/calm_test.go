@@ -29,6 +29,32 @@ func TestTheEndOfABurstIsFound(t *testing.T) {
 	}
 }
 
+// Who always has something to do gets its memory back too, half a minute after the last came.
+func TestABurstEndsWhereThereIsAlwaysSomething(t *testing.T) {
+	c := &calm{}
+	total := uint64(0)
+	look := func(grown uint64) (over bool) {
+		total += grown
+		_, over = c.look(total)
+		return over
+	}
+	look(30 << 20)
+	for range 2 {
+		look(30 << 20)
+		ends := 0
+		for at := calmEvery; at <= 3*calmAfter; at += calmEvery {
+			if look(2 << 20) {
+				if ends++; at != calmAfter {
+					t.Errorf("over after %v, want %v", at, calmAfter)
+				}
+			}
+		}
+		if ends != 1 {
+			t.Errorf("over %d times, want once", ends)
+		}
+	}
+}
+
 func TestInABurstTheCollectorHasRoom(t *testing.T) {
 	const mib = 1 << 20
 	c := &calm{percent: 50}
