@@ -187,6 +187,7 @@ func TestSoundIsNotLateOverRealTCP(t *testing.T) {
 				if late {
 					r.wires(narrow)
 				}
+				// What was under way when the way got narrow is mostly lost, with sound among it.
 				time.Sleep(2 * time.Second)
 				began := time.Now()
 				time.Sleep(30 * time.Second)

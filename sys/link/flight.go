@@ -27,7 +27,9 @@ const (
 	// lookEvery is how often the system is asked while pictures wait, and lookAfter how soon it is asked again at all.
 	lookEvery = 5 * time.Millisecond
 	lookAfter = 2 * time.Millisecond
-	nMarks    = 64
+	// unseen is how long nobody may have looked for an answer's time to be known.
+	unseen = 100 * time.Millisecond
+	nMarks = 64
 )
 
 // held is what the system says of a connection, in bytes since its beginning.
@@ -46,7 +48,8 @@ type flight struct {
 	held    held
 	seenAt  time.Time
 	movedAt time.Time     // when there last was an answer
-	last    time.Duration // what it took
+	usual   time.Duration // what answers take
+	usualAt time.Time
 	window  int
 	begun   bool // answers were late once: from then on it grows slowly
 	// others is by how much answers are later while next to nothing of ours is under way: somebody else keeps the path's
@@ -101,6 +104,7 @@ func (f *flight) see(now time.Time, lately time.Duration) {
 	if !f.look(&f.held) {
 		return
 	}
+	known := now.Sub(f.seenAt) <= unseen
 	f.seenAt = now
 	if f.held.acked != was {
 		f.movedAt = now
@@ -111,8 +115,12 @@ func (f *flight) see(now time.Time, lately time.Duration) {
 		if m.taken > f.held.acked {
 			break
 		}
-		f.last = max(now.Sub(m.at), 1)
-		if took := f.last; m.taken > f.turnTaken {
+		took := max(now.Sub(m.at), 1)
+		if known { // it rises by a tenth of the time that goes by: a standstill must not pass for usual
+			f.usual = max(min(took, f.usual+now.Sub(f.usualAt)/10), f.held.minRTT)
+			f.usualAt = now
+		}
+		if known && m.taken > f.turnTaken {
 			if f.answers++; f.answers == 1 || took < f.quickest {
 				f.quickest = took
 			}
@@ -122,7 +130,7 @@ func (f *flight) see(now time.Time, lately time.Duration) {
 	f.turn(now)
 }
 
-// stuck is how much longer than the last time nothing has been answered, though something waits for that.
+// stuck is how much longer than usual nothing has been answered, though something waits for that.
 func (f *flight) stuck(now time.Time) time.Duration {
 	if f.n == 0 {
 		return 0
@@ -131,7 +139,7 @@ func (f *flight) stuck(now time.Time) time.Duration {
 	if f.movedAt.After(since) {
 		since = f.movedAt
 	}
-	return max(now.Sub(since)-max(f.last, f.held.minRTT), 0)
+	return max(now.Sub(since)-max(f.usual, f.held.minRTT), 0)
 }
 
 // age is how long what was written first of all that is not answered has been waiting for that.

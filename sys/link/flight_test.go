@@ -103,6 +103,25 @@ func TestAPathThatAnswersNothingIsStuck(t *testing.T) {
 	}
 }
 
+// TestAPauseIsNoDelay: nobody looked meanwhile, so when the last answers came is not known.
+func TestAPauseIsNoDelay(t *testing.T) {
+	p := aPath{rtt: 60 * time.Millisecond, rate: 2_500_000 / 8}
+	f := &flight{look: p.look, window: firstWindow}
+	p.fill(f, time.Second)
+	window := f.window
+	p.now += time.Minute
+	f.see(time.Unix(0, 0).Add(p.now), 0)
+	p.fill(f, 100*time.Millisecond)
+	if f.window < window*3/4 {
+		t.Errorf("after a pause the window is %d bytes, before it %d", f.window, window)
+	}
+	p.others = time.Hour
+	p.fill(f, time.Second)
+	if got := f.stuck(time.Unix(0, 0).Add(p.now)); got < 700*time.Millisecond {
+		t.Errorf("answers have not come for a second, and the path counts as stuck for %v", got)
+	}
+}
+
 // TestPicturesStandInNoQueue: whatever a path takes is used, and what is sent over it waits no longer than a moment.
 func TestPicturesStandInNoQueue(t *testing.T) {
 
