@@ -23,7 +23,19 @@ const (
 	deadFor   = 4 * time.Second
 	probeMin  = time.Minute // between looks at better rungs; twice as long after each demotion
 	probeMost = 10 * time.Minute
+	apartFor  = 5 * time.Second // pictures on different rungs: a browser may be about to move the others too
 )
+
+// pictures are the groups that move together; sound decides for itself.
+var pictures = [...]proto.Group{proto.GroupVideo, proto.GroupContent}
+
+// alike are the groups that go where one of them goes.
+func alike(g proto.Group) []proto.Group {
+	if g == proto.GroupAudio {
+		return []proto.Group{g}
+	}
+	return pictures[:]
+}
 
 // descent is what a lane knows of having gone down.
 type descent struct {
@@ -77,13 +89,13 @@ func (m *Mind) handlePathSilent(now time.Time, e PathSilent) {
 	if t == nil || m.lanes[g].inUse != t || m.lanes[g].floor > m.rank(g, t.rung) {
 		return
 	}
-	if !m.demote(now, g, "nothing arrives any more") {
+	if !m.demote(now, m.rank(g, t.rung)+1, "nothing arrives any more", alike(g)...) {
 		m.do(CloseTransport{Attempt: t.id, Group: g, Rung: t.rung})
 		m.handleTransportDown(now, t.id, "")
 	}
 }
 
-// handlePathHeard takes a demotion back that has not come to anything yet.
+// handlePathHeard takes a demotion back that has not come to anything yet, for none of those that move together.
 func (m *Mind) handlePathHeard(now time.Time, e PathHeard) {
 	g, t := m.findTry(e.Attempt)
 	if t == nil {
@@ -93,9 +105,20 @@ func (m *Mind) handlePathHeard(now time.Time, e PathHeard) {
 	if l.inUse != t || l.floor <= m.rank(g, t.rung) || m.cfg.FreshWays {
 		return
 	}
-	l.floor = 0
-	m.dropTries(now, g, func(o *rungTry) bool { return m.rank(g, o.rung) > m.rank(g, t.rung) }, "the better path works again")
-	m.progress(now, "media", fmt.Sprintf("%s over %s", g, t.rung))
+	for _, o := range alike(g) {
+		if used := m.lanes[o].inUse; used != nil && m.rank(o, used.rung) > m.rank(g, t.rung) {
+			return // it is there already
+		}
+	}
+	for _, o := range alike(g) {
+		l, used := &m.lanes[o], m.lanes[o].inUse
+		if used == nil || l.floor <= m.rank(o, used.rung) {
+			continue
+		}
+		l.floor = 0
+		m.dropTries(now, o, func(try *rungTry) bool { return m.rank(o, try.rung) > m.rank(o, used.rung) }, "the better path works again")
+		m.progress(now, "media", fmt.Sprintf("%s over %s", o, used.rung))
+	}
 }
 
 // handlePathMoved follows a browser that moved media by itself.
@@ -110,6 +133,9 @@ func (m *Mind) handlePathMoved(now time.Time, e PathMoved) {
 	}
 	m.note(now, "media", t.what(g), Lost, "the browser has moved to "+string(e.Rung))
 	t.rung = e.Rung
+	if m.rank(g, t.rung) < m.lanes[g].floor {
+		m.lanes[g].floor = 0
+	}
 	m.progress(now, "media", fmt.Sprintf("%s over %s", g, t.rung))
 	m.dropTries(now, g, func(o *rungTry) bool { return o != t && m.rank(g, o.rung) >= m.rank(g, t.rung) }, "a better path is up")
 }
@@ -137,47 +163,76 @@ func (m *Mind) handlePathLoss(now time.Time, e PathLoss) {
 		return
 	}
 	why := fmt.Sprintf("%d %% of its packets are lost", int(100*e.Loss+0.5))
-	moved := false
-	for _, g := range [...]proto.Group{proto.GroupVideo, proto.GroupContent} {
-		if o := &m.lanes[g]; o.inUse != nil && o.inUse.rung == l.inUse.rung && o.floor <= m.rank(g, o.inUse.rung) {
-			moved = m.demote(now, g, why) || moved
-		}
-	}
-	if !moved && e.Group == proto.GroupAudio {
-		m.demote(now, e.Group, why)
+	if !m.demote(now, m.rank(proto.GroupVideo, l.inUse.rung)+1, why, pictures[:]...) && e.Group == proto.GroupAudio {
+		m.demote(now, m.rank(e.Group, l.inUse.rung)+1, why, e.Group)
 	}
 	for _, o := range [...]*lane{&m.lanes[proto.GroupAudio], l} { // sound without pictures may be good enough
 		o.poorAt, o.deadAt = time.Time{}, time.Time{}
 	}
 }
 
-// demote sets a lane up on the rungs below the one in use. false: there are none.
-func (m *Mind) demote(now time.Time, g proto.Group, why string) bool {
-	l := &m.lanes[g]
-	t := l.inUse
-	below := m.onRungs(g, m.rank(g, t.rung)+1, len(ladder))
-	if len(below) == 0 || m.cfg.FreshWays && (m.state != In || len(m.media.spare) == 0) {
+// demote moves those of the lanes that use a rung better than the floor to the rungs from there on. false: none of
+// them can, or all are on their way.
+func (m *Mind) demote(now time.Time, floor int, why string, groups ...proto.Group) bool {
+	if m.cfg.FreshWays && (m.state != In || len(m.media.spare) == 0) {
 		return false
 	}
-	if now.Sub(t.upAt) >= probeMost {
-		l.fell = 0
+	var leaving []proto.Group
+	fresh := m.cfg.FreshWays
+	for _, g := range groups {
+		l := &m.lanes[g]
+		t := l.inUse
+		if t == nil || max(l.floor, m.rank(g, t.rung)+1) > floor || len(m.onRungs(g, floor, len(ladder))) == 0 {
+			continue
+		}
+		if now.Sub(t.upAt) >= probeMost {
+			l.fell = 0
+		}
+		l.fell, l.probeAt = l.fell+1, time.Time{}
+		m.note(now, "media", t.what(g), Lost, why)
+		m.progress(now, "media", fmt.Sprintf("%s leaves %s: %s", g, t.rung, why))
+		leaving, fresh = append(leaving, g), fresh || t.set != m.media.set
 	}
-	l.floor, l.fell, l.probeAt = m.rank(g, t.rung)+1, l.fell+1, time.Time{}
-	m.note(now, "media", t.what(g), Lost, why)
-	m.progress(now, "media", fmt.Sprintf("%s leaves %s: %s", g, t.rung, why))
-	if m.cfg.FreshWays || t.set != m.media.set {
+	if len(leaving) == 0 {
+		return false
+	}
+	for _, g := range groups { // one that is below already, or not there yet, does not go back up alone
+		m.lanes[g].floor = max(m.lanes[g].floor, floor)
+	}
+	if fresh { // with all lanes, so every floor has been set before
 		if len(m.media.spare) > 0 {
 			m.renew(now, m.media.spare, "media moves to fresh transports")
 		}
 		return true
 	}
-	m.dropTries(now, g, func(o *rungTry) bool { return o != t }, why)
-	for n, o := range below {
-		o.startAt = now.Add(time.Duration(n) * m.stagger())
-		l.tries = append(l.tries, o)
+	for _, g := range leaving {
+		l := &m.lanes[g]
+		m.dropTries(now, g, func(o *rungTry) bool { return o != l.inUse }, why)
+		for n, o := range m.onRungs(g, floor, len(ladder)) {
+			o.startAt = now.Add(time.Duration(n) * m.stagger())
+			l.tries = append(l.tries, o)
+		}
+		m.startDue(now, g)
 	}
-	m.startDue(now, g)
 	return true
+}
+
+// advanceApart brings pictures together again: a browser moves one medium at a time, and a rung may fail one alone.
+func (m *Mind) advanceApart(now time.Time) {
+	v, c := m.lanes[proto.GroupVideo].inUse, m.lanes[proto.GroupContent].inUse
+	settled := func(g proto.Group) bool {
+		l := &m.lanes[g]
+		return !slices.ContainsFunc(l.tries, func(t *rungTry) bool { return !t.done && t != l.inUse })
+	}
+	switch {
+	case v == nil || c == nil || v.rung == c.rung || v.via != "" || c.via != "" || !settled(proto.GroupVideo) || !settled(proto.GroupContent):
+		m.media.apartAt = time.Time{}
+	case m.media.apartAt.IsZero():
+		m.media.apartAt = now.Add(apartFor)
+	case due(now, m.media.apartAt):
+		m.media.apartAt = now.Add(apartFor)
+		m.demote(now, max(m.rank(proto.GroupVideo, v.rung), m.rank(proto.GroupContent, c.rung)), "video and content move together", pictures[:]...)
+	}
 }
 
 // advanceDescent tries the better rungs again, in good time.
@@ -196,6 +251,11 @@ func (m *Mind) advanceDescent(now time.Time, g proto.Group) {
 	case l.probeAt.IsZero():
 		l.probeAt = now.Add(min(probeMin<<min(max(l.fell-1, 0), 4), probeMost))
 	case due(now, l.probeAt):
+		for _, o := range alike(g) {
+			if p := &m.lanes[o]; o != g && !p.probeAt.IsZero() {
+				p.probeAt = now
+			}
+		}
 		l.probeAt = time.Time{}
 		set := m.media.set
 		if m.cfg.FreshWays { // what a browser has given up it does not try again with the same credentials

@@ -62,6 +62,83 @@ func TestASilentPathIsLeftAtOnceAndWithoutAGap(t *testing.T) {
 	w.record("path-silent")
 }
 
+// Video and content go down together and come up together, though one of them alone was seen to fail.
+func TestPicturesMoveTogether(t *testing.T) {
+	for _, c := range []struct {
+		name, trace string
+		cfg         Config
+		e           func(video int) Event
+		want        proto.Rung
+		within      float64 // ms
+	}{
+		{"silence", "together-silent", Config{}, func(id int) Event { return PathSilent{id} }, proto.TCP8801, 60},
+		{"silence, in a page", "together-silent-page", Config{FreshWays: true}, func(id int) Event { return PathSilent{id} }, proto.TCP8801, 60},
+		{"a browser's own move", "together-moved", Config{FreshWays: true}, func(id int) Event { return PathMoved{Attempt: id, Rung: proto.TCP8801} }, proto.TCP8801, 5060},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := ladderWorld(t, c.cfg)
+			w.at(10_000, c.e(w.m.lanes[proto.GroupVideo].inUse.id))
+			w.run(10_000 + c.within)
+			for _, g := range []proto.Group{proto.GroupVideo, proto.GroupContent} {
+				if got := w.m.lanes[g].inUse.rung; got != c.want {
+					t.Errorf("%v is on %s after %v ms, want %s\n%s", g, got, c.within, c.want, w.lines())
+				}
+			}
+			if got := w.m.lanes[proto.GroupAudio].inUse.rung; got != proto.UDP8801 {
+				t.Errorf("sound is on %s", got)
+			}
+			w.record(c.trace)
+			if w.cfg.FreshWays {
+				w.m.media.spare = grantOf("a", "a-1", false).Groups // as the next welcome brings
+			}
+			w.run(80_000)
+			for _, g := range []proto.Group{proto.GroupVideo, proto.GroupContent} {
+				if got := w.m.lanes[g].inUse.rung; got != proto.UDP8801 {
+					t.Errorf("%v is on %s a minute later, want %s\n%s", g, got, proto.UDP8801, w.lines())
+				}
+			}
+		})
+	}
+}
+
+// A page's pictures leave a lossy path together: its one fresh set of credentials serves both.
+func TestTooMuchLossMovesAPagesPicturesTogether(t *testing.T) {
+	w := ladderWorld(t, Config{FreshWays: true})
+	for s := range 12 {
+		w.at(10_000+float64(s)*1000, PathLoss{Group: proto.GroupVideo, Loss: 0.4})
+	}
+	w.run(30_000)
+	for g, want := range []proto.Rung{proto.UDP8801, proto.TCP8801, proto.TCP8801} {
+		if got := w.m.lanes[g].inUse.rung; got != want {
+			t.Errorf("%v is on %s, want %s\n%s", proto.Group(g), got, want, w.lines())
+		}
+	}
+	w.record("together-loss-page")
+}
+
+// What is heard again stays only where the other has not gone yet.
+func TestPicturesThatAreHeardAgainStayTogether(t *testing.T) {
+	for _, heard := range []float64{10_030, 10_061} {
+		w := ladderWorld(t, Config{})
+		w.media = func(s StartTransport) (Event, float64) {
+			if s.Group == proto.GroupVideo {
+				return TransportUp{Attempt: s.Attempt}, 90
+			}
+			return TransportUp{Attempt: s.Attempt}, 60
+		}
+		id := w.m.lanes[proto.GroupVideo].inUse.id
+		w.at(10_000, PathSilent{id})
+		w.at(heard, PathHeard{id})
+		w.run(20_000)
+		if v, c := w.m.lanes[proto.GroupVideo].inUse.rung, w.m.lanes[proto.GroupContent].inUse.rung; v != c {
+			t.Errorf("heard at %v ms: video on %s and content on %s\n%s", heard, v, c, w.lines())
+		}
+		if heard > 10_060 {
+			w.record("together-heard")
+		}
+	}
+}
+
 func TestAPathHeardAgainIsKept(t *testing.T) {
 	w := ladderWorld(t, Config{})
 	id := w.m.lanes[proto.GroupAudio].inUse.id
@@ -238,8 +315,8 @@ func TestMediaThatMovesByItselfIsFollowed(t *testing.T) {
 	}
 	w.wantWhy("Video runs over TLS 443")
 	w.wantWhy("video over udp-8801", "moved to tls-443")
-	w.run(140_000)
-	w.wantUsed(proto.GroupVideo, proto.UDP8801, proto.UDP8801) // probed, and up
+	w.run(30_000)
+	w.wantUsed(proto.GroupContent, proto.UDP8801, proto.TLS443) // video and content move together
 	w.record("path-moved")
 }
 

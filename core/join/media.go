@@ -61,6 +61,7 @@ type mediaClock struct {
 	everUp    bool      // some lane was up on this router
 	set       int       // counts the sets of credentials used
 	spare     []proto.Credentials
+	apartAt   time.Time // video and content use different rungs: one follows the other then
 }
 
 // stagger is H of the design.
@@ -392,6 +393,7 @@ func (m *Mind) advanceMedia(now time.Time) {
 		}
 		m.advanceDescent(now, proto.Group(g))
 	}
+	m.advanceApart(now)
 	if m.state == In && due(now, m.media.limit) {
 		m.fail(now, "", "The meeting was reached, but no path for sound and pictures was found.", false)
 	}
@@ -402,6 +404,7 @@ func (m *Mind) wakeMedia(w *waker) {
 		w.add(m.media.contentAt, ReasonContent)
 		w.add(m.media.limit, ReasonMedia)
 	}
+	w.add(m.media.apartAt, ReasonRung)
 	for g := range m.lanes {
 		l := &m.lanes[g]
 		if !l.wanted {
@@ -428,5 +431,5 @@ func (m *Mind) closeLanes(now time.Time, why string) {
 		m.lanes[g].retryAt, m.lanes[g].round, m.lanes[g].spent = time.Time{}, 0, false
 		m.lanes[g].descent = descent{}
 	}
-	m.media.everUp, m.media.limit, m.media.contentAt, m.media.spare = false, time.Time{}, time.Time{}, nil
+	m.media.everUp, m.media.limit, m.media.contentAt, m.media.spare, m.media.apartAt = false, time.Time{}, time.Time{}, nil, time.Time{}
 }

@@ -32,6 +32,15 @@ const deadLoss = 0.75; // a path that carries next to nothing is left earlier
 const deadFor = 4 * second;
 const probeMin = minute; // between looks at better rungs; twice as long after each demotion
 const probeMost = 10 * minute;
+const apartFor = 5 * second; // pictures on different rungs: a browser may be about to move the others too
+
+/** The groups that move together; sound decides for itself. */
+const pictures = [Group.Video, Group.Content] as const;
+
+/** The groups that go where one of them goes. */
+function alike(g: Group): readonly Group[] {
+	return g === Group.Audio ? [g] : pictures;
+}
 
 /** What a lane knows of having gone down. */
 export interface Descent {
@@ -69,13 +78,13 @@ export function handlePathSilent(m: Mind, now: Nanos, e: EventOf<"path_silent">)
 	if (l.inUse !== t || l.floor > rank(m, g, t.rung)) {
 		return;
 	}
-	if (!demote(m, now, g, say("nothing"))) {
+	if (!demote(m, now, rank(m, g, t.rung) + 1, say("nothing"), alike(g))) {
 		act(m, { do: "close_transport", attempt: t.id, group: g, rung: t.rung });
 		handleTransportDown(m, now, t.id);
 	}
 }
 
-/** Takes a demotion back that has not come to anything yet. */
+/** Takes a demotion back that has not come to anything yet, for none of those that move together. */
 export function handlePathHeard(m: Mind, now: Nanos, e: EventOf<"path_heard">): void {
 	const found = findTry(m, e.attempt);
 	if (found === undefined) {
@@ -86,9 +95,22 @@ export function handlePathHeard(m: Mind, now: Nanos, e: EventOf<"path_heard">): 
 	if (l.inUse !== t || l.floor <= rank(m, g, t.rung) || m.cfg.fresh_ways) {
 		return;
 	}
-	l.floor = 0;
-	dropTries(m, now, g, o => rank(m, g, o.rung) > rank(m, g, t.rung), say("works_again"));
-	progress(m, now, "media", pathName(g, t.rung));
+	const there = (o: Group): boolean => {
+		const used = m.lanes[o].inUse;
+		return used !== undefined && rank(m, o, used.rung) > rank(m, g, t.rung);
+	};
+	if (alike(g).some(there)) {
+		return;
+	}
+	for (const o of alike(g)) {
+		const used = m.lanes[o].inUse;
+		if (used === undefined || m.lanes[o].floor <= rank(m, o, used.rung)) {
+			continue;
+		}
+		m.lanes[o].floor = 0;
+		dropTries(m, now, o, x => rank(m, o, x.rung) > rank(m, o, used.rung), say("works_again"));
+		progress(m, now, "media", pathName(o, used.rung));
+	}
 }
 
 /** Follows a browser that moved media by itself. */
@@ -107,6 +129,9 @@ export function handlePathMoved(m: Mind, now: Nanos, e: EventOf<"path_moved">): 
 	}
 	note(m, now, "media", what(g, t), "lost", say("browser_moved", { rung: e.rung }));
 	t.rung = e.rung;
+	if (rank(m, g, t.rung) < m.lanes[g].floor) {
+		m.lanes[g].floor = 0;
+	}
 	progress(m, now, "media", pathName(g, t.rung));
 	dropTries(m, now, g, o => o !== t && rank(m, g, o.rung) >= rank(m, g, t.rung), say("better_path"));
 }
@@ -127,15 +152,9 @@ export function handlePathLoss(m: Mind, now: Nanos, e: EventOf<"path_loss">): vo
 		return;
 	}
 	const why = say("lossy", { loss: Math.floor(100 * e.loss + 0.5) });
-	let moved = false;
-	for (const g of [Group.Video, Group.Content]) {
-		const o = m.lanes[g];
-		if (o.inUse !== undefined && o.inUse.rung === inUse.rung && o.floor <= rank(m, g, o.inUse.rung)) {
-			moved = demote(m, now, g, why) || moved;
-		}
-	}
+	const moved = demote(m, now, rank(m, Group.Video, inUse.rung) + 1, why, pictures);
 	if (!moved && e.group === Group.Audio) {
-		demote(m, now, e.group, why);
+		demote(m, now, rank(m, e.group, inUse.rung) + 1, why, [e.group]);
 	}
 	for (const o of [m.lanes[Group.Audio], l]) {
 		o.poorAt = undefined; // sound without pictures may be good enough
@@ -143,38 +162,76 @@ export function handlePathLoss(m: Mind, now: Nanos, e: EventOf<"path_loss">): vo
 	}
 }
 
-/** Sets a lane up on the rungs below the one in use. False: there are none. */
-function demote(m: Mind, now: Nanos, g: Group, why: Phrase): boolean {
-	const l = m.lanes[g];
-	const t = l.inUse;
-	if (t === undefined) {
+/**
+ * Moves those of the lanes that use a rung better than the floor to the rungs from there on. False: none of them can, or
+ * all are on their way.
+ */
+function demote(m: Mind, now: Nanos, floor: number, why: Phrase, among: readonly Group[]): boolean {
+	if (m.cfg.fresh_ways && (m.state !== "in" || m.media.spare.length === 0)) {
 		return false;
 	}
-	const below = onRungs(m, now, g, rank(m, g, t.rung) + 1, ladder(m, g).length);
-	if (below.length === 0 || (m.cfg.fresh_ways && (m.state !== "in" || m.media.spare.length === 0))) {
+	const leaving: Group[] = [];
+	let fresh = m.cfg.fresh_ways;
+	for (const g of among) {
+		const l = m.lanes[g];
+		const t = l.inUse;
+		if (
+			t === undefined ||
+			Math.max(l.floor, rank(m, g, t.rung) + 1) > floor ||
+			onRungs(m, now, g, floor, ladder(m, g).length).length === 0
+		) {
+			continue;
+		}
+		if (t.upAt !== undefined && now - t.upAt >= probeMost) {
+			l.fell = 0;
+		}
+		l.fell++;
+		l.probeAt = undefined;
+		note(m, now, "media", what(g, t), "lost", why);
+		progress(m, now, "media", `${groupName(g)} leaves ${t.rung}: ${words(why)}`);
+		leaving.push(g);
+		fresh = fresh || t.set !== m.media.set;
+	}
+	if (leaving.length === 0) {
 		return false;
 	}
-	if (t.upAt !== undefined && now - t.upAt >= probeMost) {
-		l.fell = 0;
+	// One that is below already, or not there yet, does not go back up alone.
+	for (const g of among) {
+		m.lanes[g].floor = Math.max(m.lanes[g].floor, floor);
 	}
-	l.floor = rank(m, g, t.rung) + 1;
-	l.fell++;
-	l.probeAt = undefined;
-	note(m, now, "media", what(g, t), "lost", why);
-	progress(m, now, "media", `${groupName(g)} leaves ${t.rung}: ${words(why)}`);
-	if (m.cfg.fresh_ways || t.set !== m.media.set) {
+	// With all lanes, so every floor has been set before.
+	if (fresh) {
 		if (m.media.spare.length > 0) {
 			renew(m, now, m.media.spare, say("fresh_transports"));
 		}
 		return true;
 	}
-	dropTries(m, now, g, o => o !== t, why);
-	for (const [n, o] of below.entries()) {
-		o.startAt = now + n * stagger(m);
-		l.tries.push(o);
+	for (const g of leaving) {
+		const l = m.lanes[g];
+		dropTries(m, now, g, o => o !== l.inUse, why);
+		for (const [n, o] of onRungs(m, now, g, floor, ladder(m, g).length).entries()) {
+			o.startAt = now + n * stagger(m);
+			l.tries.push(o);
+		}
+		startDue(m, now, g);
 	}
-	startDue(m, now, g);
 	return true;
+}
+
+/** Brings pictures together again: a browser moves one medium at a time, and a rung may fail one alone. */
+export function advanceApart(m: Mind, now: Nanos): void {
+	const v = m.lanes[Group.Video].inUse;
+	const c = m.lanes[Group.Content].inUse;
+	const settled = pictures.every(g => m.lanes[g].tries.every(t => t.done || t === m.lanes[g].inUse));
+	if (!v || !c || v.rung === c.rung || v.via !== "" || c.via !== "" || !settled) {
+		m.media.apartAt = undefined;
+	} else if (m.media.apartAt === undefined) {
+		m.media.apartAt = now + apartFor;
+	} else if (due(now, m.media.apartAt)) {
+		m.media.apartAt = now + apartFor;
+		const floor = Math.max(rank(m, Group.Video, v.rung), rank(m, Group.Content, c.rung));
+		demote(m, now, floor, say("together"), pictures);
+	}
 }
 
 /** Tries the better rungs again, in good time. */
@@ -191,6 +248,11 @@ export function advanceDescent(m: Mind, now: Nanos, g: Group): void {
 	} else if (l.probeAt === undefined) {
 		l.probeAt = now + Math.min(probeMin * 2 ** Math.min(Math.max(l.fell - 1, 0), 4), probeMost);
 	} else if (due(now, l.probeAt)) {
+		for (const o of alike(g)) {
+			if (o !== g && m.lanes[o].probeAt !== undefined) {
+				m.lanes[o].probeAt = now;
+			}
+		}
 		l.probeAt = undefined;
 		// What a browser has given up it does not try again with the same credentials.
 		const fresh = m.cfg.fresh_ways;

@@ -17,7 +17,7 @@ import { groupName, groups } from "../proto/ids.ts";
 import { type Candidate, type Credentials, Group, Rung } from "../proto/messages.gen.ts";
 import { some } from "./actions.ts";
 import { due, millisecond, type Nanos, second } from "./clock.ts";
-import { advanceDescent, type Descent, newDescent } from "./demote.ts";
+import { advanceApart, advanceDescent, type Descent, newDescent } from "./demote.ts";
 import type { EventOf } from "./events.ts";
 import { isNarrow, ladder, rank } from "./long.ts";
 import { type Attempt, act, begin, end, type Mind, nextID, note, progress, routerOf, stateOf, step } from "./mind.ts";
@@ -74,6 +74,8 @@ export interface MediaClock {
 	/** Counts the sets of credentials used. */
 	set: number;
 	spare: readonly Credentials[];
+	/** Video and content use different rungs: one follows the other then. */
+	apartAt: Nanos | undefined;
 }
 
 export function newLane(): Lane {
@@ -90,7 +92,7 @@ export function newLane(): Lane {
 }
 
 export function newMediaClock(): MediaClock {
-	return { contentAt: undefined, limit: undefined, everUp: false, set: 0, spare: [] };
+	return { contentAt: undefined, limit: undefined, everUp: false, set: 0, spare: [], apartAt: undefined };
 }
 
 /** H of the design. */
@@ -451,6 +453,7 @@ export function advanceMedia(m: Mind, now: Nanos): void {
 		}
 		advanceDescent(m, now, g);
 	}
+	advanceApart(m, now);
 	if (stateOf(m) === "in" && due(now, m.media.limit)) {
 		const text = "The meeting was reached, but no path for sound and pictures was found.";
 		fail(m, now, undefined, text, false);
@@ -462,6 +465,7 @@ export function wakeMedia(m: Mind, w: Waker): void {
 		w.add(m.media.contentAt, "content");
 		w.add(m.media.limit, "media");
 	}
+	w.add(m.media.apartAt, "rung");
 	for (const l of m.lanes) {
 		if (!l.wanted) {
 			continue;
@@ -490,4 +494,5 @@ export function closeLanes(m: Mind, now: Nanos, why: Phrase): void {
 	m.media.limit = undefined;
 	m.media.contentAt = undefined;
 	m.media.spare = [];
+	m.media.apartAt = undefined;
 }

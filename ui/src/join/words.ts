@@ -50,6 +50,7 @@ const english = {
 	browser_moved: "the browser has moved to {rung}",
 	other_table: "the server has another slot table",
 	left: "media has left it",
+	together: "video and content move together",
 	fresh_grant: "a fresh grant came",
 	leaves_tunnel: "media leaves the tunnel",
 	without_tunnel: "a controller answers without it",

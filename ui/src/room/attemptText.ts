@@ -52,6 +52,7 @@ const ids: Record<Exclude<PhraseCode, "said">, MessageID> = {
 	browser_moved: "room.why.browserMoved",
 	other_table: "room.why.otherTable",
 	left: "room.why.left",
+	together: "room.why.together",
 	fresh_grant: "room.why.freshGrant",
 	leaves_tunnel: "room.why.leavesTunnel",
 	without_tunnel: "room.why.leavesTunnel",
