@@ -76,11 +76,11 @@ type run struct {
 	fast    bool          // times are not judged
 	joining chan struct{} // closed when the client has been started
 	stalls  stalls
-	began   map[*Process]time.Duration // how long each server had been kept waiting when the client was started, or something was done to its network
-	heardAt time.Time                  // when it was in
-	lost    time.Duration              // until then: how long this machine had kept it waiting
-	steady  time.Time                  // from when on nothing of the beginning is left; zero: not looked at
-	freeAt  time.Time                  // set by scenario.before: the way is open
+	began   map[*Process]waits // how long each server and the client had been kept waiting at the click, or when something was done to its network
+	heardAt time.Time          // when it was in
+	lost    time.Duration      // until then: how long this machine had kept it waiting
+	steady  time.Time          // from when on nothing of the beginning is left; zero: not looked at
+	freeAt  time.Time          // set by scenario.before: the way is open
 }
 
 func (r *run) must(err error) {

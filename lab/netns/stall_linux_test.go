@@ -3,6 +3,7 @@ package netns
 import (
 	"slices"
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -24,6 +25,23 @@ func (s *stalls) longest(since time.Time) (d time.Duration) {
 		if one.to.After(since) {
 			d = max(d, one.to.Sub(one.from))
 		}
+	}
+	return d
+}
+
+// between is for how long this machine stood still from a time to another.
+func (s *stalls) between(from, to time.Time) (d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.all {
+		begin, end := one.from, one.to
+		if begin.Before(from) {
+			begin = from
+		}
+		if end.After(to) {
+			end = to
+		}
+		d += max(0, end.Sub(begin))
 	}
 	return d
 }
@@ -55,5 +73,24 @@ func (s *stalls) watch(end <-chan struct{}) {
 			s.mu.Unlock()
 		}
 		last = now
+	}
+}
+
+// Of a stall counts what lies within the time that is asked about.
+func TestOnlyStallsWithinCount(t *testing.T) {
+	at := time.Now()
+	s := stalls{all: []stall{{at, at.Add(100 * ms)}, {at.Add(500 * ms), at.Add(700 * ms)}}}
+	for _, tc := range []struct {
+		from, to, want time.Duration
+	}{
+		{-time.Second, time.Second, 300 * ms},
+		{100 * ms, 500 * ms, 0},
+		{50 * ms, 600 * ms, 150 * ms},
+		{550 * ms, 560 * ms, 10 * ms},
+		{800 * ms, time.Second, 0},
+	} {
+		if got := s.between(at.Add(tc.from), at.Add(tc.to)); got != tc.want {
+			t.Errorf("from %v to %v: %v, want %v", tc.from, tc.to, got, tc.want)
+		}
 	}
 }

@@ -120,12 +120,11 @@ func (r *run) demoted(to []proto.Rung, within time.Duration) {
 	r.Helper()
 	within += r.slack()
 	since := time.Now()
-	r.began = r.starving()
-	r.began[r.client.Process] = starvedOf(r.client.cmd.Process.Pid)
+	r.began = r.starving(r.client)
 	if !r.wait(within+r.patience(), fmt.Sprintf("demoted to %v", to), func(s Seat) bool { return slices.Contains(to, s.Rungs[0]) }) {
 		return
 	}
-	if took := time.Since(since); took > within && !r.excused(took, within, r.kept(r.client.Process, since)) {
+	if took := time.Since(since); took > within && !r.excused(took, within, r.kept(r.client, since)) {
 		r.Errorf("demoted after %v, the bound is %v", took.Round(ms), within)
 	}
 }
@@ -137,10 +136,10 @@ func (r *run) again(what string, audio []proto.Rung, within time.Duration) {
 		return // each starts with a profile of its own
 	}
 	started := time.Now()
-	r.began = r.starving()
 	c, err := r.in.JoinNative(r.machine.Namespace, r.meeting, NativeConfig{Name: "Ann Client", Args: r.args, Env: r.env})
 	r.must(err)
 	defer c.Stop()
+	r.fromClick(c)
 	e, err := c.WaitJoined(within + 10*time.Second)
 	if err != nil {
 		r.Error(err)
@@ -159,7 +158,7 @@ func (r *run) again(what string, audio []proto.Rung, within time.Duration) {
 		r.Error(err)
 		return
 	}
-	kept := r.kept(c.Process, started)
+	kept := r.kept(c, started)
 	x, _ := event(l)
 	if took := time.Duration(x.MS) * ms; took > within && !r.fast && !r.excused(took, within, kept) {
 		r.Errorf("%s has %s after %v, the bound is %v", what, seat.Rungs[0], took, within)
@@ -301,25 +300,28 @@ func (r *run) gap(what string, most time.Duration, since time.Time) bool {
 	if i := slices.IndexFunc(all, since.Before); i > 0 {
 		all = all[i-1:] // silent already is silent too
 	}
-	var longest time.Duration
+	var longest, own time.Duration // own without what the machine stood still in it
+	silence := func(from, to time.Time) {
+		longest = max(longest, to.Sub(from))
+		own = max(own, to.Sub(from)-r.stalls.between(from, to))
+	}
 	for i := 1; i < len(all); i++ {
-		longest = max(longest, all[i].Sub(all[i-1]))
+		silence(all[i-1], all[i])
 	}
 	if len(all) > 0 {
-		longest = max(longest, time.Since(all[len(all)-1]))
+		silence(all[len(all)-1], time.Now())
 	}
 	if what != "" {
 		r.note("%s: %d ms without sound", what, longest.Milliseconds())
 	}
-	stood := r.stalls.longest(since)
 	switch {
 	case len(all) == 0:
 		r.Error("the friend hears nothing")
-	case longest > most && longest <= most+stood:
-		r.note("the machine stood still for %d ms", stood.Milliseconds())
-		return true
-	case longest > most:
+	case own > most:
 		r.Errorf("the friend hears nothing for %v, the bound is %v", longest.Round(ms), most)
+	case longest > most:
+		r.note("the machine stood still in %d ms without sound", longest.Milliseconds())
+		return true
 	default:
 		return true
 	}
