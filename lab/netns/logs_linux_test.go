@@ -45,7 +45,11 @@ func (l *logSearch) search(in *Internet, again bool) (found []string) {
 			}
 		}
 		text := b.String()
-		for _, s := range slices.Concat(secrets, secretForm.FindAllString(text, -1)) {
+		looks := secretForm.FindAllString(text, -1)
+		if in.isServer(p) {
+			looks = append(looks, userForm.FindAllString(text, -1)...)
+		}
+		for _, s := range slices.Concat(secrets, looks) {
 			if at := indexWhole(text, s); at >= 0 {
 				line := text[strings.LastIndexByte(text[:at], '\n')+1:]
 				line, _, _ = strings.Cut(line, "\n")
@@ -56,9 +60,14 @@ func (l *logSearch) search(in *Internet, again bool) (found []string) {
 	return found
 }
 
-// secretForm is what looks like a token of whatever kind (a JWS in compact form begins so), or like a password of ICE,
-// and was never named as secret.
-var secretForm = regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]*|ice-pwd:\S+|"pwd": ?"[^"]+`)
+// secretForm is what was never named as secret and looks like a token of whatever kind, a grant among them (a JWS in
+// compact form begins so), like a password of ICE or TURN, in JSON or as Go prints a structure, or like what is told a
+// proxy of a login, Basic or Digest.
+var secretForm = regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]*|ice-pwd:\S+|"(?:pwd|password|credential)": ?"[^"]+|\b(?:Pwd|Password|Credential):[^\s}]+` +
+	`|(?i:(?:proxy-)?authorization: ?\w+ \S+)|\b(?:Basic [A-Za-z0-9+/]{6,}={0,2}|response="?[0-9a-f]{32,64})`)
+
+// userForm is a meeting's passcode in one of its forms: its users may see it, servers don't write it.
+var userForm = regexp.MustCompile(`[?&]pwd=[^\s&"]+|(?i:\bpasscode"?[=:] ?"?[^\s"}]+)`)
 
 func sorted(list []string) []string {
 	list = slices.Clone(list)
@@ -109,6 +118,16 @@ func TestSecretsInLogsAreFound(t *testing.T) {
 		{"an IPv6 address", map[*Process]Line{server: {Text: "[2001:db8::2]:4000", Stderr: true}}, false, 1},
 		{"a token nobody has named", map[*Process]Line{server: {Text: "opened with eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiI3In0.c2ln", Stderr: true}}, false, 1},
 		{"a password of ICE", map[*Process]Line{user: {Text: "a=ice-pwd:b1946ac92492d2347c6235b4d2611184", Stderr: true}}, false, 1},
+		{"a password of ICE, printed", map[*Process]Line{server: {Text: "{Group:0 Ufrag:abcd Password:b1946ac92492d234}", Stderr: true}}, false, 1},
+		{"one of TURN", map[*Process]Line{server: {Text: `{"username":"tunnel.1767323945.7","credential":"c2VjcmV0"}`, Stderr: true}}, false, 1},
+		{"one of TURN, printed", map[*Process]Line{user: {Text: "{Username:tunnel.1767323945.7 Credential:c2VjcmV0}", Stderr: true}}, false, 1},
+		{"a login at a proxy", map[*Process]Line{user: {Text: "CONNECT a:443\nProxy-Authorization: Basic bWlhOnNlY3JldA==", Stderr: true}}, false, 1},
+		{"its value alone", map[*Process]Line{user: {Text: "sent Basic bWlhOnNlY3JldA==", Stderr: true}}, false, 1},
+		{"an answer of Digest", map[*Process]Line{user: {Text: `username="mia", response="6629fae49393a05397450978507c4ef1"`, Stderr: true}}, false, 1},
+		{"her own passcode", map[*Process]Line{user: {Text: "the link is https://a/j/1?pwd=b1946ac9, passcode: 123456", Stderr: true}}, false, 0},
+		{"a passcode", map[*Process]Line{server: {Text: `msg=lookup passcode=123456`, Stderr: true}}, false, 1},
+		{"a link with one", map[*Process]Line{server: {Text: `GET /j/1?pwd=b1946ac9`, Stderr: true}}, false, 1},
+		{"what is no secret", map[*Process]Line{server: {Text: "a wrong passcode, Basic and Digest logins, authorization failed", Stderr: true}}, false, 0},
 		{"a password", map[*Process]Line{user: {Text: "--proxy-user mia:hunter2", Stderr: true}}, false, 1},
 	} {
 		for p, line := range step.write {
