@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"net/netip"
+	"runtime/metrics"
 	"strings"
 	"time"
 
@@ -18,7 +19,14 @@ import (
 //go:embed prelude.js
 var prelude string
 
+// guard takes from a script what may ask for more memory than there is in a single step.
+//
+//go:embed guard.js
+var guard string
+
 const (
+	growth   = 128 << 20              // bytes a script may have the heap grow by
+	growthIn = 10 * time.Millisecond  // it is looked at
 	maxStack = 256                    // bounds a script's recursion
 	stepFor  = 200 * time.Millisecond // one of its steps may take, once its time is over
 )
@@ -32,7 +40,10 @@ type engine struct {
 	left <-chan said     // of a call that did not end in time and goes on; nil: none
 }
 
-var errScript = errors.New("it takes too long")
+var (
+	errScript = errors.New("it takes too long")
+	errMemory = errors.New("it takes too much memory")
+)
 
 // newEngine loads a script.
 func newEngine(host link.Host, text string) (*engine, error) {
@@ -50,7 +61,12 @@ func newEngine(host link.Host, text string) (*engine, error) {
 		}
 	}
 	_, err := e.limited(context.Background(), func() (string, error) {
-		if _, err := e.vm.RunString(prelude); err != nil {
+		for _, own := range []string{prelude, guard} {
+			if _, err := e.vm.RunString(own); err != nil {
+				return "", err
+			}
+		}
+		if err := refuse(text); err != nil {
 			return "", err
 		}
 		_, err := e.vm.RunString(text)
@@ -101,26 +117,57 @@ func (e *engine) limited(ctx context.Context, run func() (string, error)) (strin
 	e.ctx = ctx
 	done := make(chan said, 1)
 	go func() {
-		text, err := run()
-		done <- said{text, err}
+		var s said
+		defer func() {
+			if recover() != nil { // the interpreter's own: a length that no slice has
+				s = said{err: errMemory}
+			}
+			done <- s
+		}()
+		s.text, s.err = run()
 	}()
-	var s said
+	s, why := e.await(ctx, done)
+	if why == nil {
+		return s.text, s.err
+	}
+	e.vm.Interrupt(why)
 	select {
 	case s = <-done:
-	case <-ctx.Done():
-		e.vm.Interrupt(errScript)
-		select {
-		case s = <-done:
-			e.vm.ClearInterrupt() // one that comes late must not hit the next call
-		case <-time.After(stepFor):
-			e.left = done
-			return "", errScript
-		}
+		e.vm.ClearInterrupt() // one that comes late must not hit the next call
+	case <-time.After(stepFor):
+		e.left = done
+		return "", why
 	}
 	if _, ok := errors.AsType[*goja.InterruptedError](s.err); ok {
-		return "", errScript
+		return "", why
 	}
 	return s.text, s.err
+}
+
+// await waits for some of the script, and says why it is to be interrupted.
+func (e *engine) await(ctx context.Context, done <-chan said) (s said, why error) {
+	most := heap() + growth
+	tick := time.NewTicker(growthIn)
+	defer tick.Stop()
+	for {
+		select {
+		case s = <-done:
+			return s, nil
+		case <-ctx.Done():
+			return s, errScript
+		case <-tick.C:
+			if heap() > most {
+				return s, errMemory
+			}
+		}
+	}
+}
+
+// heap is what all of the process has on it, in bytes: nobody says it of one script.
+func heap() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
 }
 
 func (e *engine) resolve(name string) []netip.Addr {

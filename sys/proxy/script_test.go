@@ -107,6 +107,67 @@ func TestScriptsThatAreNone(t *testing.T) {
 	}
 }
 
+// What asks for more memory than there is would end the whole process, in one step or in many.
+func TestAScriptCanNotTakeAllMemory(t *testing.T) {
+	for _, step := range []string{
+		`"a".repeat(1e12)`, `"a".repeat("1e12")`, `"a".padStart(1e12)`, `"a".padEnd(1e12, "b")`, `new ArrayBuffer(Math.pow(2, 44))`, `new Uint8Array(1e12)`,
+		`new Array(4e9).join("xxxxxxxx")`, `String(new Array(4e9))`, `new Array(4e9).fill(0)`, `[...new Array(4e9)]`,
+		`Array.from({length: 1e9})`, `Math.max.apply(null, {length: 1e15})`, `Reflect.apply(Math.max, null, {length: 1e12})`,
+		`Array.prototype.slice.call({length: 1e12})`, `Array.prototype.concat.apply([], new Array(1e5).fill(new Array(1e5).fill(0)))`,
+		`"a".repeat(1e6).replace(/a/g, "b".repeat(1e6))`, `"a".repeat(1e6).replace(/a/g, "$\x60")`,
+		`"a".repeat(1e5).replace(/a/g, function() { return "b".repeat(1e5); })`, `/a/g[Symbol.replace]("a".repeat(1e6), "b".repeat(1e6))`,
+		`(function() { var a = ["xxxxxxxx"]; for (var i = 0; i < 60; i++) { a = [a, a]; } return String(a); })()`,
+		`(function() { var a = ["xxxxxxxx"]; for (var i = 0; i < 60; i++) { a = [a, a]; } return JSON.stringify(a); })()`,
+		`2n ** (2n ** 40n)`, `1n << (2n ** 40n)`, `BigInt(1) << BigInt(1e12)`,
+		`eval("1n << (2n ** 40n)")`, `(function() {}).constructor("return 1n << (2n ** 40n)")()`,
+		strings.Repeat("[", 1<<19) + strings.Repeat("]", 1<<19), strings.Repeat("1?", 1<<17) + "1" + strings.Repeat(":1", 1<<17), strings.Repeat("!", 1<<19) + "1; throw 1",
+		`f = ` + strings.Repeat("a=>", 1<<17) + "1; throw 1",
+		`(function() { var s = "xxxxxxxx"; for (;;) { s += s; } })()`,
+		`(function() { var a = []; for (;;) { a.push(new Array(1000).fill(1)); } })()`,
+	} {
+		for _, text := range []string{
+			"function FindProxyForURL() { " + step + "; return 'DIRECT'; }",
+			"function FindProxyForURL() { return 'DIRECT'; }\n" + step,
+		} {
+			e, err := newEngine(link.Real(), text)
+			if err == nil {
+				_, err = e.find(t.Context(), "https://x/", "x")
+			}
+			if err == nil {
+				t.Errorf("%.200s: it is done", text)
+			}
+		}
+	}
+}
+
+// What scripts do use goes on as it did.
+func TestScriptsMayUseTheLanguage(t *testing.T) {
+	for expr, want := range map[string]string{
+		`["a", null, ["b", 2]].join("; ")`: "a; ; b,2",
+		`[1, [2, 3]]`:                      "1,2,3",
+		`"a".repeat(3) + "b".padStart(3) + "c".padEnd(3, "-")`:   "aaa  bc--",
+		`"a.b.c".replace(/\./g, "-").replace("a", "$&$&")`:       "aa-b-c",
+		`"abc".replace(/b/, function(m, at) { return m + at; })`: "ab1c",
+		`"a,b;c".split(/[,;]/).concat(["d"], "e").length`:        "5",
+		`"host12".match(/(\d+)/)[1]`:                             "12",
+		`[3, 1, 2].sort().map(function(x) { return x * 2; })`:    "2,4,6",
+		`Math.max.apply(null, [1, 5, 3])`:                        "5",
+		`[...[1, 2], ..."ab"].length`:                            "4",
+		`Array.from({length: 2}, function(_, i) { return i; })`:  "0,1",
+		`JSON.parse("[1,2]")[1]`:                                 "2",
+		`"10n.x" + 0x10`:                                         "10n.x16",
+		`"x".concat("y", 1)`:                                     "xy1",
+	} {
+		e, err := newEngine(link.Real(), "function FindProxyForURL() { return String("+expr+"); }")
+		if err != nil {
+			t.Fatalf("%s: %v", expr, err)
+		}
+		if got, err := e.find(t.Context(), "https://x/", "x"); err != nil || got != want {
+			t.Errorf("%s = %q, %v; want %q", expr, got, err, want)
+		}
+	}
+}
+
 // One step of the language's own, such as a search through four thousand million places, can't be interrupted: it is
 // not waited for, and the next call neither.
 func TestAStepThatTakesTooLongIsLeft(t *testing.T) {
