@@ -187,8 +187,9 @@ func TestSoundIsNotLateOverRealTCP(t *testing.T) {
 				if late {
 					r.wires(narrow)
 				}
-				// What was under way when the way got narrow is mostly lost, with sound among it.
-				time.Sleep(2 * time.Second)
+				// What was under way when the way got narrow is mostly lost, with sound among it, and TCP repeats that
+				// later each time: two to three seconds.
+				time.Sleep(4 * time.Second)
 				began := time.Now()
 				time.Sleep(30 * time.Second)
 				ann.young(r, began, way.want)
