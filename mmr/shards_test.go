@@ -32,13 +32,7 @@ func TestEveryPacketArrivesAcrossShards(t *testing.T) {
 				return
 			}
 			media += st.media
-			for len(st.actors) > 0 {
-				st.leave(st.actors[0])
-			}
-			st.wait(lingerFor + time.Second)
-			for _, s := range st.plane.shards {
-				nothingLeft(t, st, s)
-			}
+			leaveNothing(t, st)
 			for _, s := range st.plane.shards {
 				for _, l := range s.exchange.out {
 					if l != nil {
@@ -55,15 +49,30 @@ func TestEveryPacketArrivesAcrossShards(t *testing.T) {
 	}
 }
 
+// leaveNothing has everybody leave, and nothing may be left of them.
+func leaveNothing(t *testing.T, st *stage) {
+	t.Helper()
+	for len(st.actors) > 0 {
+		st.leave(st.actors[0])
+	}
+	st.wait(lingerFor + time.Second)
+	for _, s := range st.plane.shards {
+		nothingLeft(t, st, s)
+	}
+}
+
 // nothingLeft holds a shard to having let go of everything of others, and they of what it lent.
 func nothingLeft(t *testing.T, st *stage, s *shard) {
 	t.Helper()
-	x := s.exchange
-	if n := len(x.mirrors) + len(x.origins) + len(x.lingering) + len(x.asking); n > 0 {
-		t.Errorf("%s, shard %d: %d mirrors, %d origins, %d lingering, %d asking are left", st.where, s.index, len(x.mirrors), len(x.origins), len(x.lingering), len(x.asking))
-	}
 	if n := len(s.topos[st.room].rows); n > 0 {
 		t.Errorf("%s, shard %d: %d rows are left", st.where, s.index, n)
+	}
+	x := s.exchange
+	if x == nil {
+		return // there is no other
+	}
+	if n := len(x.mirrors) + len(x.origins) + len(x.lingering) + len(x.asking); n > 0 {
+		t.Errorf("%s, shard %d: %d mirrors, %d origins, %d lingering, %d asking are left", st.where, s.index, len(x.mirrors), len(x.origins), len(x.lingering), len(x.asking))
 	}
 	if n := len(x.routes) + len(x.hosts); n > 0 {
 		t.Errorf("%s, shard %d: %d addresses and %d hosts of nobody's", st.where, s.index, len(x.routes), len(x.hosts))

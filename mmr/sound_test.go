@@ -264,6 +264,7 @@ func TestEveryPacketArrivesWithSoundSetAside(t *testing.T) {
 		if st.perform(t, 700+seed, steps); st.failed {
 			return
 		}
+		leaveNothing(t, st)
 		if st.media < 2000 {
 			t.Errorf("%d packets were compared: too few to show anything", st.media)
 		}
