@@ -101,12 +101,12 @@ func TestAnAdmittedPersonsRubbishHurtsNobody(t *testing.T) {
 		for _, p := range []*person{anna, ben, mallory.person} {
 			p.rest()
 		}
-		before := measure()
+		before := w.footprint()
 		q.Undisturbed("more SSRCs without end", func() { mids(6000) })
 		for _, p := range []*person{anna, ben, mallory.person} {
 			p.rest()
 		}
-		flat(t, "6000 SSRCs", before, measure(), 2<<20)
+		flat(t, "6000 SSRCs", before, w.footprint(), 2<<20)
 	})
 }
 

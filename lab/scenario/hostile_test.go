@@ -279,11 +279,11 @@ func TestTenThousandUnknownSTUNUsersAreMetWithSilence(t *testing.T) {
 		q.Undisturbed("some unknown users", func() { a.Send(checks[:2000]...) }) // the simulation's own buffers stand
 		q.anna.rest()
 		q.ben.rest()
-		held := measure()
+		held := w.footprint()
 		q.Undisturbed("unknown users", func() { a.Send(checks[2000:]...) })
 		q.anna.rest()
 		q.ben.rest()
-		flat(t, "8000 unknown users", held, measure(), 512<<10)
+		flat(t, "8000 unknown users", held, w.footprint(), 512<<10)
 		if got := w.Drops("rtc_unknown_user") + w.Drops("rtc_integrity") - before; got != 10_000 {
 			t.Errorf("%d of 10000 checks were counted\n%v", got, w.drops())
 		}

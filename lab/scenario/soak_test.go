@@ -25,6 +25,18 @@ func long[T any](soak, short T) T {
 type footprint struct {
 	heap       uint64 // bytes in use after a collection
 	goroutines int
+	kept       int64 // bytes of packets and of room for them, which are outside the heap
+}
+
+// footprint is what is held now.
+func (w *world) footprint() footprint {
+	f := measure()
+	for _, z := range w.zones {
+		for _, r := range z.routers {
+			f.kept += r.Plane().Kept()
+		}
+	}
+	return f
 }
 
 func measure() footprint {
@@ -32,11 +44,11 @@ func measure() footprint {
 	runtime.GC()
 	runtime.GC() // pools are emptied by the second
 	runtime.ReadMemStats(&m)
-	return footprint{m.HeapAlloc, runtime.NumGoroutine()}
+	return footprint{heap: m.HeapAlloc, goroutines: runtime.NumGoroutine()}
 }
 
 func (f footprint) String() string {
-	return fmt.Sprintf("%.1f MiB, %d goroutines", float64(f.heap)/(1<<20), f.goroutines)
+	return fmt.Sprintf("%.1f MiB, %d goroutines, %.1f MiB kept", float64(f.heap)/(1<<20), f.goroutines, float64(f.kept)/(1<<20))
 }
 
 // flat fails where memory or goroutines grew from one quiet moment to another.
@@ -49,6 +61,9 @@ func flat(t *testing.T, what string, before, after footprint, spare uint64) {
 	}
 	if after.heap > before.heap+spare {
 		t.Errorf("%s: memory grew from %v to %v", what, before, after)
+	}
+	if after.kept > before.kept+int64(spare) {
+		t.Errorf("%s: kept packets grew from %v to %v", what, before, after)
 	}
 }
 
@@ -123,7 +138,7 @@ func TestJoinsAndLeavesLeaveNothingBehind(t *testing.T) {
 			if homes := len(w.meetings()); homes != 1 {
 				t.Errorf("%d meetings are hosted, want 1", homes)
 			}
-			return measure()
+			return w.footprint()
 		}
 		for i := range cycles / 4 {
 			cycle(i)
@@ -200,7 +215,7 @@ func TestMinutesOfMediaStayFlat(t *testing.T) {
 				}
 				p.rest()
 			}
-			marks = append(marks, measure())
+			marks = append(marks, w.footprint())
 		}
 		flat(t, fmt.Sprintf("%v of media", 2*stretch), marks[0], marks[1], 4<<20)
 		if n := w.Drops("seal"); n > 0 {
