@@ -162,7 +162,7 @@ func (m *Mind) handlePathLoss(now time.Time, e PathLoss) {
 	if now.Sub(l.poorAt) < poorFor && !due(now.Add(-deadFor), l.deadAt) {
 		return
 	}
-	why := fmt.Sprintf("%d %% of its packets are lost", int(100*e.Loss+0.5))
+	why := fmt.Sprintf("%d", int(100*e.Loss+0.5)) + whyLossy
 	if !m.demote(now, m.rank(proto.GroupVideo, l.inUse.rung)+1, why, pictures[:]...) && e.Group == proto.GroupAudio {
 		m.demote(now, m.rank(e.Group, l.inUse.rung)+1, why, e.Group)
 	}

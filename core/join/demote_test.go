@@ -59,6 +59,7 @@ func TestASilentPathIsLeftAtOnceAndWithoutAGap(t *testing.T) {
 	if len(starts) != 6 || starts[3].Credentials.Ufrag != starts[0].Credentials.Ufrag {
 		t.Errorf("%d attempts; the lower rung has other credentials\n%s", len(starts), w.lines())
 	}
+	w.wantWhy("UDP worked at first, and then stopped.")
 	w.record("path-silent")
 }
 
@@ -181,6 +182,7 @@ func TestAPathThatLosesNearlyAllIsLeftEarlier(t *testing.T) {
 	if video := w.wantUsed(proto.GroupVideo, proto.UDP8801, proto.TCP8801); video[1] != 14_060 {
 		t.Errorf("video moved at %v ms, want 4 s after the first loss", video[1])
 	}
+	w.wantWhy("UDP works, and loses too many packets.")
 	w.record("path-dead")
 }
 

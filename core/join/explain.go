@@ -20,6 +20,9 @@ const (
 	Lost    Outcome = "lost"
 )
 
+// whyLossy is how the reason ends where a path lost too much.
+const whyLossy = " % of its packets are lost"
+
 // whyOver ends what was under way when the client left.
 const whyOver = "over"
 
@@ -203,24 +206,38 @@ func (m *Mind) udpSummary() []string {
 			answered = answered || p.rtt >= 0
 		}
 	}
-	up, down, silent := 0, 0, 0
+	up, down, silent, lossy := 0, 0, 0, false
 	for _, a := range m.record {
 		if a.Phase == "media" && strings.HasSuffix(a.What, string(proto.UDP8801)) {
 			if a.Outcome == Won {
 				up++
+				lossy = false
 			} else if a.Outcome == Lost {
 				down++
 				if a.Why != whyOver {
 					silent++
 				}
+				lossy = lossy || strings.HasSuffix(a.Why, whyLossy)
 			}
 		}
 	}
 	var out []string
 	switch {
-	case m.zones.open || up > 0:
+	case m.zones.open:
+	case up > 0:
+		switch {
+		case silent == 0 || m.short || !m.overConnection():
+		case lossy:
+			out = append(out, SayUDPLossy())
+		case !m.soundOnUDP():
+			out = append(out, SayUDPStopped())
+		}
 	case !answered && (n > 0 && dead == n || down > 0):
-		out = append(out, SayUDPBlocked(fmt.Sprintf("%d probes and %d transports", n, down)))
+		if m.zones.via != "" { // which is taken where no controller answers either
+			out = append(out, SayNothingDirect())
+		} else {
+			out = append(out, SayUDPBlocked(asked(n, down)))
+		}
 	case answered && silent > 0 && !m.short && m.overConnection():
 		out = append(out, SaySTUNOnly())
 	}
@@ -231,6 +248,18 @@ func (m *Mind) udpSummary() []string {
 		out = append(out, SayShort())
 	}
 	return out
+}
+
+// asked counts what was sent over UDP; what was not sent is no evidence.
+func asked(probes, transports int) string {
+	var kinds []string
+	if probes > 0 {
+		kinds = append(kinds, fmt.Sprintf("%d probes", probes))
+	}
+	if transports > 0 {
+		kinds = append(kinds, fmt.Sprintf("%d transports", transports))
+	}
+	return strings.Join(kinds, " and ")
 }
 
 // overConnection reports whether some medium has a way to a router over TCP or TLS, and without a tunnel: then the

@@ -137,3 +137,31 @@ func TestUDPThatLetsSTUNAloneThroughIsTold(t *testing.T) {
 		w.record(tt.name)
 	}
 }
+
+// Where nothing but a tunnel gets through, UDP's port is not to blame.
+func TestANetworkThatLetsATunnelAloneThroughIsTold(t *testing.T) {
+	w := newWorld(t, Config{Rungs: allRungs}, zoneOf("a", 0, 0))
+	clear(w.rtt)
+	clear(w.udp)
+	w.lookup = func(int) (Event, float64) {
+		e := w.answer([]proto.Zone{zoneOf("a", 0, 0)})
+		e.Answer.Tunnels = []string{"https://t1"}
+		return e, 60
+	}
+	w.tunnels["https://t1"] = 50
+	w.media = func(s StartTransport) (Event, float64) {
+		if s.Via == "" {
+			return nil, 0
+		}
+		return TransportUp{Attempt: s.Attempt}, 60
+	}
+	w.run(9000)
+	w.wantState(In)
+	w.wantWhy("Without the tunnel nothing answers, neither over UDP nor over HTTPS.")
+	for _, s := range w.m.Explain().Summary {
+		if strings.Contains(s, "blocked") {
+			t.Errorf("the report says %q", s)
+		}
+	}
+	w.record("tunnel-alone")
+}

@@ -309,7 +309,7 @@ func TestNoControllerAnswersEndsAt5500msWithTheWebLink(t *testing.T) {
 	if at != 60+5500 || f.WebURL != "https://site/j/1" || len(f.Tried) < 2 {
 		t.Errorf("failed at %v: %+v", at, f)
 	}
-	w.wantWhy("UDP 8801 seems to be blocked: none of 2 probes and 0 transports was answered.")
+	w.wantWhy("UDP 8801 seems to be blocked: none of 2 probes was answered.")
 	w.record("no-controller")
 
 	w = newWorld(t, Config{}, zoneOf("a", 0, 0)) // refused outright: no reason to wait

@@ -58,6 +58,17 @@ func SayMarkCleared(g proto.Group, set, arrived uint8, way string) string {
 	return fmt.Sprintf("%s is marked DSCP %d and arrives with %d on the way %s: the network does not carry its mark.", title(g.String()), set, arrived, way)
 }
 
+// SayUDPStopped says that UDP carried media and does so no more.
+func SayUDPStopped() string { return "UDP worked at first, and then stopped." }
+
+// SayUDPLossy says that UDP carried media and too little of it arrived.
+func SayUDPLossy() string { return "UDP works, and loses too many packets." }
+
+// SayNothingDirect says that a tunnel is all there is, whatever the port or protocol.
+func SayNothingDirect() string {
+	return "Without the tunnel nothing answers, neither over UDP nor over HTTPS."
+}
+
 // SayShort says that packets of full size get lost.
 func SayShort() string {
 	return "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments."

@@ -27,8 +27,11 @@ export function onProcess(s: CallState, e: ProcessEvent, now: number): Step {
 			};
 			return e.resumed && s.stage === "in" ? note(next, "back", {}, now) : [next, []];
 		}
-		case "process_failed":
-			return over(s, (e.code || "no_path") as OverCode, e.text, e.tried, [{ do: "over" }]);
+		case "process_failed": {
+			// Who is in has reached the site and the meeting; what has found no way is media.
+			const silent = s.stage === "in" ? "no_media" : "no_path";
+			return over(s, (e.code || silent) as OverCode, e.text, e.tried, [{ do: "over" }]);
+		}
 		case "greeted": {
 			const said = arrival(s);
 			return [{ ...s, announced: said.map(m => JSON.stringify(m)) }, said.map(send)];

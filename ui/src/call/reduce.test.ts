@@ -156,6 +156,13 @@ describe("joining", () => {
 });
 
 describe("in the meeting", () => {
+	test("where the meeting was reached and media finds no way, that is what is told", () => {
+		const failed: CallEvent = { is: "process_failed", code: "", text: "", tried: [] };
+		expect(play([failed], inside).s.over?.code).toBe("no_media");
+		expect(play([{ is: "control_lost" }, failed], inside).s.over?.code).toBe("no_path");
+		expect(play([...lobby, { is: "join", name: "Ada" }, failed]).s.over?.code).toBe("no_path");
+	});
+
 	test("muting keeps the device open and tells the others", () => {
 		const { s, last } = play([{ is: "toggle", kind: "audio" }], inside);
 		expect(s.mine.audio).toMatchObject({ on: true, muted: true });

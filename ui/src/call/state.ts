@@ -19,7 +19,7 @@ import type {
 export type Stage = "idle" | "lobby" | "joining" | "waiting" | "in" | "reconnecting" | "over";
 
 /** Why it is over: the server's code, or one of ours. The words for each are in the message catalogue. */
-export type OverCode = Code | "no_path" | "unsupported";
+export type OverCode = Code | "no_path" | "no_media" | "unsupported";
 
 export type Over = {
 	code: OverCode;

@@ -60,6 +60,9 @@ export type Fact =
 	| { key: "inspected"; values: { issuer: string } }
 	| { key: "tunnel"; values: { url: string } }
 	| { key: "udp_blocked"; values: { probes: number; transports: number } }
+	| { key: "udp_stopped"; values: Record<string, never> }
+	| { key: "udp_lossy"; values: Record<string, never> }
+	| { key: "nothing_direct"; values: Record<string, never> }
 	| { key: "stun_only"; values: Record<string, never> }
 	| { key: "small_datagrams"; values: Record<string, never> }
 	| { key: "ipv6_silent"; values: Record<string, never> }
@@ -144,10 +147,20 @@ function udpFacts(m: Mind): Fact[] {
 	const allDead = probes.length > 0 && probes.every(p => p.dead);
 	const out: Fact[] = [];
 	const silent = transports.some(a => a.outcome === "lost" && a.why?.code !== "over");
-	if (m.zones.open || up) {
-		// It works, or it is too early to tell.
+	// Since it was up last.
+	const lossy = transports.reduce((was, a) => a.outcome !== "won" && (was || a.why?.code === "lossy"), false);
+	if (m.zones.open) {
+		// It is too early to tell.
+	} else if (up) {
+		if (silent && !m.short && overConnection(m) && (lossy || !soundOnUDP(m))) {
+			out.push({ key: lossy ? "udp_lossy" : "udp_stopped", values: {} });
+		}
 	} else if (answered.length === 0 && (allDead || down > 0)) {
-		out.push({ key: "udp_blocked", values: { probes: probes.length, transports: down } });
+		out.push(
+			m.zones.via === ""
+				? { key: "udp_blocked", values: { probes: probes.length, transports: down } }
+				: { key: "nothing_direct", values: {} }, // a tunnel is taken where no controller answers either
+		);
 	} else if (answered.length > 0 && silent && !m.short && overConnection(m)) {
 		out.push({ key: "stun_only", values: {} });
 	}
@@ -201,7 +214,13 @@ function sentence({ key, values: v }: Fact): string {
 		case "tunnel":
 			return `Servers are reached through the tunnel ${v.url}.`;
 		case "udp_blocked":
-			return `UDP 8801 seems to be blocked: none of ${v.probes} probes and ${v.transports} transports was answered.`;
+			return `UDP 8801 seems to be blocked: none of ${asked(v.probes, v.transports)} was answered.`;
+		case "udp_stopped":
+			return "UDP worked at first, and then stopped.";
+		case "udp_lossy":
+			return "UDP works, and loses too many packets.";
+		case "nothing_direct":
+			return "Without the tunnel nothing answers, neither over UDP nor over HTTPS.";
 		case "stun_only":
 			return "UDP lets short checks (STUN) through and nothing else, as firewalls do that know STUN only: sound and pictures can't use it.";
 		case "small_datagrams":
@@ -219,6 +238,12 @@ function sentence({ key, values: v }: Fact): string {
 		case "no_path":
 			return `${title(v.group)} has no path.`;
 	}
+}
+
+/** What was sent over UDP; what was not sent is no evidence. */
+function asked(probes: number, transports: number): string {
+	const kinds = [probes > 0 ? `${probes} probes` : "", transports > 0 ? `${transports} transports` : ""];
+	return kinds.filter(k => k !== "").join(" and ");
 }
 
 function title(name: string): string {

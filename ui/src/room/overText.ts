@@ -32,6 +32,7 @@ const looks: Record<OverCode, Look> = {
 	lost: fault("again", "home"),
 	shutdown: fault("again", "home"),
 	no_path: fault("again", "home"),
+	no_media: fault("again", "home"),
 	unsupported: fault("home"),
 	bad_request: fault("home"),
 	internal: fault("again", "home"),

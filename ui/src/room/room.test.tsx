@@ -184,7 +184,7 @@ test("each stage has its screen", () => {
 
 test("each end has words of its own, one nobody knows has the server's", () => {
 	const t = (id: MessageID) => english[id] ?? id;
-	const codes = [...Object.values(Code), "no_path", "unsupported"] as const;
+	const codes = [...Object.values(Code), "no_path", "no_media", "unsupported"] as const;
 	const titles = codes.map(code => overWords(t, { code, text: "", tried: [] }).title);
 	expect(new Set(titles).size).toBe(new Set(codes).size);
 	const strange = JSON.parse('{"code":"from_tomorrow","text":"Come back tomorrow.","tried":[]}');

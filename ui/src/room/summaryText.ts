@@ -21,6 +21,9 @@ export function summaryText(t: T, line: SummaryLine): string {
 		case "home_zone":
 		case "tunnel":
 		case "udp_blocked":
+		case "udp_stopped":
+		case "udp_lossy":
+		case "nothing_direct":
 		case "stun_only":
 		case "small_datagrams":
 		case "ipv6_silent":
