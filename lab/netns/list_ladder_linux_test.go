@@ -16,6 +16,10 @@ func ladder() []scenario {
 			says: []string{"Audio runs over UDP 8801"}, never: []string{"blocked"},
 		},
 		{
+			number: "1b", fast: true, browsers: []string{"chromium"}, name: "the same, and marks are left as they are", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			after: (*run).marked,
+		},
+		{
 			number: "2", cause: client.CauseNAT, browsers: []string{"chromium"}, name: "mobile, symmetric NAT, 80 ms ± 30, 1 % lost", nat: NATSymmetric,
 			link:  wire.Link{Delay: 25 * ms, Jitter: 30 * ms, Loss: 0.01},
 			audio: only(udpRung), video: only(udpRung), within: 2 * time.Second, says: []string{"Audio runs over UDP 8801"},

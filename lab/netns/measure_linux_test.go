@@ -2,7 +2,6 @@ package netns
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,63 +113,4 @@ func joinOnce(t *testing.T, in *Internet, clip string, trip time.Duration, page 
 	took := seat.HeardAt.Sub(click)
 	fmt.Fprintf(&w, "%5.1f  first sound accepted\n", n(took))
 	return n(took), w.String()
-}
-
-// S12: each medium has its mark on the wire, in both directions, in both profiles. Nobody shares a screen here: the
-// content transport is known by its reports.
-func TestEachMediumIsMarkedOnTheWire(t *testing.T) {
-	needAll(t)
-	var b built
-	binary, clip := b.get(t), b.clip(t, 0)
-	for profile, want := range map[string][3]uint8{"standard": {46, 34, 26}, "original": {56, 40, 40}} {
-		t.Run(profile, func(t *testing.T) {
-			in, err := NewInternet(InternetConfig{Binary: binary, Dir: t.TempDir(), Zones: []string{"a"}, Tunnels: -1, Router: map[string]string{"a": ", dscp: " + profile}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer in.Close()
-			r := &run{T: t, in: in}
-			r.meeting, err = in.NewMeeting("Marks")
-			r.must(err)
-			friend, _ := r.goodMachine()
-			ann, access := r.goodMachine()
-			other, err := in.JoinNative(friend.Namespace, r.meeting, NativeConfig{Name: "Friend", Clip: clip})
-			r.must(err)
-			r.client, err = in.JoinNative(ann.Namespace, r.meeting, NativeConfig{Name: "Ann Client", Clip: clip, Args: []string{"--record", t.TempDir()}})
-			r.must(err)
-			_, err = r.client.WaitJoined(10 * time.Second)
-			r.must(err)
-			_, err = r.client.WaitSeat(5*time.Second, "all transports", func(s Seat) bool { return s.Rungs[2] != "" })
-			r.must(err)
-			r.pause(1500 * time.Millisecond)
-			r.client.Stop()
-			other.Stop()
-			for _, d := range []wire.Direction{wire.Up, wire.Down} {
-				for i, kind := range []string{soundKind, "rtp 96"} {
-					n := 0
-					for _, f := range access.Flows(func(f Flow) bool { return f.Dir == d && f.Kind == kind }) {
-						n += f.N
-						if f.DSCP != want[i] {
-							t.Errorf("%v, want DSCP %d", f, want[i])
-						}
-					}
-					if n < 10 {
-						t.Errorf("%d packets of %s went %s", n, kind, d)
-					}
-				}
-				content := access.Flows(func(f Flow) bool { return f.Dir == d && f.Kind == "rtcp" && f.DSCP == want[2] })
-				if len(content) == 0 {
-					t.Errorf("nothing of the content transport went %s with DSCP %d", d, want[2])
-				}
-			}
-			marks := access.Flows(func(f Flow) bool {
-				return f.Proto == wire.UDP && (f.Kind == "rtcp" || strings.HasPrefix(f.Kind, "rtp"))
-			})
-			for _, f := range marks {
-				if !slices.Contains(want[:], f.DSCP) {
-					t.Errorf("%v, want one of %v", f, want)
-				}
-			}
-		})
-	}
 }
