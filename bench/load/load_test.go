@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"net"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/fstest"
@@ -11,6 +12,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"parley/core/forward"
+	"parley/mmr"
 	"parley/node"
 	"parley/sys/link"
 	"parley/wire/proto"
@@ -20,11 +23,14 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // serve runs a whole Parley in this process until the test ends.
-func serve(t *testing.T, shards int) node.Ready {
+func serve(t *testing.T, shards int) node.Ready { return serveWith(t, shards, nil) }
+
+// serveWith is serve with a media plane of a test's own.
+func serveWith(t *testing.T, shards int, plane func(*mmr.PlaneConfig)) node.Ready {
 	t.Helper()
 	n, ready, err := node.Up(t.Context(), node.UpConfig{
 		Data: t.TempDir(), HTTPS: "127.0.0.1:0", HTTP: "-", Media: []string{"127.0.0.1:0"}, Shards: shards, Admin: "127.0.0.1:0",
-	}, node.Deps{UI: fstest.MapFS{"index.html": {Data: []byte("<!doctype html>")}}, Build: "test"})
+	}, node.Deps{UI: fstest.MapFS{"index.html": {Data: []byte("<!doctype html>")}}, Build: "test", Plane: plane})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +68,13 @@ func runOn(t *testing.T, shards int, cfg Config) Result {
 // config is cfg for a moment at a server of its own.
 func config(t *testing.T, shards int, cfg Config) Config {
 	t.Helper()
+	needTryRead(t)
+	return configWith(cfg, serve(t, shards))
+}
+
+// needTryRead skips a test where the load's sockets can't do what it needs.
+func needTryRead(t *testing.T) {
+	t.Helper()
 	if c, err := link.Real().ListenPacket(loopbackPort0); err != nil {
 		t.Fatal(err)
 	} else if _, ok, _ := link.TryRead(c, nil); !ok {
@@ -70,7 +83,10 @@ func config(t *testing.T, shards int, cfg Config) Config {
 	} else {
 		c.Close()
 	}
-	ready := serve(t, shards)
+}
+
+// configWith is cfg for a moment at a server.
+func configWith(cfg Config, ready node.Ready) Config {
 	cfg.Site, cfg.Token, cfg.TLS = ready.Site, ready.Token, link.ClientTLS(nil)
 	cfg.TLS.InsecureSkipVerify = true
 	cfg.Settle, cfg.Warm, cfg.Measure = 100*time.Millisecond, 500*time.Millisecond, time.Second
@@ -169,6 +185,42 @@ func TestNothingIsLostByAPortThatMoves(t *testing.T) {
 		if r.Streams != 6 || r.Lost > 0 {
 			t.Errorf("each %v: %d streams, %d packets lost; want 6 and none", each, r.Streams, r.Lost)
 		}
+	}
+}
+
+// Shards that hold packets and are busy, with people of one meeting on both, who come, go, move, ask again and lie: the
+// router loses nothing, forges nothing, and in the end has nothing left.
+func TestBusyShardsLoseAndKeepNothing(t *testing.T) {
+	needTryRead(t)
+	ready := serveWith(t, 2, func(c *mmr.PlaneConfig) { c.HoldFrom, c.Together = 200, 1 })
+	empty := keeps(t, ready.Debug)
+	r, err := Run(t.Context(), configWith(Config{
+		Each: true, Nack: 0.5, Churn: 4, Movers: 2, Liars: 3,
+		Members: []Member{{Count: 3, Audio: true, Video: OneLayer()}, {Count: 7}},
+	}, ready))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d packets of %d streams, %d lost, %d by sockets, %d lies, %d moves, %d came and went, %d asked again", r.Packets, r.Streams, r.Lost, r.Overflow, r.Lies, r.Moves, r.Churned, r.Nacked)
+	if r.Failures > 0 || r.Forged > 0 || r.Packets == 0 {
+		t.Errorf("%d packets, %d failures %v, %d packets that did not decrypt", r.Packets, r.Failures, r.Errors, r.Forged)
+	}
+	if r.Lies == 0 || r.Churned == 0 || r.Moves == 0 || r.Nacked == 0 {
+		t.Errorf("%d lies, %d came and went, %d moves, %d asked again; want some of each", r.Lies, r.Churned, r.Moves, r.Nacked)
+	}
+	// The last to leave are forgotten within a while; a packet kept for ever would still be there.
+	for until := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
+		left := keeps(t, ready.Debug) - empty
+		if left <= 2*2*forward.BlockLen { // what each shard has begun to fill, of either kind
+			break
+		}
+		if time.Now().After(until) {
+			t.Errorf("%d bytes of packets are kept in the end", left)
+			break
+		}
+	}
+	if r.Lost > r.Overflow {
+		t.Errorf("%d packets of the honest lost, %d by their own sockets", r.Lost, r.Overflow)
 	}
 }
 
