@@ -20,7 +20,6 @@ type aPath struct {
 	acked   uint64
 	answers []answer
 	n       int
-	quick   time.Duration
 }
 
 type answer struct {
