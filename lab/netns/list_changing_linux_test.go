@@ -37,6 +37,7 @@ func changing() []scenario {
 		},
 		{
 			number: "16", udpOnly: true, cause: client.CauseNAT, browsers: []string{"chromium"}, name: "NAT forgets every 3 s", nat: NATSymmetric, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			says: []string{"Audio runs over UDP 8801"}, never: []string{"blocked", "stopped"},
 			after: func(r *run) {
 				for range 3 {
 					r.pause(3 * time.Second)
@@ -66,6 +67,8 @@ func changing() []scenario {
 		},
 		{
 			number: "17", browsers: []string{"chromium"}, name: "UDP works, then is killed", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			says:     []string{"UDP worked at first, and then stopped", `Audio runs over T(CP 8801|LS 443)\.`},
+			pageSays: []string{"UDP worked at first, and then stopped", `Sound runs over T(CP 8801|LS 443)\.`},
 			after: func(r *run) {
 				r.pause(2 * time.Second)
 				r.forward(blockUDP)
@@ -86,6 +89,7 @@ func changing() []scenario {
 		},
 		{
 			number: "18", cause: client.CauseUDPThrottled, browsers: []string{"chromium"}, name: "UDP throttled to 100 kbit/s", offered: 1000, audio: only(udpRung), within: 1200 * ms, friend: true,
+			says: []string{"Audio runs over UDP 8801", "Video runs over UDP 8801", "Content runs over UDP 8801"},
 			prepare: func(r *run) {
 				r.wires(wire.Class{Proto: wire.UDP, Up: wire.Link{Delay: rtt / 2, Rate: 100_000, Queue: 2500}, Down: wire.Link{Delay: rtt / 2, Rate: 100_000, Queue: 2500}},
 					wire.Both(wire.Link{Delay: rtt / 2}))
@@ -98,14 +102,16 @@ func changing() []scenario {
 		},
 		{
 			number: "18b", browsers: []string{"chromium"}, name: "UDP loses 40 %", offered: 1000, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			says: []string{"UDP works, and loses too many packets", "Video runs over TCP 8801", "Content runs over TCP 8801"},
 			after: func(r *run) {
 				lossy := wire.Link{Delay: rtt / 2, Loss: 0.4}
 				r.wires(wire.Class{Proto: wire.UDP, Up: lossy, Down: lossy}, wire.Both(wire.Link{Delay: rtt / 2}))
-				r.wait(12*time.Second+r.slack(), "pictures on TCP", func(s Seat) bool { return s.Rungs[1] == tcpRung })
+				r.wait(12*time.Second+r.slack(), "pictures on TCP", func(s Seat) bool { return s.Rungs[1] == tcpRung && together(s) })
 			},
 		},
 		{
 			number: "x8", browsers: []string{"chromium"}, name: "sound on UDP, pictures on TLS, which is 40 ms slower", audio: only(udpRung), friend: true, offered: 1000,
+			says: []string{"UDP works, and loses too many packets", "Audio runs over UDP 8801", "Video runs over TLS 443", "Content runs over TLS 443"},
 			// All that a cold join waits for goes over TLS: the lookup three times, TCP and TLS to the router, and the hello there.
 			within: 11*(rtt+2*40*ms)/2 + slack,
 			prepare: func(r *run) {
@@ -114,7 +120,7 @@ func changing() []scenario {
 			after: func(r *run) {
 				before := r.estimate(12 * time.Second)
 				r.forward("meta l4proto udp @th,64,8 > 127 meta length > 500 numgen random mod 10 < 9 drop", "tcp dport 8801 drop") // what carries pictures
-				r.wait(14*time.Second, "audio on UDP and video on TLS", func(s Seat) bool { return s.Rungs[0] == udpRung && s.Rungs[1] == tlsRung })
+				r.wait(14*time.Second, "audio on UDP and video on TLS", func(s Seat) bool { return s.Rungs[0] == udpRung && s.Rungs[1] == tlsRung && together(s) })
 				after := r.estimate(8 * time.Second)
 				if r.browser == "" {
 					return

@@ -22,13 +22,14 @@ func ladder() []scenario {
 		{
 			number: "2", cause: client.CauseNAT, browsers: []string{"chromium"}, name: "mobile, symmetric NAT, 80 ms ± 30, 1 % lost", nat: NATSymmetric,
 			link:  wire.Link{Delay: 25 * ms, Jitter: 30 * ms, Loss: 0.01},
-			audio: only(udpRung), video: only(udpRung), within: 2 * time.Second, says: []string{"Audio runs over UDP 8801"},
+			audio: only(udpRung), video: only(udpRung), within: 2 * time.Second, says: []string{"Audio runs over UDP 8801", "Video runs over UDP 8801"}, never: []string{"blocked", "stopped"},
 			after: func(r *run) {
 				r.keepalive(15 * time.Second)
 			},
 		},
 		{
 			number: "3", udpOnly: true, fast: true, cause: client.CauseIPv6, browsers: []string{"chromium"}, name: "dual stack, IPv6 a black hole", ipv6: true, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack + 250*ms,
+			says: []string{"IPv6 does not answer; IPv4 is used", "Audio runs over UDP 8801"}, never: []string{"blocked"},
 			prepare: func(r *run) { r.forward("meta nfproto ipv6 drop") },
 			// It is known now that IPv6 is silent here.
 			then: func(r *run) { r.again("the next call", only(udpRung), 6*rtt+slack) },
@@ -73,6 +74,7 @@ func ladder() []scenario {
 		},
 		{
 			number: "20", udpOnly: true, cause: "mtu_1280", browsers: []string{"chromium"}, name: "MTU 1280, no ICMP", audio: only(udpRung), video: only(udpRung), offered: 1000, within: 6*rtt + slack, friend: true,
+			says: []string{"Audio runs over UDP 8801", "Video runs over UDP 8801"}, never: []string{"MTU"},
 			link:    wire.Link{Delay: rtt / 2, MTU: 1280, Silent: true},
 			prepare: clampMSS,
 			after: func(r *run) {

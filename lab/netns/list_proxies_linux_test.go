@@ -41,7 +41,7 @@ func proxies() []scenario {
 	return []scenario{
 		{
 			number: "8", fast: true, cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium", "firefox"}, pageForb: []func(Flow) string{pastPageProxy}, name: "HTTP proxy, CONNECT to 443 alone", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
-			prepare: viaProxy(AuthNone), says: []string{"(?i)proxy", "Audio runs over TLS 443"},
+			prepare: viaProxy(AuthNone), says: []string{"(?i)proxy", "Audio runs over TLS 443"}, pageSays: []string{`Sound runs over TLS 443\.`},
 		},
 		{
 			number: "8c", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, name: "the proxy, and then UDP opens beside it", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack, friend: true,
@@ -66,7 +66,7 @@ func proxies() []scenario {
 				viaProxy(AuthNone)(r)
 				r.forward("oifname wan udp dport != 8801 drop", "oifname wan meta l4proto tcp drop")
 			},
-			says: []string{"(?i)proxy", "Audio runs over UDP 8801"},
+			says: []string{"(?i)proxy", "Audio runs over UDP 8801"}, pageSays: []string{`Sound runs over UDP 8801\.`},
 		},
 		{
 			number: "10", cause: client.CauseInspected, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "TLS inspected, CA trusted", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
@@ -81,7 +81,7 @@ func proxies() []scenario {
 			says: []string{InspectorName},
 			// TURN is no HTTP, and a page can't tell whose certificates it is shown.
 			page:     func(s *scenario) { s.silent = 20 * time.Second },
-			pageSays: []string{`The meeting can’t be reached|Sound has no path`},
+			pageSays: []string{`Web pages and the meeting itself get through, but this network lets no sound|Sound has no path`},
 		},
 		{
 			number: "11", noPage: "the browser itself warns of the certificate", fast: true, cause: client.CauseInspected, forbid: []func(Flow) string{fewDirect}, name: "TLS inspected, CA not trusted", fails: true, within: 2 * time.Second,
@@ -95,11 +95,11 @@ func proxies() []scenario {
 		},
 		{
 			number: "12", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "proxy asks for a password (Basic)", audio: only(tlsRung), video: only(tlsRung), within: 1500*ms + slack,
-			prepare: viaProxy(AuthBasic), says: []string{"(?i)proxy"},
+			prepare: viaProxy(AuthBasic), says: []string{"(?i)proxy", "Audio runs over TLS 443"}, pageSays: []string{`Sound runs over TLS 443\.`},
 		},
 		{
 			number: "12b", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "proxy asks for a password (Digest)", audio: only(tlsRung), video: only(tlsRung), within: 1500*ms + slack,
-			prepare: viaProxy(AuthDigest), says: []string{"(?i)proxy"},
+			prepare: viaProxy(AuthDigest), says: []string{"(?i)proxy", "Audio runs over TLS 443"}, pageSays: []string{`Sound runs over TLS 443\.`},
 		},
 		{
 			number: "12c", noPage: "the browser itself asks for the password", cause: client.CauseProxyLogin, forbid: []func(Flow) string{fewDirect}, name: "proxy asks for a password, none given", fails: true, within: 2 * time.Second,
@@ -119,7 +119,7 @@ func proxies() []scenario {
 }`)(r)
 				r.forward("ip daddr " + r.servers("site") + " drop")
 			},
-			says: []string{"(?i)proxy"},
+			says: []string{"(?i)proxy", "Audio runs over UDP 8801"}, pageSays: []string{`Sound runs over UDP 8801\.`},
 		},
 		{
 			number: "13b", noPage: "what a broken script means is the browser's to say", cause: client.CauseProxyUnusable, name: "PAC file broken, direct way open", audio: only(udpRung), video: only(udpRung), within: 1000*ms + slack,
@@ -198,10 +198,12 @@ func unheard() []scenario {
 		},
 		{
 			number: "25b", noPage: "the browser's own ClientHello is long", cause: client.CauseLongHello, name: "long ClientHello reset", audio: only(udpRung), video: only(udpRung), within: 1300 * ms,
+			says:    []string{"Audio runs over UDP 8801"},
 			prepare: func(r *run) { r.forward(tlsHandshake + " meta length > 1000 reject with tcp reset") },
 		},
 		{
 			number: "25c", noPage: "the browser's own ClientHello is long", cause: client.CauseLongHello, name: "long ClientHello dropped", audio: only(udpRung), video: only(udpRung), within: 6 * time.Second,
+			says:    []string{"Audio runs over UDP 8801"},
 			prepare: func(r *run) { r.forward(tlsHandshake + " meta length > 1000 drop") },
 		},
 	}

@@ -76,7 +76,7 @@ func play(r *run, s scenario, clip string, res *row) {
 		fault("no router knows of the client when it leaves")
 	}
 	if s.after == nil && known && s.silent == 0 && !s.settled(record) {
-		fault("it ends with audio over %q and video over %q", record.Rungs[0], record.Rungs[1])
+		fault("it ends with audio over %q, video over %q and content over %q", record.Rungs[0], record.Rungs[1], record.Rungs[2])
 	}
 	for _, g := range []proto.Group{proto.GroupAudio, proto.GroupVideo, proto.GroupContent} {
 		// Content's turn comes two seconds after the others': perhaps just when the client is asked.
@@ -204,9 +204,10 @@ func (r *run) watchFailure(s scenario, started time.Time, res *row, fault func(s
 	}
 }
 
-// settled tells whether the router's record is what is wanted.
+// settled tells whether the router's record is what is wanted. Content goes where video goes, once its turn has come.
 func (s *scenario) settled(seat Seat) bool {
-	return (len(s.audio) == 0 || slices.Contains(s.audio, seat.Rungs[0])) && (len(s.video) == 0 || slices.Contains(s.video, seat.Rungs[1]))
+	return (len(s.audio) == 0 || slices.Contains(s.audio, seat.Rungs[0])) &&
+		(len(s.video) == 0 || slices.Contains(s.video, seat.Rungs[1]) && together(seat))
 }
 
 // watchSilence sees a page into a meeting to which no media leads.

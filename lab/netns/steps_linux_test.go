@@ -112,8 +112,13 @@ func (r *run) slack() time.Duration {
 // picturesElsewhere: UDP carries sound and no pictures.
 func (r *run) picturesElsewhere(within time.Duration) {
 	r.Helper()
-	r.wait(within, "audio on UDP and video elsewhere", func(s Seat) bool { return s.Rungs[0] == udpRung && (s.Rungs[1] == tcpRung || s.Rungs[1] == tlsRung) })
+	r.wait(within, "audio on UDP and video elsewhere", func(s Seat) bool {
+		return s.Rungs[0] == udpRung && (s.Rungs[1] == tcpRung || s.Rungs[1] == tlsRung) && together(s)
+	})
 }
+
+// together: video and content use the same rung, as far as there is content.
+func together(s Seat) bool { return s.Rungs[2] == "" || s.Rungs[2] == s.Rungs[1] }
 
 // demoted: the path in use is gone.
 func (r *run) demoted(to []proto.Rung, within time.Duration) {
