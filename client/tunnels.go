@@ -11,8 +11,9 @@ import (
 	"parley/wire/proto"
 )
 
-// tunnelTimeout is how long a tunnel may take to answer: others are waiting for its place in the race.
-const tunnelTimeout = 2 * time.Second
+// tunnelTimeout is how long a tunnel may take to answer: three round trips, each up to a second, and half of one
+// for what is slow. Others race it meanwhile, and who waits for its place in the race has waited for less by then.
+const tunnelTimeout = 3500 * time.Millisecond
 
 // tunnels are the ways through HTTP tunnels (S14). Safe for concurrent use.
 type tunnels struct {

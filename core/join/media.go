@@ -183,7 +183,7 @@ func (m *Mind) startDue(now time.Time, g proto.Group) {
 		if t.id != 0 || t.done || now.Before(t.startAt) {
 			continue
 		}
-		t.id, t.deadline = m.id(), now.Add(transportFor)
+		t.id, t.deadline = m.id(), now.Add(through(t.via, transportFor))
 		t.try = m.begin(now, "media", t.what(g))
 		m.do(StartTransport{Attempt: t.id, Group: g, Rung: t.rung, Router: m.grant.Router,
 			Candidates: m.candidates(t), Credentials: m.credentials(t, g), Fingerprint: m.grant.Fingerprint, Via: t.via})
@@ -385,7 +385,7 @@ func (m *Mind) advanceMedia(now time.Time) {
 		for _, t := range slices.Clone(l.tries) {
 			if !t.done && due(now, t.deadline) {
 				m.do(CloseTransport{Attempt: t.id, Group: proto.Group(g), Rung: t.rung})
-				m.handleTransportDown(now, t.id, fmt.Sprintf("no answer within %v", transportFor))
+				m.handleTransportDown(now, t.id, fmt.Sprintf("no answer within %v", through(t.via, transportFor)))
 			}
 		}
 		if due(now, l.retryAt) {

@@ -210,6 +210,14 @@ func (m *Mind) useGrant(now time.Time, g proto.Grant) {
 	}
 }
 
+// through is how long something may take that a tunnel's own connection comes before.
+func through(via string, d time.Duration) time.Duration {
+	if via != "" {
+		return 2 * d
+	}
+	return d
+}
+
 func (m *Mind) openControl(now time.Time) {
 	m.closeControl()
 	if m.reach.since.IsZero() {
@@ -217,7 +225,7 @@ func (m *Mind) openControl(now time.Time) {
 	}
 	m.state = Connecting
 	m.control.id, m.control.up, m.control.via = m.id(), false, m.zones.via
-	m.control.deadline = now.Add(controlTimeout)
+	m.control.deadline = now.Add(through(m.zones.via, controlTimeout))
 	m.control.try = m.begin(now, "control", "server "+m.grant.Router)
 	m.do(OpenControl{Attempt: m.control.id, Grant: m.grant, Via: m.zones.via})
 }

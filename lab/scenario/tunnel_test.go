@@ -104,6 +104,22 @@ func TestAFarTunnelIsNotTakenForOneThatDropsWhatComesEarly(t *testing.T) {
 	})
 }
 
+// However far a tunnel is, up to a round trip of a second, it is used where nothing else is.
+func TestTunnelsAsFarAsASecondAreUsed(t *testing.T) {
+	for _, rtt := range []time.Duration{800 * time.Millisecond, time.Second} {
+		t.Run(rtt.String(), func(t *testing.T) {
+			inWorld(t, threeZones(1), func(t *testing.T, w *world) {
+				w.tunnelAt("t1", rtt/2)
+				ann := w.Join("ann", w.Meeting(nil), performs, w.tunnelOnly(w.siteOpen()))
+				if after := ann.WaitRung(proto.TLS443); after > 10*time.Second+rtt {
+					t.Errorf("the first medium after %v", after)
+				}
+				ann.says("through the tunnel https://t1")
+			})
+		})
+	}
+}
+
 // A tunnel that takes connections and never answers delays nothing, however near it is.
 func TestASilentTunnelDelaysNothing(t *testing.T) {
 	inWorld(t, threeZones(1), func(t *testing.T, w *world) {

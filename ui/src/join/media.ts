@@ -21,7 +21,7 @@ import { advanceApart, advanceDescent, type Descent, newDescent } from "./demote
 import type { EventOf } from "./events.ts";
 import { isNarrow, ladder, rank } from "./long.ts";
 import { type Attempt, act, begin, end, type Mind, nextID, note, progress, routerOf, stateOf, step } from "./mind.ts";
-import { again, backoff, closeControl, fail, steadyAfter } from "./reach.ts";
+import { again, backoff, closeControl, fail, steadyAfter, through } from "./reach.ts";
 import type { Waker } from "./waker.ts";
 import { type Phrase, say, type Told, told } from "./words.ts";
 import { assumedRTT } from "./zones.ts";
@@ -228,7 +228,7 @@ export function startDue(m: Mind, now: Nanos, g: Group): void {
 			continue;
 		}
 		t.id = nextID(m);
-		t.deadline = now + transportFor;
+		t.deadline = now + through(t.via, transportFor);
 		t.try = begin(m, now, "media", what(g, t));
 		act(m, {
 			do: "start_transport",
@@ -445,7 +445,7 @@ export function advanceMedia(m: Mind, now: Nanos): void {
 		for (const t of [...l.tries]) {
 			if (!t.done && due(now, t.deadline)) {
 				act(m, { do: "close_transport", attempt: t.id, group: g, rung: t.rung });
-				handleTransportDown(m, now, t.id, say("silent_seconds", { s: transportFor / second }));
+				handleTransportDown(m, now, t.id, say("silent_seconds", { s: through(t.via, transportFor) / second }));
 			}
 		}
 		if (due(now, l.retryAt)) {

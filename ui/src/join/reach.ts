@@ -288,6 +288,11 @@ export function takeGrant(m: Mind, now: Nanos, g: Grant): void {
 	}
 }
 
+/** How long something may take that a tunnel's own connection comes before. */
+export function through(via: string, d: Nanos): Nanos {
+	return via !== "" ? 2 * d : d;
+}
+
 export function openControl(m: Mind, now: Nanos): void {
 	closeControl(m);
 	if (m.grant === undefined) {
@@ -298,7 +303,7 @@ export function openControl(m: Mind, now: Nanos): void {
 	m.control.id = nextID(m);
 	m.control.up = false;
 	m.control.via = m.zones.via;
-	m.control.deadline = now + controlTimeout;
+	m.control.deadline = now + through(m.zones.via, controlTimeout);
 	m.control.try = begin(m, now, "control", say("server", { server: m.grant.router }));
 	act(m, { do: "open_control", attempt: m.control.id, grant: m.grant, via: some(m.zones.via) });
 }
