@@ -79,13 +79,14 @@ func compareAll(ctx context.Context, o options, list []scenario, merges []bool, 
 	return b.finish(pairTable(pairs, o), pairs)
 }
 
-// pairs measures one scenario.
+// pairs measures one scenario. Where a set-up fails, those before it count.
 func (b *bench) pairs(ctx context.Context, s scenario, merges []bool) ([]pair, error) {
 	if merges = s.receivers(merges); len(merges) == 0 {
 		return nil, nil
 	}
 	binaries := [2]string{b.against, b.binary}
 	of := map[bool]*[2][]one{false: {}, true: {}} // old and new, a median for each set-up
+	var failed error
 	for i := range 2 * b.runs {
 		side := (i + 1) / 2 % 2 // old, new, new, old
 		b.binary = binaries[side]
@@ -96,7 +97,8 @@ func (b *bench) pairs(ctx context.Context, s scenario, merges []bool) ([]pair, e
 		got, err := b.stand(ctx, s, windows)
 		b.binary = binaries[1]
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", binaries[side], err)
+			failed = fmt.Errorf("%s: %w", binaries[side], err)
+			break
 		}
 		for _, merge := range merges {
 			same := slices.DeleteFunc(slices.Clone(got), func(r one) bool { return r.GRO != merge })
@@ -111,13 +113,19 @@ func (b *bench) pairs(ctx context.Context, s scenario, merges []bool) ([]pair, e
 			}
 		}
 	}
-	var pairs []pair
+	return paired(of, merges), failed
+}
+
+// paired makes rows of what both sides have: what one has no partner for is left out.
+func paired(of map[bool]*[2][]one, merges []bool) (pairs []pair) {
 	for _, merge := range merges {
-		sides := of[merge]
-		if len(sides[0]) == 0 {
+		before, after := of[merge][0], of[merge][1]
+		n := min(len(before), len(after))
+		if n == 0 {
 			continue
 		}
-		p := pair{Old: median(sides[0]), New: median(sides[1])}
+		before, after = before[:n], after[:n]
+		p := pair{Old: median(before), New: median(after)}
 		figures := func(rs []one, f func(r one) float64) (all []float64) {
 			for _, r := range rs {
 				all = append(all, f(r))
@@ -126,11 +134,11 @@ func (b *bench) pairs(ctx context.Context, s scenario, merges []bool) ([]pair, e
 		}
 		cost := func(r one) float64 { return r.NS }
 		join := func(r one) float64 { return r.JoinCPU }
-		p.Cost = spreadOf(figures(sides[0], cost), figures(sides[1], cost))
-		p.Join = spreadOf(figures(sides[0], join), figures(sides[1], join))
+		p.Cost = spreadOf(figures(before, cost), figures(after, cost))
+		p.Join = spreadOf(figures(before, join), figures(after, join))
 		pairs = append(pairs, p)
 	}
-	return pairs, nil
+	return pairs
 }
 
 // pairTable is the result in Markdown.

@@ -388,3 +388,30 @@ func TestWindowsTheLoadCouldNotKeepUpWithDoNotCount(t *testing.T) {
 		}
 	}
 }
+
+// A pair whose partner failed is left out, and those before it count.
+func TestPairsBeforeAFailureCount(t *testing.T) {
+	of := map[bool]*[2][]one{false: {{{NS: 100}, {NS: 200}, {NS: 900}}, {{NS: 110}, {NS: 220}}}, true: {{{NS: 1}}, nil}}
+	got := paired(of, []bool{false, true})
+	if len(got) != 1 || got[0].Cost.Pairs != 2 || math.Abs(got[0].Cost.Median-0.1) > 1e-9 || got[0].Old.NS > 200 {
+		t.Errorf("%+v, want one row of two pairs", got)
+	}
+}
+
+func TestWhatPairsLeaveOutIsNamed(t *testing.T) {
+	rest, names := withoutFits([]scenario{{name: "a"}, {name: "many", fit: &fit{}}, {name: "b"}})
+	if len(rest) != 2 || rest[1].name != "b" || len(names) != 1 || names[0] != "many" {
+		t.Errorf("%d are left and %q left out", len(rest), names)
+	}
+}
+
+// Where people can't be set up, they are too many: fewer are tried, down to one.
+func TestASetUpThatFailsIsNotServed(t *testing.T) {
+	var said bytes.Buffer
+	b := &bench{options: options{noFloor: true, binary: filepath.Join(t.TempDir(), "none"), runs: 1}, progress: progress{out: &said, began: time.Now()}, fitted: map[string]int{}}
+	s := scenario{name: "many", fit: &fit{from: 3, people: 1, members: func(n int) (int, []load.Member) { return 1, []load.Member{{Count: n}} }}}
+	_, err := b.search(t.Context(), s, []bool{false})
+	if err == nil || !strings.Contains(err.Error(), "not even one") || !strings.Contains(said.String(), "1 people") {
+		t.Errorf("%v after\n%s", err, &said)
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -129,10 +128,25 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if o.against != "" {
-		list = slices.DeleteFunc(list, func(s scenario) bool { return s.fit != nil })
+		var sought []string
+		if list, sought = withoutFits(list); len(sought) > 0 {
+			fmt.Fprintf(os.Stderr, "left out, since pairs need a number (-fits): %s\n", strings.Join(sought, "; "))
+		}
 		return compareAll(ctx, o, list, merges, shards)
 	}
 	return benchAll(ctx, o, list, merges, shards)
+}
+
+// withoutFits leaves out the scenarios that seek how many fit, and names them.
+func withoutFits(list []scenario) (rest []scenario, names []string) {
+	for _, s := range list {
+		if s.fit != nil {
+			names = append(names, s.name)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	return rest, names
 }
 
 // defaultShards compares one shard with two where everything is measured, and only there: it takes twice as long.

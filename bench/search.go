@@ -63,6 +63,7 @@ func short(r *one) string {
 func (b *bench) search(ctx context.Context, s scenario, merges []bool) (runs []one, err error) {
 	known := map[bool]map[int]bool{false: {}, true: {}} // who is served, as one set-up tells it of all merges
 	left := merges                                      // whose number is not found yet
+	var failed error                                    // of a set-up, the last
 	served := func(n int, merge bool) (bool, error) {
 		windows := slices.DeleteFunc(slices.Clone(left), func(m bool) bool { _, ok := known[m][n]; return ok })
 		for last := range 2 {
@@ -70,8 +71,17 @@ func (b *bench) search(ctx context.Context, s scenario, merges []bool) (runs []o
 				return ok, nil
 			}
 			got, err := b.stand(ctx, s.with(n), windows)
-			if err != nil {
-				return false, err
+			if ctx.Err() != nil {
+				return false, ctx.Err()
+			}
+			if err != nil { // more than can be set up are not served
+				failed = err
+				b.progress.say("%s: %d people, GRO %v: %v", b.called(s), n*s.fit.people, merge, err)
+				if last > 0 {
+					known[merge][n] = false
+				}
+				windows = []bool{merge}
+				continue
 			}
 			for _, r := range got {
 				why := short(&r)
@@ -89,7 +99,7 @@ func (b *bench) search(ctx context.Context, s scenario, merges []bool) (runs []o
 		key := fmt.Sprint(s.name, merge)
 		best, err := seek(cmp.Or(b.fitted[key], from), s.fit.people, func(n int) (bool, error) { return served(n, merge) })
 		if err == nil && best == 0 {
-			err = errors.New("not even one is served without loss")
+			err = errors.Join(errors.New("not even one is served without loss"), failed)
 		}
 		if err != nil {
 			return runs, err
