@@ -28,11 +28,22 @@ type evidence struct {
 // silences tells which paths in use carry nothing: the router reports on each every half second.
 func (c *Client) silences(now time.Time) {
 	for _, l := range c.media.active {
-		if l != nil && !l.heardAt.IsZero() && l.silentAt.IsZero() && now.Sub(l.heardAt) >= deafAfter {
+		if l != nil && !l.heardAt.IsZero() && l.silentAt.IsZero() && now.Sub(l.heardAt) >= c.patience(now, l) {
 			l.silentAt = now
 			c.mind.Handle(now, join.PathSilent{Attempt: l.attempt})
 		}
 	}
+}
+
+// patience is how long a path must carry nothing to be called silent. Video and content move together, so where one of
+// them is heard over the same rung the other, which may be idle and lose its few reports, gets more time.
+func (c *Client) patience(now time.Time, l *lane) time.Duration {
+	for _, o := range c.media.active {
+		if l.group != proto.GroupAudio && o != nil && o != l && o.group != proto.GroupAudio && o.rung == l.rung && now.Sub(o.heardAt) < deafAfter {
+			return 2 * deafAfter
+		}
+	}
+	return deafAfter
 }
 
 // heardOn takes note of a packet on a carrier. One that came over the way that is tried in place of the silent one
