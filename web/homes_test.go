@@ -63,7 +63,7 @@ func TestDeadHomeIsReplaced(t *testing.T) {
 	var home proto.ClaimAnswer
 	w.request(proto.SubjectClaim, proto.ClaimRequest{Meeting: id, Router: "par-1", Zone: "par"}, &home)
 
-	w.pass(4 * time.Second) // par-1 falls silent; its controller announces the other one alone
+	w.pass(3500 * time.Millisecond) // par-1 falls silent; its controller announces the other one alone
 	w.zone("par", 0, 0, "par-2 0/200")
 	ann := newPerson(t, "Ann").request(m)
 	if g := w.grants(w.joined("", ann)); len(g) != 1 || g[0].Router != "par-2" || g[0].Home {
