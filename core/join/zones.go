@@ -158,11 +158,11 @@ func (z *zone) udp(now, startAt time.Time) string {
 	return "silent"
 }
 
-// silent reports whether a probe of the zone that has not been answered by now has had time enough: three round trips
-// of one that was.
+// silent reports whether a probe of the zone that has not been answered by now has had time enough: two and a half
+// round trips of one that was.
 func (z *zone) silent(now, startAt time.Time) bool {
 	if rtt := z.udpRTT(); rtt >= 0 {
-		return now.Sub(startAt) >= max(150*time.Millisecond, millis(3*rtt))
+		return now.Sub(startAt) >= max(150*time.Millisecond, millis(2.5*rtt))
 	}
 	return z.udp(now, startAt) == "silent"
 }

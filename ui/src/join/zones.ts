@@ -264,10 +264,10 @@ function score(m: Mind, now: Nanos, z: Zone): number {
 	return udp(z, now, m.zones.startAt) === "silent" && udpOpenSomewhere(m) ? s + udpPenalty : s;
 }
 
-/** Whether a probe that has not been answered by now has had time enough: three round trips of one that was. */
+/** Whether a probe that has not been answered by now has had time enough: two and a half round trips of one that was. */
 function silent(z: Zone, now: Nanos, startAt: Nanos): boolean {
 	const rtt = udpRTT(z);
-	return rtt < 0 ? udp(z, now, startAt) === "silent" : now - startAt >= Math.max(150 * millisecond, millis(3 * rtt));
+	return rtt < 0 ? udp(z, now, startAt) === "silent" : now - startAt >= Math.max(150 * millisecond, millis(2.5 * rtt));
 }
 
 function udpOpenSomewhere(m: Mind): boolean {
