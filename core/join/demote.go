@@ -23,6 +23,7 @@ const (
 	deadFor   = 4 * time.Second
 	probeMin  = time.Minute // between looks at better rungs; twice as long after each demotion
 	probeMost = 10 * time.Minute
+	probeSoon = 5 * time.Second // after asking for credentials to do that with
 	apartFor  = 5 * time.Second // pictures on different rungs: a browser may be about to move the others too
 )
 
@@ -235,6 +236,17 @@ func (m *Mind) advanceApart(now time.Time) {
 	}
 }
 
+// askFresh has fresh credentials come with a welcome: going down may have used up those that were spare. It is seldom
+// asked for, whatever comes of it.
+func (m *Mind) askFresh(now time.Time) {
+	if m.state == In && !now.Before(m.media.askAt) {
+		m.media.askAt = now.Add(probeMin)
+		m.progress(now, "resume", "fresh credentials are asked for")
+		m.closeControl()
+		m.again(now, "")
+	}
+}
+
 // advanceDescent tries the better rungs again, in good time.
 func (m *Mind) advanceDescent(now time.Time, g proto.Group) {
 	l := &m.lanes[g]
@@ -251,18 +263,20 @@ func (m *Mind) advanceDescent(now time.Time, g proto.Group) {
 	case l.probeAt.IsZero():
 		l.probeAt = now.Add(min(probeMin<<min(max(l.fell-1, 0), 4), probeMost))
 	case due(now, l.probeAt):
+		set := m.media.set
+		if m.cfg.FreshWays { // what a browser has given up it does not try again with the same credentials
+			if m.state != In || len(m.media.spare) == 0 {
+				l.probeAt = now.Add(probeSoon)
+				m.askFresh(now)
+				return
+			}
+			set++
+		}
+		l.probeAt = time.Time{}
 		for _, o := range alike(g) {
 			if p := &m.lanes[o]; o != g && !p.probeAt.IsZero() {
 				p.probeAt = now
 			}
-		}
-		l.probeAt = time.Time{}
-		set := m.media.set
-		if m.cfg.FreshWays { // what a browser has given up it does not try again with the same credentials
-			if m.state != In || len(m.media.spare) == 0 {
-				return
-			}
-			set++
 		}
 		for _, t := range better {
 			t.startAt, t.set = now, set

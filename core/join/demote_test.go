@@ -88,16 +88,13 @@ func TestPicturesMoveTogether(t *testing.T) {
 			if got := w.m.lanes[proto.GroupAudio].inUse.rung; got != proto.UDP8801 {
 				t.Errorf("sound is on %s", got)
 			}
-			w.record(c.trace)
-			if w.cfg.FreshWays {
-				w.m.media.spare = grantOf("a", "a-1", false).Groups // as the next welcome brings
-			}
-			w.run(80_000)
+			w.run(90_000)
 			for _, g := range []proto.Group{proto.GroupVideo, proto.GroupContent} {
 				if got := w.m.lanes[g].inUse.rung; got != proto.UDP8801 {
 					t.Errorf("%v is on %s a minute later, want %s\n%s", g, got, proto.UDP8801, w.lines())
 				}
 			}
+			w.record(c.trace)
 		})
 	}
 }

@@ -62,6 +62,7 @@ type mediaClock struct {
 	set       int       // counts the sets of credentials used
 	spare     []proto.Credentials
 	apartAt   time.Time // video and content use different rungs: one follows the other then
+	askAt     time.Time // fresh credentials may be asked for from then on
 }
 
 // stagger is H of the design.

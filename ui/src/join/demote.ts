@@ -24,6 +24,7 @@ import {
 	what,
 } from "./media.ts";
 import { act, type Mind, note, progress } from "./mind.ts";
+import { again, closeControl } from "./reach.ts";
 import { type Phrase, say, words } from "./words.ts";
 
 const poorLoss = 0.25; // of the packets, in the worse direction
@@ -32,6 +33,7 @@ const deadLoss = 0.75; // a path that carries next to nothing is left earlier
 const deadFor = 4 * second;
 const probeMin = minute; // between looks at better rungs; twice as long after each demotion
 const probeMost = 10 * minute;
+const probeSoon = 5 * second; // after asking for credentials to do that with
 const apartFor = 5 * second; // pictures on different rungs: a browser may be about to move the others too
 
 /** The groups that move together; sound decides for itself. */
@@ -234,6 +236,19 @@ export function advanceApart(m: Mind, now: Nanos): void {
 	}
 }
 
+/**
+ * Has fresh credentials come with a welcome: going down may have used up those that were spare. It is seldom asked for,
+ * whatever comes of it.
+ */
+function askFresh(m: Mind, now: Nanos): void {
+	if (m.state === "in" && now >= m.media.askAt) {
+		m.media.askAt = now + probeMin;
+		progress(m, now, "resume", "fresh credentials are asked for");
+		closeControl(m);
+		again(m, now, "");
+	}
+}
+
 /** Tries the better rungs again, in good time. */
 export function advanceDescent(m: Mind, now: Nanos, g: Group): void {
 	const l = m.lanes[g];
@@ -248,16 +263,18 @@ export function advanceDescent(m: Mind, now: Nanos, g: Group): void {
 	} else if (l.probeAt === undefined) {
 		l.probeAt = now + Math.min(probeMin * 2 ** Math.min(Math.max(l.fell - 1, 0), 4), probeMost);
 	} else if (due(now, l.probeAt)) {
+		// What a browser has given up it does not try again with the same credentials.
+		const fresh = m.cfg.fresh_ways;
+		if (fresh && (m.state !== "in" || m.media.spare.length === 0)) {
+			l.probeAt = now + probeSoon;
+			askFresh(m, now);
+			return;
+		}
+		l.probeAt = undefined;
 		for (const o of alike(g)) {
 			if (o !== g && m.lanes[o].probeAt !== undefined) {
 				m.lanes[o].probeAt = now;
 			}
-		}
-		l.probeAt = undefined;
-		// What a browser has given up it does not try again with the same credentials.
-		const fresh = m.cfg.fresh_ways;
-		if (fresh && (m.state !== "in" || m.media.spare.length === 0)) {
-			return;
 		}
 		l.tries.push(...better.map(t => ({ ...t, set: fresh ? m.media.set + 1 : m.media.set })));
 		startDue(m, now, g);

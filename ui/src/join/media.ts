@@ -76,6 +76,8 @@ export interface MediaClock {
 	spare: readonly Credentials[];
 	/** Video and content use different rungs: one follows the other then. */
 	apartAt: Nanos | undefined;
+	/** Fresh credentials may be asked for from then on. */
+	askAt: Nanos;
 }
 
 export function newLane(): Lane {
@@ -92,7 +94,7 @@ export function newLane(): Lane {
 }
 
 export function newMediaClock(): MediaClock {
-	return { contentAt: undefined, limit: undefined, everUp: false, set: 0, spare: [], apartAt: undefined };
+	return { contentAt: undefined, limit: undefined, everUp: false, set: 0, spare: [], apartAt: undefined, askAt: 0 };
 }
 
 /** H of the design. */
