@@ -14,19 +14,14 @@ import (
 // had: at fifteen people in a meeting two thirds of their memory (bench "meeting 15×15", 20 November 2026).
 // Hence, as soon as a burst is over, all of it is given back to the system.
 //
-// While it lasts, memory is no matter and collecting is: at garbagePercent it took an eighth of what a join costs
+// While it lasts, memory is no matter and collecting is: at garbagePercent it took a seventh of what a join costs
 // (bench "join storm", 20 November 2026). So there may be burstRoom of garbage then.
 const (
 	calmEvery = 2 * time.Second
 	// burstFrom is what is allocated within calmEvery where somebody is coming, in bytes: eight joins.
 	burstFrom = 4 << 20
-	// calmBelow is the most where nobody comes: two joins.
+	// calmBelow is the most where nobody is.
 	calmBelow = 1 << 20
-	// calmAfter is how long after somebody last came it is over even so: a site may always have more to do than that.
-	calmAfter = 30 * time.Second
-	// roomFrom is what is allocated within calmEvery where many come at once: 32 joins. What publishing begins with is
-	// less; it stays, and garbage among it would too.
-	roomFrom = 16 << 20
 	// burstRoom is garbage in bytes: more than a second's worth of a hundred joins a second.
 	burstRoom = 64 << 20
 )
@@ -36,42 +31,35 @@ type calm struct {
 	sync.Mutex
 	percent   int       // of garbage otherwise; negative: the target is the environment's
 	last      uint64    // allocated at the last look
-	collected uint64    // allocated at a collection less than calmEvery ago
+	collected uint64    // allocated at the last collection
 	at        time.Time // of it
 	burst     bool
-	quiet     int  // looks since somebody last came
-	raised    bool // the target is that of a burst
 	ended     bool // the target is left alone
 }
 
-// look takes what has been allocated so far, in bytes, and reports whether the target is to be as otherwise again,
-// since fewer come, and whether a burst has just ended: nobody does.
-func (c *calm) look(allocated uint64) (lower, over bool) {
+// over takes what has been allocated so far, in bytes, and reports whether a burst has just ended.
+func (c *calm) over(allocated uint64) bool {
 	grown := allocated - c.last
 	c.last = allocated
 	if grown >= burstFrom {
-		c.burst, c.quiet = true, 0
-		return false, false
+		c.burst = true
 	}
-	c.quiet++
-	lower, c.raised = c.raised, false
-	if over = c.burst && (grown <= calmBelow || c.quiet >= int(calmAfter/calmEvery)); over {
-		c.burst = false
+	if !c.burst || grown > calmBelow {
+		return false
 	}
-	return lower, over
+	c.burst = false
+	return true
 }
 
 // collection takes what has been allocated so far and what is in use, in bytes, at the end of a collection,
 // and answers how much garbage there may be from now on, in percent of the latter; 0 leaves it as it is. In a
 // burst collections come thick, so no look every so often is needed to see its beginning.
 func (c *calm) collection(now time.Time, allocated, live uint64) (percent int) {
-	if now.Sub(c.at) >= calmEvery {
-		c.at, c.collected = now, allocated
+	if !c.at.IsZero() && now.Sub(c.at) < calmEvery && allocated-c.collected >= burstFrom {
+		c.burst = true
 	}
-	if allocated-c.collected >= roomFrom {
-		c.burst, c.raised, c.quiet = true, true, 0
-	}
-	if !c.raised || c.ended || c.percent < 0 {
+	c.at, c.collected = now, allocated
+	if !c.burst || c.ended || c.percent < 0 {
 		return 0
 	}
 	return c.percent + int(min(burstRoom*100/max(live, 1<<20), 1000))
@@ -111,8 +99,8 @@ func giveBack(ctx context.Context, percent int) {
 		c.Lock()
 		defer c.Unlock()
 		allocated, _ := heap()
-		lower, over := c.look(allocated)
-		if lower && percent >= 0 {
+		over := c.over(allocated)
+		if over && percent >= 0 {
 			debug.SetGCPercent(percent)
 		}
 		return over

@@ -23,34 +23,8 @@ func TestTheEndOfABurstIsFound(t *testing.T) {
 		{0, true},
 	} {
 		total += step.grown
-		if _, got := c.look(total); got != step.want {
+		if got := c.over(total); got != step.want {
 			t.Errorf("step %d, %d bytes more: over %v, want %v", i, step.grown, got, step.want)
-		}
-	}
-}
-
-// Who always has something to do gets its memory back too, half a minute after the last came.
-func TestABurstEndsWhereThereIsAlwaysSomething(t *testing.T) {
-	c := &calm{}
-	total := uint64(0)
-	look := func(grown uint64) (over bool) {
-		total += grown
-		_, over = c.look(total)
-		return over
-	}
-	look(30 << 20)
-	for range 2 {
-		look(30 << 20)
-		ends := 0
-		for at := calmEvery; at <= 3*calmAfter; at += calmEvery {
-			if look(2 << 20) {
-				if ends++; at != calmAfter {
-					t.Errorf("over after %v, want %v", at, calmAfter)
-				}
-			}
-		}
-		if ends != 1 {
-			t.Errorf("over %d times, want once", ends)
 		}
 	}
 }
@@ -67,41 +41,31 @@ func TestInABurstTheCollectorHasRoom(t *testing.T) {
 	}{
 		{time.Minute, 30, 10, 0},                  // the first: nothing to compare it with
 		{time.Minute, 30, 10, 0},                  // what lies about of a minute
-		{time.Second, 12, 10, 0},                  // too little
-		{1500 * time.Millisecond, 12, 10, 0},      // too slowly
-		{500 * time.Millisecond, 8, 10, 0},        // not yet
-		{500 * time.Millisecond, 8, 10, 50 + 640}, // many come
+		{time.Second, 3, 10, 0},                   // too little
+		{time.Second, 5, 10, 50 + 640},            // people come
 		{10 * time.Second, 64, 64, 50 + 100},      // and more: the room is in bytes
 		{time.Second, 64, 1024, 50 + 6},           // it hardly counts any more
 		{time.Second, 1, 0, 50 + 1000},            // bounded
-		{100 * time.Millisecond, 1, 10, 50 + 640}, // it is look's to say when it ends
+		{100 * time.Millisecond, 1, 10, 50 + 640}, // it is over's to say when it ends
 	} {
 		now, allocated = now.Add(step.after), allocated+step.grown*mib
 		if got := c.collection(now, allocated, step.live*mib); got != step.want {
 			t.Errorf("step %d: %d %%, want %d", i, got, step.want)
 		}
 	}
-	c.look(allocated)
-	allocated += 2 * mib
-	if lower, over := c.look(allocated); !lower || over {
-		t.Errorf("with a few who come: lower %v, over %v, want the target lowered and the burst to go on", lower, over)
+	c.over(allocated)
+	if !c.over(allocated) {
+		t.Error("a burst that a collection has found does not end")
 	}
-	if lower, over := c.look(allocated); lower || !over {
-		t.Errorf("with nobody who comes: lower %v, over %v, want the end of the burst", lower, over)
-	}
-	now = now.Add(10 * time.Second)
-	if got := c.collection(now, allocated, 10*mib); got != 0 {
+	if got := c.collection(now.Add(time.Second), allocated+mib, 10*mib); got != 0 {
 		t.Errorf("%d %% by the collection that gives memory back, want none", got)
 	}
-	now, allocated = now.Add(time.Second), allocated+20*mib
-	if got := c.collection(now, allocated, 10*mib); got != 50+640 {
-		t.Errorf("%d %% in the next burst, want 690", got)
-	}
+	c.collection(now.Add(2*time.Second), allocated+20*mib, 10*mib)
 	c.ended = true
-	if got := c.collection(now.Add(time.Second), allocated+20*mib, 10*mib); got != 0 {
+	if got := c.collection(now.Add(3*time.Second), allocated+40*mib, 10*mib); got != 0 {
 		t.Errorf("%d %% after the end, want none", got)
 	}
-	environment := &calm{percent: -1, raised: true}
+	environment := &calm{percent: -1, burst: true}
 	if got := environment.collection(now, allocated, 10*mib); got != 0 {
 		t.Errorf("%d %% where the environment says how much, want none", got)
 	}
