@@ -2,11 +2,12 @@
 import { Code, type Grant } from "../proto/messages.gen.ts";
 import { some } from "./actions.ts";
 import { due, millis, millisecond, type Nanos, second, wholeMillis } from "./clock.ts";
+import { grantFor, prepare, takeSites } from "./decide.ts";
 import type { EventOf } from "./events.ts";
 import { act, amend, begin, end, type LookupState, type Mind, note, progress, step } from "./mind.ts";
 import { fail, takeGrant } from "./reach.ts";
 import { say, textOf, told } from "./words.ts";
-import { grantFor, openZones, prepare, takeSites } from "./zones.ts";
+import { openZones } from "./zones.ts";
 
 /** A grant about to lapse is not used. */
 const grantMarginMs = 1000;

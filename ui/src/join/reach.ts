@@ -3,6 +3,7 @@
 import { Code, type Grant } from "../proto/messages.gen.ts";
 import { some } from "./actions.ts";
 import { due, millis, millisecond, type Nanos, second } from "./clock.ts";
+import { unprepare } from "./decide.ts";
 import type { EventOf } from "./events.ts";
 import { tried } from "./explain.ts";
 import { forgetLong } from "./long.ts";
@@ -25,7 +26,7 @@ import {
 import { enterBlind, leaveBlind, nextWay, settle } from "./tunnel.ts";
 import type { Waker } from "./waker.ts";
 import { type Phrase, say, textOf, told, words } from "./words.ts";
-import { openZones, order, stopMeasuring, unprepare } from "./zones.ts";
+import { openZones, order, stopMeasuring } from "./zones.ts";
 
 const controlTimeout = 5 * second; // TCP, TLS, upgrade; and again for the answer to hello
 /** In the meeting this long: the next loss starts a new count. */

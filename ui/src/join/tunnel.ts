@@ -1,13 +1,14 @@
 // A measurement in which no controller has answered yet (S14, S15). Well before the bound of 5.5 s a grant of
 // the lookup answer is taken unmeasured, and the tunnels race.
 import { due, millisecond, type Nanos, second } from "./clock.ts";
+import { grantFor, unprepare } from "./decide.ts";
 import type { EventOf } from "./events.ts";
 import { good } from "./lookup.ts";
 import { closeLanes, tunnelLanes } from "./media.ts";
 import { act, begin, end, type Mind, note, progress } from "./mind.ts";
 import { again, closeControl, fail, newReach, openControl, startRouting, steadyAfter, takeGrant } from "./reach.ts";
 import { type Phrase, say, told } from "./words.ts";
-import { allFailed, grantFor, measure, stopMeasuring, unprepare } from "./zones.ts";
+import { allFailed, measure, stopMeasuring } from "./zones.ts";
 
 const blindFor = 1500 * millisecond; // or five round trips of the lookup: for a router entered blind
 const tunnelStagger = 100 * millisecond;
