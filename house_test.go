@@ -34,7 +34,7 @@ var floors = []struct {
 	{"connector", []string{"core/", "wire/", "sys/"}, "parts never import parts: they meet over the wire only"},
 	{"ui", nil, "ui is files in a binary"},
 	{"node", []string{"core/", "wire/", "sys/", "web", "zone", "mmr", "tunnel", "connector"}, "node composes servers; the client is not one"},
-	{"lab", []string{"core/", "wire/", "sys/", "client", "web", "zone", "mmr", "tunnel", "connector", "node"}, "the laboratory may hold everything but the command line"},
+	{"lab", []string{"lab/", "core/", "wire/", "sys/", "client", "web", "zone", "mmr", "tunnel", "connector", "node"}, "the laboratory may hold everything but the command line"},
 	{"bench", []string{"core/", "wire/", "sys/", "client", "node", "lab"}, "benches measure what is built, from outside its parts"},
 	{"cmd/", []string{"core/", "wire/", "sys/", "client", "node", "ui", "bench"}, "a command reads flags: parts are composed in node"},
 }

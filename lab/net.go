@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"parley/lab/heap"
 )
 
 // Net is one simulated internet. Safe for concurrent use.
@@ -22,7 +24,7 @@ type Net struct {
 	paths    map[[2]*Host]*path
 	standard Link
 	taps     []func(Packet)
-	queue    events
+	queue    heap.Heap[event, *event]
 	timer    *time.Timer
 	running  bool // run is handling events and will set the timer itself
 	inFlight int
@@ -94,7 +96,7 @@ func (n *Net) at(e event) {
 	if e.pkt != nil {
 		n.inFlight++
 	}
-	if !n.queue.push(e) || n.running {
+	if !n.queue.Push(e) || n.running {
 		return
 	}
 	if d := time.Duration(e.when - n.now()); n.timer == nil {
@@ -111,7 +113,7 @@ func (n *Net) run() {
 	n.running = true
 	now := n.now()
 	for len(n.queue) > 0 && n.queue[0].when <= now {
-		e := n.queue.pop()
+		e := n.queue.Pop()
 		if e.pkt == nil {
 			e.fn()
 			continue
@@ -237,7 +239,8 @@ type event struct {
 	fn       func()
 }
 
-func (a *event) before(b *event) bool {
+// Before makes events a heap, the earliest first.
+func (a *event) Before(b *event) bool {
 	switch {
 	case a.when != b.when:
 		return a.when < b.when
@@ -245,44 +248,4 @@ func (a *event) before(b *event) bool {
 		return a.key < b.key
 	}
 	return a.seq < b.seq
-}
-
-// events is a binary heap, earliest first.
-type events []event
-
-// push adds e and tells whether it is now the first.
-func (q *events) push(e event) bool {
-	*q = append(*q, e)
-	h := *q
-	i := len(h) - 1
-	for i > 0 {
-		up := (i - 1) / 2
-		if !h[i].before(&h[up]) {
-			break
-		}
-		h[i], h[up] = h[up], h[i]
-		i = up
-	}
-	return i == 0
-}
-
-func (q *events) pop() event {
-	h := *q
-	first, last := h[0], len(h)-1
-	h[0], h[last] = h[last], event{}
-	h = h[:last]
-	*q = h
-	for i := 0; ; {
-		least := i
-		for child := 2*i + 1; child <= 2*i+2 && child < last; child++ {
-			if h[child].before(&h[least]) {
-				least = child
-			}
-		}
-		if least == i {
-			return first
-		}
-		h[i], h[least] = h[least], h[i]
-		i = least
-	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"parley/lab/heap"
 )
 
 // Direction is one of the two ways over a wire.
@@ -67,7 +69,7 @@ type Wire struct {
 	// mu guards what follows. It is held over writes to Near and Far, so that arrivals keep their order.
 	mu      sync.Mutex
 	classes []class
-	queue   arrivals
+	queue   heap.Heap[arrival, *arrival]
 	seq     uint64
 	timer   *time.Timer
 	spare   [][]byte
@@ -197,7 +199,7 @@ func (w *Wire) schedule(d Direction, now, when time.Duration, b []byte) {
 		buf, w.spare = w.spare[k-1], w.spare[:k-1]
 	}
 	w.seq++
-	if !w.queue.push(arrival{at: when, seq: w.seq, dir: d, data: append(buf[:0], b...)}) {
+	if !w.queue.Push(arrival{at: when, seq: w.seq, dir: d, data: append(buf[:0], b...)}) {
 		return
 	}
 	if w.timer == nil {
@@ -216,7 +218,7 @@ func (w *Wire) run() {
 	}
 	now := time.Since(w.t0)
 	for len(w.queue) > 0 && w.queue[0].at <= now {
-		a := w.queue.pop()
+		a := w.queue.Pop()
 		w.write(a.dir, a.data)
 		if len(w.spare) < 1024 {
 			w.spare = append(w.spare, a.data)
@@ -244,40 +246,5 @@ type arrival struct {
 	data []byte
 }
 
-func (a *arrival) before(b *arrival) bool { return a.at < b.at || a.at == b.at && a.seq < b.seq }
-
-// arrivals is a binary heap, earliest first.
-type arrivals []arrival
-
-// push adds a and tells whether it is now the first.
-func (q *arrivals) push(a arrival) bool {
-	*q = append(*q, a)
-	h := *q
-	i := len(h) - 1
-	for i > 0 && h[i].before(&h[(i-1)/2]) {
-		h[i], h[(i-1)/2] = h[(i-1)/2], h[i]
-		i = (i - 1) / 2
-	}
-	return i == 0
-}
-
-func (q *arrivals) pop() arrival {
-	h := *q
-	first, last := h[0], len(h)-1
-	h[0], h[last] = h[last], arrival{}
-	h = h[:last]
-	*q = h
-	for i := 0; ; {
-		least := i
-		for child := 2*i + 1; child <= 2*i+2 && child < last; child++ {
-			if h[child].before(&h[least]) {
-				least = child
-			}
-		}
-		if least == i {
-			return first
-		}
-		h[i], h[least] = h[least], h[i]
-		i = least
-	}
-}
+// Before makes arrivals a heap, the earliest first.
+func (a *arrival) Before(b *arrival) bool { return a.at < b.at || a.at == b.at && a.seq < b.seq }
