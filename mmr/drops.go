@@ -48,6 +48,7 @@ type counters struct {
 	drops [nDrops]atomic.Uint64
 	mux   [nMuxReasons]atomic.Uint64 // what never got as far as a participant
 	peers atomic.Int64
+	holds atomic.Bool // packets
 }
 
 // nMuxReasons is how many reasons a Mux counts.
@@ -66,6 +67,9 @@ func (c *counters) store(s *shard) {
 		}
 	}
 	c.peers.Store(int64(len(s.peers)))
+	if c.holds.Load() != s.holding {
+		c.holds.Store(s.holding)
+	}
 }
 
 // Drops are the plane's counted drops by reason, those of its transports as "rtc_" and the reason; zero
@@ -86,6 +90,16 @@ func (p *Plane) Drops() map[string]uint64 {
 	}
 	p.streams.drops(out)
 	return out
+}
+
+// Holding is how many shards have so much to send that packets wait for others. Safe from any goroutine.
+func (p *Plane) Holding() (n int) {
+	for _, s := range p.shards {
+		if s.publish.holds.Load() {
+			n++
+		}
+	}
+	return n
 }
 
 // Peers is how many seats the plane holds. Safe from any goroutine.

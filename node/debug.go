@@ -31,6 +31,8 @@ func (n *Node) debugPages() []monitor.Page {
 			}
 		})
 	n.metrics.Gauge("parley_media_seats", "Seats the media plane holds.", func() float64 { return float64(n.plane.Peers()) })
+	n.metrics.Gauge("parley_media_holding_shards", "Shards with so much to send that packets wait for others to the same receiver.",
+		func() float64 { return float64(n.plane.Holding()) })
 	n.socketGauges()
 	return []monitor.Page{
 		{Path: "drops", Title: "dropped packets by reason", Write: n.writeDrops},

@@ -69,17 +69,10 @@ func (g *generator) die(p *person) {
 		return
 	}
 	p.deaf.Store(true)
-	for _, t := range p.transports {
-		if t == nil || t.out == nil {
-			continue
-		}
-		if err := g.net.move(t); err != nil {
-			g.fault(err)
-			return
-		}
+	g.movePorts(p, func(t *transport) {
 		g.check(t)
 		g.report(t)
-	}
+	})
 }
 
 // appendLie adds what a liar says of a transport.

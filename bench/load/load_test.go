@@ -193,13 +193,21 @@ func TestNothingIsLostByAPortThatMoves(t *testing.T) {
 func TestBusyShardsLoseAndKeepNothing(t *testing.T) {
 	needTryRead(t)
 	ready := serveWith(t, 2, func(c *mmr.PlaneConfig) { c.HoldFrom, c.Together = 200, 1 })
-	empty := keeps(t, ready.Debug)
+	empty, holding := keeps(t, ready.Debug), 0.
 	r, err := Run(t.Context(), configWith(Config{
 		Each: true, Nack: 0.5, Churn: 4, Movers: 2, Liars: 3,
 		Members: []Member{{Count: 3, Audio: true, Video: OneLayer()}, {Count: 7}},
+		At: func(p Phase) {
+			if p == Measured {
+				holding = gauge(t, ready.Debug, "parley_media_holding_shards")
+			}
+		},
 	}, ready))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if holding != 2 {
+		t.Errorf("%v shards held packets, want both", holding)
 	}
 	t.Logf("%d packets of %d streams, %d lost, %d by sockets, %d lies, %d moves, %d came and went, %d asked again", r.Packets, r.Streams, r.Lost, r.Overflow, r.Lies, r.Moves, r.Churned, r.Nacked)
 	if r.Failures > 0 || r.Forged > 0 || r.Packets == 0 {

@@ -38,21 +38,27 @@ func (w weight) held() int64 { return w.Heap + w.Stack + w.Kept }
 // keeps is what a server says of what it keeps outside the heap.
 func keeps(t *testing.T, pages string) int64 {
 	t.Helper()
+	return int64(gauge(t, pages, "parley_media_kept_bytes"))
+}
+
+// gauge is what a server says of one thing.
+func gauge(t *testing.T, pages, name string) float64 {
+	t.Helper()
 	res, err := http.Get(pages + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
 	for in := bufio.NewScanner(res.Body); in.Scan(); {
-		if v, ok := strings.CutPrefix(in.Text(), "parley_media_kept_bytes "); ok {
+		if v, ok := strings.CutPrefix(in.Text(), name+" "); ok {
 			n, err := strconv.ParseFloat(v, 64)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return int64(n)
+			return n
 		}
 	}
-	t.Fatal("nothing is told of kept packets")
+	t.Fatalf("nothing is told of %s", name)
 	return 0
 }
 

@@ -19,16 +19,21 @@ func (g *generator) moveDue() {
 	}
 	g.moveAt = g.now + int64(moveEvery)
 	for _, p := range g.people[max(0, len(g.people)-g.cfg.Movers):] {
-		for _, t := range p.transports {
-			if t == nil || t.out == nil {
-				continue
-			}
-			if err := g.net.move(t); err != nil {
-				g.fault(err)
-				return
-			}
-			g.res.Moves++
+		g.movePorts(p, func(*transport) { g.res.Moves++ })
+	}
+}
+
+// movePorts gives a person's transports ports of their own, new ones each time, and calls moved for each.
+func (g *generator) movePorts(p *person, moved func(*transport)) {
+	for _, t := range p.transports {
+		if t == nil || t.out == nil {
+			continue
 		}
+		if err := g.net.move(t); err != nil {
+			g.fault(err)
+			return
+		}
+		moved(t)
 	}
 }
 
