@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"parley/sys/link"
+	"parley/sys/trust"
 )
 
 // Who is carried by which of several shards. People of one meeting send to each other, so one shard takes all of
@@ -205,13 +206,11 @@ func (p *Plane) seat(now time.Time, key peerKey) *shard {
 // shardFor is the shard of whom a ticket names. Only one that is good gives a place to who has none: what
 // nobody has verified is to cost no memory. False: nobody's.
 func (p *Plane) shardFor(now time.Time, ufrag []byte) (*shard, bool) {
-	if len(ufrag) < seatChars {
-		return nil, false
-	}
-	key, ok := seatOf(ufrag)
+	seat, ok := trust.PeekTicket(ufrag)
 	if !ok || len(p.shards) == 1 {
 		return p.shards[0], ok
 	}
+	key := peerKey{seat.Router, seat.Meeting, seat.Participant}
 	i, known, held := p.places.find(key)
 	if held {
 		return p.shards[i], true

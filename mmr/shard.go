@@ -257,16 +257,16 @@ func (s *shard) send(via link.PacketConn, m link.Message) {
 // admit answers the mux's question whose ufrag this is. Stateless but for what already stands: expiry
 // bounds only the first check of a group, unless the participant's control channel is up (design §3).
 func (s *shard) admit(now time.Time, ufrag string) (rtc.Admission, bool) {
-	router, ok := trust.TicketRouter(ufrag)
+	seat, ok := trust.PeekTicket([]byte(ufrag))
 	if !ok {
 		return rtc.Admission{}, false
 	}
-	tn := (*s.plane.tenants.Load())[router]
+	tn := (*s.plane.tenants.Load())[seat.Router]
 	if tn == nil {
 		return rtc.Admission{}, false
 	}
 	ticket, password, ok := tn.key.Open(ufrag)
-	if !ok || ticket.Group >= proto.NGroups || ticket.Participant == 0 {
+	if !ok {
 		return rtc.Admission{}, false
 	}
 	key := peerKey{ticket.Router, ticket.Meeting, ticket.Participant}

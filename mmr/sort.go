@@ -2,14 +2,11 @@ package mmr
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
 
 	"parley/sys/link"
-	"parley/wire/proto"
 	"parley/wire/stun"
 )
 
@@ -125,21 +122,6 @@ func userOf(b []byte) []byte {
 	user, _ := req.Username()
 	ufrag, _, _ := bytes.Cut(user, []byte(":"))
 	return ufrag
-}
-
-// seatChars is how much of a user name says which seat's it is (see trust.Ticket): 17 bytes, and one more.
-const seatChars = 24
-
-// seatOf reads a seat from the beginning of a user name.
-func seatOf(ufrag []byte) (key peerKey, ok bool) {
-	var b [seatChars / 4 * 3]byte
-	if n, err := base64.StdEncoding.Decode(b[:], ufrag[:seatChars]); err != nil || n != len(b) {
-		return key, false
-	}
-	return peerKey{
-		router: binary.BigEndian.Uint32(b[1:]), meeting: binary.BigEndian.Uint64(b[5:]),
-		id: proto.ParticipantID(binary.BigEndian.Uint32(b[13:]) >> 3),
-	}, true
 }
 
 // pathChanged is the mux's news of an address: others are to hand on what comes from there.

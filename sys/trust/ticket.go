@@ -1,11 +1,11 @@
 package trust
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"strings"
 	"time"
 
 	"parley/wire/proto"
@@ -82,21 +82,44 @@ func (k ZoneKey) Credentials(t Ticket) proto.Credentials {
 // Open reads a ufrag and checks its MAC in constant time. Expiry, router and meeting are the
 // caller's to check: an expired ticket is still good for a transport that exists.
 func (k ZoneKey) Open(ufrag string) (t Ticket, password string, ok bool) {
-	// Any of the 64 characters is canonical at this length (no padding bits), except that the
-	// decoder skips line ends.
-	if len(ufrag) != ufragLen || strings.ContainsAny(ufrag, "\r\n") {
-		return Ticket{}, "", false
-	}
-	var b [ticketLen]byte
-	if n, err := base64.StdEncoding.Decode(b[:], []byte(ufrag)); err != nil || n != ticketLen || b[0] != ticketVersion {
+	b, ok := decodeTicket([]byte(ufrag))
+	if !ok {
 		return Ticket{}, "", false
 	}
 	mac := k.mac(labelUfrag, b[:ticketBodyLen])
 	if !hmac.Equal(mac[:ticketMACLen], b[ticketBodyLen:]) {
 		return Ticket{}, "", false
 	}
+	t = readTicket(&b)
+	if t.Participant == 0 || t.Group >= proto.NGroups {
+		return Ticket{}, "", false
+	}
+	return t, k.password(ufrag), true
+}
+
+// PeekTicket reads a ufrag without a key, for sockets that several routers or shards share. Nothing is verified:
+// Open with that router's key must follow. It makes no garbage.
+func PeekTicket(ufrag []byte) (t Ticket, ok bool) {
+	b, ok := decodeTicket(ufrag)
+	if !ok {
+		return Ticket{}, false
+	}
+	return readTicket(&b), true
+}
+
+func decodeTicket(ufrag []byte) (b [ticketLen]byte, ok bool) {
+	// Any of the 64 characters is canonical at this length (no padding bits), except that the
+	// decoder skips line ends.
+	if len(ufrag) != ufragLen || bytes.ContainsAny(ufrag, "\r\n") {
+		return b, false
+	}
+	n, err := base64.StdEncoding.Decode(b[:], ufrag)
+	return b, err == nil && n == ticketLen && b[0] == ticketVersion
+}
+
+func readTicket(b *[ticketLen]byte) Ticket {
 	who := binary.BigEndian.Uint32(b[13:])
-	t = Ticket{
+	return Ticket{
 		Router:      binary.BigEndian.Uint32(b[1:]),
 		Meeting:     binary.BigEndian.Uint64(b[5:]),
 		Participant: proto.ParticipantID(who >> 3),
@@ -104,24 +127,6 @@ func (k ZoneKey) Open(ufrag string) (t Ticket, password string, ok bool) {
 		Expires:     time.Unix(int64(binary.BigEndian.Uint32(b[17:])), 0),
 		Nonce:       binary.BigEndian.Uint32(b[21:]),
 	}
-	if t.Participant == 0 || t.Group >= proto.NGroups {
-		return Ticket{}, "", false
-	}
-	return t, k.password(ufrag), true
-}
-
-// TicketRouter reads the router tag of a ufrag without a key, for a socket that several routers share.
-// Nothing is verified; Open with that router's key must follow.
-func TicketRouter(ufrag string) (tag uint32, ok bool) {
-	const quads = 2 // eight characters hold the version and the tag
-	var b [3 * quads]byte
-	if len(ufrag) != ufragLen {
-		return 0, false
-	}
-	if n, err := base64.StdEncoding.Decode(b[:], []byte(ufrag[:4*quads])); err != nil || n != len(b) || b[0] != ticketVersion {
-		return 0, false
-	}
-	return binary.BigEndian.Uint32(b[1:]), true
 }
 
 func (k ZoneKey) password(ufrag string) string {

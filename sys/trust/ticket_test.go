@@ -135,13 +135,16 @@ func BenchmarkTicketOpen(b *testing.B) {
 	}
 }
 
-func TestTicketRouter(t *testing.T) {
+func TestPeekTicket(t *testing.T) {
 	ufrag := ZoneKey{1}.Credentials(someTicket()).Ufrag
-	if tag, ok := TicketRouter(ufrag); !ok || tag != RouterTag("mmr1") {
-		t.Errorf("tag %x, %v", tag, ok)
+	if got, ok := PeekTicket([]byte(ufrag)); !ok || got != someTicket() {
+		t.Errorf("got %+v, %v, want %+v", got, ok, someTicket())
+	}
+	if n := testing.AllocsPerRun(100, func() { PeekTicket([]byte(ufrag)) }); n > 1 { // the conversion here
+		t.Errorf("%g allocations", n)
 	}
 	for _, bad := range []string{"", ufrag[:47], "AA" + ufrag[2:], "\n\n\n\n\n\n\n\n" + ufrag[8:], "!!!!!!!!" + ufrag[8:]} {
-		if _, ok := TicketRouter(bad); ok {
+		if _, ok := PeekTicket([]byte(bad)); ok {
 			t.Errorf("%q is taken", bad)
 		}
 	}
