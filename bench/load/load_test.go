@@ -193,12 +193,16 @@ func TestNothingIsLostByAPortThatMoves(t *testing.T) {
 func TestBusyShardsLoseAndKeepNothing(t *testing.T) {
 	needTryRead(t)
 	ready := serveWith(t, 2, func(c *mmr.PlaneConfig) { c.HoldFrom, c.Together = 200, 1 })
-	empty, holding := keeps(t, ready.Debug), 0.
+	var empty int64 // with room to receive, and nothing published yet
+	var holding float64
 	r, err := Run(t.Context(), configWith(Config{
 		Each: true, Nack: 0.5, Churn: 4, Movers: 2, Liars: 3,
 		Members: []Member{{Count: 3, Audio: true, Video: OneLayer()}, {Count: 7}},
 		At: func(p Phase) {
-			if p == Measured {
+			switch p {
+			case Joined:
+				empty = keeps(t, ready.Debug)
+			case Measured:
 				holding = gauge(t, ready.Debug, "parley_media_holding_shards")
 			}
 		},
