@@ -22,6 +22,8 @@ const (
 	burstFrom = 4 << 20
 	// calmBelow is the most where nobody is.
 	calmBelow = 1 << 20
+	// calmAfter is how long after somebody last came a burst is over even so: a large site always has more to do than that.
+	calmAfter = 30 * time.Second
 	// burstRoom is garbage in bytes: more than a second's worth of a hundred joins a second.
 	burstRoom = 64 << 20
 )
@@ -34,6 +36,7 @@ type calm struct {
 	collected uint64    // allocated at the last collection
 	at        time.Time // of it
 	burst     bool
+	quiet     int  // looks since somebody last came
 	ended     bool // the target is left alone
 }
 
@@ -41,10 +44,11 @@ type calm struct {
 func (c *calm) over(allocated uint64) bool {
 	grown := allocated - c.last
 	c.last = allocated
+	c.quiet++
 	if grown >= burstFrom {
-		c.burst = true
+		c.burst, c.quiet = true, 0
 	}
-	if !c.burst || grown > calmBelow {
+	if !c.burst || grown > calmBelow && c.quiet < int(calmAfter/calmEvery) {
 		return false
 	}
 	c.burst = false
@@ -56,7 +60,7 @@ func (c *calm) over(allocated uint64) bool {
 // burst collections come thick, so no look every so often is needed to see its beginning.
 func (c *calm) collection(now time.Time, allocated, live uint64) (percent int) {
 	if !c.at.IsZero() && now.Sub(c.at) < calmEvery && allocated-c.collected >= burstFrom {
-		c.burst = true
+		c.burst, c.quiet = true, 0
 	}
 	c.at, c.collected = now, allocated
 	if !c.burst || c.ended || c.percent < 0 {

@@ -29,6 +29,31 @@ func TestTheEndOfABurstIsFound(t *testing.T) {
 	}
 }
 
+// Who always has something to do gets its memory back too, half a minute after the last came.
+func TestABurstEndsWhereThereIsAlwaysSomething(t *testing.T) {
+	c := &calm{}
+	total := uint64(0)
+	over := func(grown uint64) bool {
+		total += grown
+		return c.over(total)
+	}
+	for range 2 { // bursts
+		over(30 << 20)
+		over(30 << 20)
+		ends := 0
+		for at := calmEvery; at <= 3*calmAfter; at += calmEvery {
+			if over(2 << 20) {
+				if ends++; at != calmAfter {
+					t.Errorf("over after %v, want %v", at, calmAfter)
+				}
+			}
+		}
+		if ends != 1 {
+			t.Errorf("over %d times, want once", ends)
+		}
+	}
+}
+
 func TestInABurstTheCollectorHasRoom(t *testing.T) {
 	const mib = 1 << 20
 	c := &calm{percent: 50}
