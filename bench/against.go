@@ -56,7 +56,6 @@ const windowsOfPair = 2
 // compareAll measures the server -parley against -against: b.runs pairs of set-ups, in the order old, new, new, old
 // and so on, so that what changes with time changes both.
 func compareAll(ctx context.Context, o options, list []scenario, merges []bool, shards []int) error {
-	o.noFloor = true // what is compared needs none
 	b := &bench{options: o, bursts: map[string]float64{}, progress: progress{out: os.Stderr, began: time.Now()}}
 	for _, s := range list {
 		b.progress.whole += time.Duration(2*o.runs*len(shards)) * o.estimate(s, windowsOfPair*len(merges))
@@ -74,6 +73,9 @@ func compareAll(ctx context.Context, o options, list []scenario, merges []bool, 
 				b.failed = append(b.failed, fmt.Sprintf("%s: %v", b.called(s), err))
 			}
 			pairs = append(pairs, got...)
+			if err := b.keep(pairTable(pairs, o), pairs); err != nil {
+				return err
+			}
 		}
 	}
 	return b.finish(pairTable(pairs, o), pairs)
@@ -94,7 +96,7 @@ func (b *bench) pairs(ctx context.Context, s scenario, merges []bool) ([]pair, e
 		if s.fresh {
 			windows = merges // it can be no more
 		}
-		got, err := b.stand(ctx, s, windows)
+		got, err := b.probe(ctx, s, windows)
 		b.binary = binaries[1]
 		if err != nil {
 			failed = fmt.Errorf("%s: %w", binaries[side], err)

@@ -156,6 +156,24 @@ func TestAStoppedBenchKeepsWhatItHas(t *testing.T) {
 	}
 }
 
+func TestWhatIsMeasuredIsKeptBeforeTheNextBegins(t *testing.T) {
+	save := filepath.Join(t.TempDir(), "bench")
+	var kept []byte
+	next := scenario{name: "next", fit: &fit{from: 1, people: 1, members: func(int) (int, []load.Member) {
+		if kept == nil {
+			kept, _ = os.ReadFile(save + ".md")
+		}
+		return 0, nil
+	}}}
+	o := options{noFloor: true, asJSON: true, save: save, runs: 1, binary: filepath.Join(t.TempDir(), "none"), serverCPU: "0"}
+	if err := benchAll(t.Context(), o, []scenario{{name: "first"}, next}, []bool{true}, []int{1}); !errors.Is(err, errIncomplete) {
+		t.Errorf("error %v, want that not all was measured", err)
+	}
+	if text := string(kept); !strings.Contains(text, "- first: ") || strings.Contains(text, "- next: ") {
+		t.Errorf("kept when the next began:\n%s", kept)
+	}
+}
+
 func TestADifferenceIsThatOfPairs(t *testing.T) {
 	// Both became slower from pair to pair, as a machine does; the new one takes a tenth more each time.
 	got := spreadOf([]float64{1, 2, 4}, []float64{1.1, 2.4, 4.4})

@@ -64,7 +64,7 @@ func run() error {
 	flag.IntVar(&o.runs, "runs", 0, "windows of each scenario: of each figure the median is shown, of loss the worst (default 3, quick 1)")
 	flag.BoolVar(&o.fresh, "fresh", false, "a server and people of its own for each run, instead of one set-up for all of a scenario")
 	flag.StringVar(&o.against, "against", "", "another binary of the server: pairs of it and of -parley, in turn, and the difference with its spread")
-	flag.StringVar(&o.save, "save", "", "write the table to this file with .md added, and its rows with .json added, at the end or when stopped")
+	flag.StringVar(&o.save, "save", "", "write the table to this file with .md added, and its rows with .json added, after each scenario")
 	flag.DurationVar(&o.measure, "for", 0, "time measured in each window (default 3s)")
 	flag.DurationVar(&o.warm, "warm", 0, "time published before the first (default 1.5s, quick 1s)")
 	flag.BoolVar(&o.asJSON, "json", false, "one JSON object per window, then one for each row of the table, instead of the table")

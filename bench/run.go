@@ -31,8 +31,18 @@ type bench struct {
 	failed   []string
 }
 
-// stand sets a server and its people up once and measures windows, each with or without UDP_GRO.
+// stand sets a server and its people up once and measures windows, each with or without UDP_GRO, and then what that costs
+// at least.
 func (b *bench) stand(ctx context.Context, s scenario, windows []bool) ([]one, error) {
+	runs, err := b.probe(ctx, s, windows)
+	if err != nil || b.noFloor {
+		return runs, err
+	}
+	return runs, b.floors(ctx, s, runs)
+}
+
+// probe is stand without floors.
+func (b *bench) probe(ctx context.Context, s scenario, windows []bool) ([]one, error) {
 	begun := b.estimate(s, len(windows))
 	defer b.progress.done(begun)
 	extra := strings.Fields(b.serverArgs)
@@ -92,10 +102,7 @@ func (b *bench) stand(ctx context.Context, s scenario, windows []bool) ([]one, e
 			b.bursts[s.name] = r.PerSend
 		}
 	}
-	if b.noFloor {
-		return runs, nil
-	}
-	return runs, b.floors(ctx, s, runs)
+	return runs, nil
 }
 
 // row is what a window of the load has brought, with a word on whether it counts as far as that is known without a floor.
@@ -252,6 +259,9 @@ func benchAll(ctx context.Context, o options, list []scenario, merges []bool, sh
 					json.NewEncoder(os.Stdout).Encode(r)
 				}
 			}
+			if err := b.keep(table(b.rows, b.options, b.base), b.rows); err != nil {
+				return err
+			}
 		}
 	}
 	return b.finish(table(b.rows, b.options, b.base), b.rows)
@@ -263,25 +273,36 @@ func (b *bench) called(s scenario) string {
 	return r.title()
 }
 
-// finish prints a table and keeps it and its rows, and says what is missing in it.
-func (b *bench) finish(text string, rows any) error {
+// missing is a table with a word on what is not in it.
+func (b *bench) missing(text string) string {
 	if len(b.failed) > 0 {
 		text += "\nNot measured:\n"
 		for _, f := range b.failed {
 			text += "- " + f + "\n"
 		}
 	}
-	if !b.asJSON {
-		fmt.Print(text)
+	return text
+}
+
+// keep writes a table and its rows where -save says: after each scenario, so that none is lost with those behind it.
+func (b *bench) keep(text string, rows any) error {
+	if b.save == "" {
+		return nil
 	}
-	if b.save != "" {
-		all, err := json.MarshalIndent(rows, "", "\t")
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(os.WriteFile(b.save+".md", []byte(text), 0o644), os.WriteFile(b.save+".json", all, 0o644)); err != nil {
-			return err
-		}
+	all, err := json.MarshalIndent(rows, "", "\t")
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(b.save+".md", []byte(b.missing(text)), 0o644), os.WriteFile(b.save+".json", all, 0o644))
+}
+
+// finish prints a table and keeps it and its rows, and says what is missing in it.
+func (b *bench) finish(text string, rows any) error {
+	if !b.asJSON {
+		fmt.Print(b.missing(text))
+	}
+	if err := b.keep(text, rows); err != nil {
+		return err
 	}
 	if len(b.failed) > 0 {
 		return fmt.Errorf("%w: %d missing", errIncomplete, len(b.failed))

@@ -70,7 +70,7 @@ func (b *bench) search(ctx context.Context, s scenario, merges []bool) (runs []o
 			if ok, found := known[merge][n]; found {
 				return ok, nil
 			}
-			got, err := b.stand(ctx, s.with(n), windows)
+			got, err := b.probe(ctx, s.with(n), windows)
 			if ctx.Err() != nil {
 				return false, ctx.Err()
 			}
