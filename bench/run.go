@@ -247,7 +247,9 @@ func benchAll(ctx context.Context, o options, list []scenario, merges []bool, sh
 				b.failed = append(b.failed, b.called(s)+": stopped before")
 				continue
 			}
+			began := time.Now()
 			rows, err := b.scenario(ctx, s, merges)
+			b.progress.say("%s took %v", b.called(s), time.Since(began).Round(time.Second))
 			if err != nil {
 				b.failed = append(b.failed, fmt.Sprintf("%s: %v", b.called(s), err))
 				b.progress.say("FAILED: %s: %v", b.called(s), err)
