@@ -121,6 +121,7 @@ func (v *verdict) judgeSite() {
 	}
 	if v.classical {
 		v.blame(CauseLongHello, Limited)
+		v.say(join.SayLongHello())
 		v.find("site", "Post-quantum TLS", Warn, "dropped on the way", "A firewall does not let a first TLS message of more than one packet through. Older keys are used instead.")
 		v.advise("Update the firewall: it drops TLS handshakes with post-quantum key shares (X25519MLKEM768), which span two packets.")
 	} else if v.tlsName != "" {

@@ -148,6 +148,7 @@ func (c *Client) lookedUp(now time.Time, f found) {
 	c.tunnels.keep(answer.TunnelToken)
 	c.tunnels.know(answer.Tunnels)
 	done := join.LookupDone{Answer: answer, RTT: f.reply.ms(), Via: f.via, Proxy: f.reply.proxy}
+	done.Classical = c.host.Classical()
 	if f.via == "" {
 		done.Inspected = inspected(f.reply, answer)
 		c.hands.inspected = done.Inspected != ""
@@ -160,7 +161,7 @@ func (c *Client) lookedUp(now time.Time, f found) {
 	}
 	c.room.self = answer.Participant
 	c.keepMemory(memory{Tunnels: answer.Tunnels})
-	if c.host.Classical() {
+	if done.Classical {
 		c.keepClassical(now)
 	}
 	c.mind.Handle(now, done)

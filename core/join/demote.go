@@ -132,7 +132,7 @@ func (m *Mind) handlePathMoved(now time.Time, e PathMoved) {
 	if e.Rung == t.rung {
 		return
 	}
-	m.note(now, "media", t.what(g), Lost, "the browser has moved to "+string(e.Rung))
+	m.note(now, "media", t.what(g), Lost, whyMoved+string(e.Rung))
 	t.rung = e.Rung
 	if m.rank(g, t.rung) < m.lanes[g].floor {
 		m.lanes[g].floor = 0

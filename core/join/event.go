@@ -21,6 +21,8 @@ type LookupDone struct {
 	Inspected string `json:"inspected,omitempty"`
 	// Unused says why a proxy that is configured is not used, though it was tried: "The proxy … does not answer".
 	Unused string `json:"unused,omitempty"`
+	// Classical: a TLS handshake with post-quantum key shares, which takes two packets, does not pass here.
+	Classical bool `json:"classical,omitempty"`
 }
 
 // LookupFailed says that the site refused (Code) or could not be reached (Code empty).
@@ -160,6 +162,12 @@ type PathCarries struct {
 	Attempt int `json:"attempt"`
 }
 
+// PathAnswers says that checks over a transport that is being set up have been answered for a while, and no keys come: a
+// browser prefers such a path for as long as it is there. A native client has probes to tell that by.
+type PathAnswers struct {
+	Attempt int `json:"attempt"`
+}
+
 // PathSilent says that a transport in use carries nothing, though the router is known to send.
 type PathSilent struct {
 	Attempt int `json:"attempt"`
@@ -223,6 +231,7 @@ func (TransportUp) Name() string     { return "transport_up" }
 func (TransportFailed) Name() string { return "transport_failed" }
 func (TransportLost) Name() string   { return "transport_lost" }
 func (PathCarries) Name() string     { return "path_carries" }
+func (PathAnswers) Name() string     { return "path_answers" }
 func (PathSilent) Name() string      { return "path_silent" }
 func (PathHeard) Name() string       { return "path_heard" }
 func (PathMoved) Name() string       { return "path_moved" }

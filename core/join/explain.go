@@ -161,9 +161,7 @@ func (m *Mind) summary() []string {
 	} else if !m.answeredAt.IsZero() && !m.zones.open && m.nAnswered() == 0 && len(m.zones.list) > 0 {
 		out = append(out, SayNoZone())
 	}
-	if m.grant.Router != "" && m.zones.chosen != "" && m.grant.Zone != m.zones.chosen {
-		out = append(out, fmt.Sprintf("The meeting runs in zone %s, so everybody meets there.", m.zoneName(m.grant.Zone)))
-	}
+	out = append(out, m.zoneSummary()...)
 	if m.way.proxy != "" {
 		out = append(out, SayProxy(m.way.proxy))
 	}
@@ -173,8 +171,18 @@ func (m *Mind) summary() []string {
 	if m.way.inspected != "" {
 		out = append(out, SayInspected(m.way.inspected))
 	}
+	if m.way.classical {
+		out = append(out, SayLongHello())
+	}
 	if m.zones.via != "" {
 		out = append(out, SayTunnel(m.zones.via))
+	} else if m.leftTunnel() {
+		out = append(out, SayTunnelLeft())
+	}
+	if m.moved {
+		out = append(out, SayMoved())
+	} else if m.resumed() {
+		out = append(out, SayResumed())
 	}
 	out = append(out, m.udpSummary()...)
 	for g := range m.lanes {
@@ -193,81 +201,71 @@ func (m *Mind) summary() []string {
 	return out
 }
 
-// udpSummary says what probes and transports together tell of UDP. A probe that was not waited for
-// tells nothing.
-func (m *Mind) udpSummary() []string {
-	n, dead, answered := 0, 0, false
-	for _, z := range m.zones.list {
-		for _, p := range z.probes {
-			n++
-			if p.dead {
-				dead++
-			}
-			answered = answered || p.rtt >= 0
-		}
-	}
-	up, down, silent, lossy := 0, 0, 0, false
-	for _, a := range m.record {
-		if a.Phase == "media" && strings.HasSuffix(a.What, string(proto.UDP8801)) {
-			if a.Outcome == Won {
-				up++
-				lossy = false
-			} else if a.Outcome == Lost {
-				down++
-				if a.Why != whyOver {
-					silent++
-				}
-				lossy = lossy || strings.HasSuffix(a.Why, whyLossy)
-			}
-		}
+// zoneSummary says why the meeting is not where one might expect it.
+func (m *Mind) zoneSummary() []string {
+	best := m.zoneByID(m.zones.chosen)
+	if best == nil {
+		return nil
 	}
 	var out []string
-	switch {
-	case m.zones.open:
-	case up > 0:
-		switch {
-		case silent == 0 || m.short || !m.overConnection():
-		case lossy:
-			out = append(out, SayUDPLossy())
-		case !m.soundOnUDP():
-			out = append(out, SayUDPStopped())
-		}
-	case !answered && (n > 0 && dead == n || down > 0):
-		if m.zones.via != "" { // which is taken where no controller answers either
-			out = append(out, SayNothingDirect())
+	if m.grant.Router != "" && m.grant.Zone != best.ID {
+		if m.meetsThere() {
+			out = append(out, SayHomeZone(m.zoneName(m.grant.Zone)))
 		} else {
-			out = append(out, SayUDPBlocked(asked(n, down)))
+			out = append(out, SayOtherZone(orText(best.Name, best.ID), m.zoneName(m.grant.Zone)))
 		}
-	case answered && silent > 0 && !m.short && m.overConnection():
-		out = append(out, SaySTUNOnly())
 	}
-	if m.IPv6() == FamilySilent {
-		out = append(out, SayIPv6())
+	if m.zones.via != "" {
+		return out // what can't be reached directly says nothing of the zones
 	}
-	if m.short {
-		out = append(out, SayShort())
+	var silent, deaf []string
+	near := best
+	for i := range m.zones.list {
+		z := &m.zones.list[i]
+		switch {
+		case z.gone:
+			silent = append(silent, orText(z.Name, z.ID))
+		case z.rtt() >= 0 && z.deaf() && m.udpOpenSomewhere():
+			deaf = append(deaf, orText(z.Name, z.ID))
+		}
+		if z.least() >= 0 && z.least() < near.least()-keepBy && z.Bias > best.Bias {
+			near = z
+		}
+	}
+	if len(silent) > 0 {
+		out = append(out, SayZonesSilent(silent))
+	}
+	if len(deaf) > 0 {
+		out = append(out, SayZonesDeaf(deaf))
+	}
+	if near != best && m.grant.Zone != near.ID {
+		out = append(out, SayZoneNearer(orText(near.Name, near.ID), near.least()))
 	}
 	return out
 }
 
-// asked counts what was sent over UDP; what was not sent is no evidence.
-func asked(probes, transports int) string {
-	var kinds []string
-	if probes > 0 {
-		kinds = append(kinds, fmt.Sprintf("%d probes", probes))
-	}
-	if transports > 0 {
-		kinds = append(kinds, fmt.Sprintf("%d transports", transports))
-	}
-	return strings.Join(kinds, " and ")
+// meetsThere reports whether the meeting had its home already.
+func (m *Mind) meetsThere() bool {
+	return slices.ContainsFunc(m.record, func(a *Attempt) bool {
+		return a.Why == whyRuns || a.Why == whyHere || strings.HasPrefix(a.Why, whyLives)
+	})
 }
 
-// overConnection reports whether some medium has a way to a router over TCP or TLS, and without a tunnel: then the
-// router is not to blame for what does not pass over UDP.
-func (m *Mind) overConnection() bool {
-	return slices.ContainsFunc(m.lanes[:], func(l lane) bool {
-		return l.inUse != nil && l.inUse.rung != proto.UDP8801 && l.inUse.via == ""
-	})
+// resumed reports whether the control channel was lost in the meeting and has come again.
+func (m *Mind) resumed() bool {
+	in, lost := false, false
+	for _, a := range m.record {
+		switch {
+		case a.Phase != "control":
+		case a.Outcome == Won && in && lost:
+			return true
+		case a.Outcome == Won:
+			in = true
+		case a.Outcome == Lost:
+			lost = in
+		}
+	}
+	return false
 }
 
 // tried lists for the user what did not work, each thing once.

@@ -172,6 +172,7 @@ type Mind struct {
 	grantAt time.Time           // its router was chosen
 	media   mediaClock
 	short   bool // long datagrams get lost: long.go
+	moved   bool // to another network, in the meeting
 	failure Failed
 }
 
@@ -273,6 +274,8 @@ func (m *Mind) Handle(now time.Time, e Event) {
 		m.handleTransportDown(now, e.Attempt, e.Text)
 	case PathCarries:
 		m.handlePathCarries(now, e)
+	case PathAnswers:
+		m.handlePathAnswers(e)
 	case PathSilent:
 		m.handlePathSilent(now, e)
 	case PathHeard:

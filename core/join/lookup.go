@@ -36,7 +36,7 @@ func (m *Mind) handleLookupDone(now time.Time, e LookupDone) {
 	}
 	m.lookupAttempt.end(m, now, Won, "")
 	m.answer, m.grants, m.answeredAt = e.Answer, e.Grants, now
-	m.way = way{proxy: e.Proxy, inspected: e.Inspected, unused: e.Unused}
+	m.way = way{proxy: e.Proxy, inspected: e.Inspected, unused: e.Unused, classical: e.Classical}
 	if e.Via != "" {
 		m.lookupAttempt.amend("through the tunnel " + e.Via)
 	} else if e.Proxy != "" {
@@ -61,7 +61,7 @@ func (m *Mind) handleLookupDone(now time.Time, e LookupDone) {
 		// Everybody goes to the home, whichever zone is nearest: people who chose different zones must
 		// meet (design §6). Measuring goes on beside it.
 		if g.Home && m.good(now, g) {
-			m.note(now, "route", g.Router, Won, "the meeting already runs there; no need to ask a controller")
+			m.note(now, "route", g.Router, Won, whyRuns)
 			m.zones.background = true
 			m.useGrant(now, g)
 			return

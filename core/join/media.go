@@ -48,6 +48,7 @@ type rungTry struct {
 	upAt     time.Time
 	deadline time.Time
 	done     bool   // failed or closed
+	checks   bool   // checks over it are answered, and no keys come
 	port     uint16 // the router's that media goes to; 0: not known
 	via      string // tunnel
 	set      int    // mediaClock.set it belongs to
@@ -237,6 +238,12 @@ func (m *Mind) handleTransportUp(now time.Time, e TransportUp) {
 	m.dropTries(now, g, func(o *rungTry) bool { return m.rank(g, o.rung) < l.floor }, "media has left it")
 }
 
+func (m *Mind) handlePathAnswers(e PathAnswers) {
+	if _, t := m.findTry(e.Attempt); t != nil {
+		t.checks = true
+	}
+}
+
 // adopt makes the spare credentials, with which a probe has come up, those in use: all lanes move to them.
 func (m *Mind) adopt(now time.Time, set int) {
 	m.grant.Groups, m.media.spare, m.media.set = m.media.spare, nil, set
@@ -386,7 +393,11 @@ func (m *Mind) advanceMedia(now time.Time) {
 		for _, t := range slices.Clone(l.tries) {
 			if !t.done && due(now, t.deadline) {
 				m.do(CloseTransport{Attempt: t.id, Group: proto.Group(g), Rung: t.rung})
-				m.handleTransportDown(now, t.id, fmt.Sprintf("no answer within %v", through(t.via, transportFor)))
+				why := fmt.Sprintf("no answer within %v", through(t.via, transportFor))
+				if t.checks {
+					why = whyChecks
+				}
+				m.handleTransportDown(now, t.id, why)
 			}
 		}
 		if due(now, l.retryAt) {

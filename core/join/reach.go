@@ -149,7 +149,7 @@ func (m *Mind) follow(now time.Time, g proto.Grant) {
 		return
 	}
 	m.reach.moves++
-	m.note(now, "route", g.Router, Won, "the meeting lives on this server")
+	m.note(now, "route", g.Router, Won, whyHere)
 	m.useGrant(now, g)
 }
 
@@ -327,7 +327,7 @@ func (m *Mind) handleRefused(now time.Time, e Refused) {
 	m.reach.lastCode, m.reach.lastText = e.Code, e.Text
 	switch {
 	case e.Code == proto.CodeMoved && e.Grant != nil:
-		m.control.try.end(m, now, Lost, "the meeting lives on server "+e.Grant.Router)
+		m.control.try.end(m, now, Lost, whyLives+e.Grant.Router)
 		m.follow(now, *e.Grant)
 	case e.Code == proto.CodeTokenExpired:
 		m.control.try.end(m, now, Lost, text)
@@ -335,7 +335,7 @@ func (m *Mind) handleRefused(now time.Time, e Refused) {
 	case e.Code == proto.CodeRouterFull && !m.zones.blind:
 		m.control.try.end(m, now, Lost, text)
 		m.closeControl()
-		m.closeLanes(now, "the server is full")
+		m.closeLanes(now, whyFull)
 		m.grant = proto.Grant{}
 		m.full(now, e.Text)
 	case final(e.Code):
@@ -347,14 +347,15 @@ func (m *Mind) handleRefused(now time.Time, e Refused) {
 }
 
 func (m *Mind) handleNetworkChanged(now time.Time, e NetworkChanged) {
+	m.moved = m.moved || m.state == In
 	if m.zones.blind && !e.Kept {
-		m.leaveBlind(now, "the network changed")
+		m.leaveBlind(now, whyNet)
 	}
 	switch {
 	case e.Kept:
 		m.forgetLong()
 	case m.state == LookingUp:
-		m.lookupAttempt.end(m, now, Lost, "the network changed")
+		m.lookupAttempt.end(m, now, Lost, whyNet)
 		m.do(Cancel{What: "lookup"})
 		m.sendLookup(now)
 	case m.state == Measuring:
@@ -364,13 +365,13 @@ func (m *Mind) handleNetworkChanged(now time.Time, e NetworkChanged) {
 		}
 		m.openZones(now)
 	case m.state >= Routing:
-		m.reach.try.end(m, now, Lost, "the network changed")
+		m.reach.try.end(m, now, Lost, whyNet)
 		// Old paths may look alive for seconds. A new control channel and fresh transports take four
 		// round trips (design §4).
-		m.note(now, "control", "server "+m.grant.Router, Lost, "the network changed")
+		m.note(now, "control", "server "+m.grant.Router, Lost, whyNet)
 		m.progress(now, "resume", "the network changed")
 		m.closeControl()
-		m.closeLanes(now, "the network changed")
+		m.closeLanes(now, whyNet)
 		m.forgetLong()
 		m.reach.round = 0
 		m.again(now, "")

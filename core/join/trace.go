@@ -78,6 +78,8 @@ func DecodeEvent(b []byte) (Event, error) {
 		return decodeAs[TransportLost](b)
 	case "path_carries":
 		return decodeAs[PathCarries](b)
+	case "path_answers":
+		return decodeAs[PathAnswers](b)
 	case "path_silent":
 		return decodeAs[PathSilent](b)
 	case "path_heard":

@@ -13,6 +13,7 @@ type way struct {
 	proxy     string // host and port
 	unused    string // why a configured proxy is not used
 	inspected string // who opens TLS on the way
+	classical bool   // long TLS handshakes do not pass
 }
 
 // advanceSilence handles a measurement in which no controller has answered yet (S14, S15). Well
@@ -77,7 +78,7 @@ func (m *Mind) leaveBlind(now time.Time, why string) {
 	m.control.try.end(m, now, Lost, why)
 	m.reach.try.end(m, now, Lost, why)
 	m.closeControl()
-	m.closeLanes(now, why)
+	m.closeLanes(now, whyOther)
 	m.grant, m.reach = proto.Grant{}, reach{}
 	m.zones.background, m.zones.blind, m.zones.blindAt = false, false, time.Time{}
 	m.state = Measuring
@@ -186,7 +187,7 @@ func (m *Mind) handleDirect(now time.Time, e PingDone) {
 	if e.Via != "" || m.state != In || now.Sub(m.control.welcomedAt) < steadyAfter {
 		return
 	}
-	m.note(now, "tunnel", m.zones.via, Lost, "a controller answers without it")
+	m.note(now, "tunnel", m.zones.via, Lost, whyDirect)
 	m.progress(now, "resume", "the direct way works")
 	m.do(Cancel{What: "measure"})
 	m.zones.via, m.zones.directAt, m.zones.leave = "", time.Time{}, true

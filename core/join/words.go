@@ -15,6 +15,36 @@ func SayZone(name string, rttMS float64) string {
 	return fmt.Sprintf("The best meeting zone is %s, %.0f ms away.", name, rttMS)
 }
 
+// SayHomeZone says why a meeting is not in the best zone: it lives elsewhere.
+func SayHomeZone(name string) string {
+	return fmt.Sprintf("The meeting runs in zone %s, so everybody meets there.", name)
+}
+
+// SayOtherZone says that the best zone had no server for this client, and which zone had.
+func SayOtherZone(best, name string) string {
+	return fmt.Sprintf("Zone %s could not take this call, so it runs in zone %s.", best, name)
+}
+
+// SayZonesSilent says which zones answer nothing at all.
+func SayZonesSilent(names []string) string { return zonesDo(names, "not answer") + "." }
+
+// SayZonesDeaf says which zones answer over HTTPS alone, while UDP passes to others.
+func SayZonesDeaf(names []string) string {
+	return zonesDo(names, "not answer over UDP") + ", but over HTTPS."
+}
+
+func zonesDo(names []string, what string) string {
+	if len(names) == 1 {
+		return fmt.Sprintf("Zone %s does %s", names[0], what)
+	}
+	return fmt.Sprintf("Zones %s do %s", strings.Join(names, ", "), what)
+}
+
+// SayZoneNearer says why a zone was passed over though it is nearer: load and place count too (proto.Zone.Bias).
+func SayZoneNearer(name string, rttMS float64) string {
+	return fmt.Sprintf("Zone %s is nearer, %.0f ms away, but the site prefers others: it is busy, or meant for other people.", name, rttMS)
+}
+
 // SayNoZone says that no zone can be reached by HTTPS.
 func SayNoZone() string { return "No zone controller answered over HTTPS." }
 
@@ -39,8 +69,24 @@ func SayInspected(by string) string {
 	return fmt.Sprintf("TLS is opened and inspected on the way by ‘%s’; sound and pictures stay encrypted up to the server.", by)
 }
 
+// SayLongHello says that TLS works with older keys alone.
+func SayLongHello() string {
+	return "A firewall on the way drops TLS handshakes with post-quantum keys, which are long; older keys are used."
+}
+
 // SayTunnel says that a tunnel is in use.
 func SayTunnel(url string) string { return "Servers are reached through the tunnel " + url + "." }
+
+// SayTunnelLeft says that a meeting which began through a tunnel goes on without one.
+func SayTunnelLeft() string {
+	return "It began through a tunnel; servers answer directly by now, and it is not used any more."
+}
+
+// SayMoved says that this computer is in another network than when it joined.
+func SayMoved() string { return "The network changed in the meeting; sound and pictures moved along." }
+
+// SayResumed says that the connection was lost in the meeting and has come again.
+func SayResumed() string { return "The connection was lost in the meeting, and came back." }
 
 // SayUDPBlocked says that UDP does not pass; tries says what was not answered.
 func SayUDPBlocked(tries string) string {
@@ -51,6 +97,34 @@ func SayUDPBlocked(tries string) string {
 func SaySTUNOnly() string {
 	return "UDP lets short checks (STUN) through and nothing else, as firewalls do that know STUN only: sound and pictures can't use it."
 }
+
+// SayChecksOnly says the same where nobody can tell whether it is the kind of packets or their length.
+func SayChecksOnly() string {
+	return "UDP lets short checks (STUN) through and nothing else: a firewall knows STUN only, or drops long packets. Sound and pictures can't use it."
+}
+
+// SayUDPWaiting says that it is too early to call UDP blocked.
+func SayUDPWaiting() string { return "UDP 8801 has not answered so far." }
+
+// SayTCPBlocked says why media takes TLS.
+func SayTCPBlocked() string { return "TCP 8801 does not get through." }
+
+// SayOtherPort says that UDP passes to some of a site's ports only: those that are silent, and the one in use.
+func SayOtherPort(silent []string, port uint16) string {
+	return fmt.Sprintf("UDP %s does not answer, UDP %d does.", strings.Join(silent, ", "), port)
+}
+
+// SayUDPOpened says that UDP carries media, which it did not at first.
+func SayUDPOpened() string { return "UDP did not answer at first, and works now." }
+
+// SayUDPBack says that UDP carries media again.
+func SayUDPBack() string { return "UDP fell silent for a while, and works again." }
+
+// SayUDPBetter says that UDP carries media again, after losing too much of it.
+func SayUDPBetter() string { return "UDP lost too many packets for a while, and works well again." }
+
+// SayUDPPartly says why pictures run over connections while sound does not.
+func SayUDPPartly() string { return "UDP carries sound, but failed the pictures." }
 
 // SayMarkCleared says that a medium's DSCP mark does not survive: the one that was set, what was there at the end, and
 // which way.

@@ -49,6 +49,7 @@ type zone struct {
 	proto.Zone
 	ctrls  []ctrl
 	probes []probe
+	gone   bool // it answered nothing, though it had time enough
 }
 
 type ctrl struct {
@@ -165,6 +166,39 @@ func (z *zone) silent(now, startAt time.Time) bool {
 		return now.Sub(startAt) >= max(150*time.Millisecond, millis(2.5*rtt))
 	}
 	return z.udp(now, startAt) == "silent"
+}
+
+// deaf reports whether the zone's probes were waited for and none came back.
+func (z *zone) deaf() bool {
+	return z.udpRTT() < 0 && slices.ContainsFunc(z.probes, func(p probe) bool { return p.dead && !p.failed })
+}
+
+// isGone reports whether a zone has answered nothing by now, and others show that it had time enough: its controllers
+// refuse, its probes are late by the time others' took, or a controller of another zone took half as long.
+func (m *Mind) isGone(now time.Time, z *zone) bool {
+	waited := now.Sub(m.zones.startAt)
+	switch {
+	case z.least() >= 0 || len(z.ctrls) == 0:
+		return false
+	case z.failed():
+		return true
+	case waited < millis(3*float64(z.Floor)):
+		return false // it is far
+	case m.udpOpenSomewhere() && slices.ContainsFunc(z.probes, func(p probe) bool { return !p.failed }):
+		return z.silent(now, m.zones.startAt) && waited >= millis(2.5*m.nearest())
+	}
+	return !m.zones.firstAt.IsZero() && waited >= 2*m.zones.firstAt.Sub(m.zones.startAt)
+}
+
+// nearest is the least round trip measured to any zone; infinite where there is none.
+func (m *Mind) nearest() float64 {
+	least := math.Inf(1)
+	for i := range m.zones.list {
+		if rtt := m.zones.list[i].least(); rtt >= 0 {
+			least = min(least, rtt)
+		}
+	}
+	return least
 }
 
 func (m *Mind) udpOpenSomewhere() bool {
@@ -331,6 +365,7 @@ func (m *Mind) stopMeasuring(now time.Time, won *zone) {
 	}
 	for i := range m.zones.list {
 		z := &m.zones.list[i]
+		z.gone = m.isGone(now, z)
 		for _, c := range z.ctrls {
 			switch {
 			case c.rtt < 0 && z.udpRTT() >= 0:

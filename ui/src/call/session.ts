@@ -111,6 +111,7 @@ export class Session {
 		this.plane = new Plane(who.certificate, !!this.options.oneGroup, table, this.lobby, {
 			up: (attempt, port) => this.tell({ is: "transport_up", attempt, port }),
 			failed: (attempt, text) => this.tell({ is: "transport_failed", attempt, text }),
+			answers: attempt => this.tell({ is: "path_answers", attempt }),
 			lost: (attempt, text) => this.tell({ is: "transport_lost", attempt, text }),
 			silent: (attempt, silent) => this.tell({ is: silent ? "path_silent" : "path_heard", attempt }),
 			moved: (attempt, rung, port) => this.tell({ is: "path_moved", attempt, rung, port }),

@@ -20,7 +20,7 @@ import {
 
 const decideAfter = 400 * millisecond; // after the first answer, whoever is silent
 const udpPenalty = 50; // ms; a zone whose UDP is dead means TCP, and TCP stalls
-const keepBy = 10; // ms; hysteresis towards the last zone, together with 2/3
+export const keepBy = 10; // ms; hysteresis towards the last zone, together with 2/3
 
 /**
  * When the choice is made with what is known now; undefined before the first zone stands, and in the background,

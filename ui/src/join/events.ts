@@ -21,6 +21,8 @@ export type JoinEvent =
 			inspected?: string | undefined;
 			/** Why a proxy that is configured is not used. A page does not know. */
 			unused?: string | undefined;
+			/** TLS handshakes with post-quantum key shares do not pass here. Nor does a page know that. */
+			classical?: boolean | undefined;
 	  }
 	/** The site refused (code), or could not be reached (no code); final: however often one asks. */
 	| { is: "lookup_failed"; code?: Code | undefined; text?: Told | undefined; final?: boolean | undefined }
@@ -86,6 +88,11 @@ export type JoinEvent =
 	| { is: "transport_failed"; attempt: number; text?: Told | undefined }
 	/** One that was up carries nothing any more. */
 	| { is: "transport_lost"; attempt: number; text?: Told | undefined }
+	/**
+	 * Checks over a transport that is being set up have been answered for a while, and no keys come: a browser prefers such
+	 * a path for as long as it is there.
+	 */
+	| { is: "path_answers"; attempt: number }
 	/** A transport in use carries nothing, though the router is known to send, */
 	| { is: "path_silent"; attempt: number }
 	/** or something again. */

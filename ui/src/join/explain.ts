@@ -2,11 +2,13 @@
 import { groupName, groups } from "../proto/ids.ts";
 import { Rung } from "../proto/messages.gen.ts";
 import { rounded } from "./clock.ts";
+import { keepBy } from "./decide.ts";
 import { soundOnUDP } from "./long.ts";
 import type { RungTry } from "./media.ts";
 import type { Attempt, Mind, State, StepName } from "./mind.ts";
+import { leftTunnel, udpFacts } from "./udp.ts";
 import { say, words } from "./words.ts";
-import { leastRTT, nAnswered, nameOf, type Zone } from "./zones.ts";
+import { isDeaf, leastRTT, nAnswered, nameOf, udpOpenSomewhere, type Zone, zoneRTT } from "./zones.ts";
 
 /** An attempt in English. */
 export type Line = Omit<Attempt, "what" | "why"> & { what: string; why?: string };
@@ -53,24 +55,45 @@ export function steps(m: Mind): Step[] {
 /** One sentence of the summary: the key chooses the words, the values go into them. */
 export type Fact =
 	| { key: "best_zone"; values: { zone: string; ms: number } }
-	| { key: "no_controller"; values: Record<string, never> }
+	| { key: "no_controller"; values: Nothing }
 	| { key: "home_zone"; values: { zone: string } }
+	| { key: "other_zone"; values: { best: string; zone: string } }
+	| { key: "zones_silent"; values: Zones }
+	| { key: "zones_deaf"; values: Zones }
+	| { key: "zone_nearer"; values: { zone: string; ms: number } }
 	| { key: "proxy"; values: { proxy: string } }
 	| { key: "proxy_unused"; values: { why: string } }
 	| { key: "inspected"; values: { issuer: string } }
+	| { key: "long_hello"; values: Nothing }
 	| { key: "tunnel"; values: { url: string } }
+	| { key: "tunnel_left"; values: Nothing }
+	| { key: "network_moved"; values: Nothing }
+	| { key: "resumed"; values: Nothing }
 	| { key: "udp_blocked"; values: { probes: number; transports: number } }
-	| { key: "udp_stopped"; values: Record<string, never> }
-	| { key: "udp_lossy"; values: Record<string, never> }
-	| { key: "nothing_direct"; values: Record<string, never> }
-	| { key: "stun_only"; values: Record<string, never> }
-	| { key: "small_datagrams"; values: Record<string, never> }
-	| { key: "ipv6_silent"; values: Record<string, never> }
+	| { key: "udp_stopped"; values: Nothing }
+	| { key: "udp_lossy"; values: Nothing }
+	| { key: "udp_waiting"; values: Nothing }
+	| { key: "udp_other_port"; values: { silent: string; port: number } }
+	| { key: "udp_opened"; values: Nothing }
+	| { key: "udp_back"; values: Nothing }
+	| { key: "udp_better"; values: Nothing }
+	| { key: "udp_partly"; values: Nothing }
+	| { key: "tcp_blocked"; values: Nothing }
+	| { key: "nothing_direct"; values: Nothing }
+	| { key: "stun_only"; values: Nothing }
+	| { key: "checks_only"; values: Nothing }
+	| { key: "small_datagrams"; values: Nothing }
+	| { key: "ipv6_silent"; values: Nothing }
 	| { key: "path"; values: Carried }
 	| { key: "path_short"; values: Carried }
 	| { key: "tunnelled"; values: Carried }
 	| { key: "connecting"; values: { group: GroupName } }
 	| { key: "no_path"; values: { group: GroupName } };
+
+type Nothing = Record<string, never>;
+
+/** Zones by name, and how many. */
+type Zones = { n: number; zones: string };
 
 /** A medium, its rung and the router's port that packets go to (0: not known). */
 type Carried = { group: GroupName; rung: Rung; port: number };
@@ -93,10 +116,7 @@ export function facts(m: Mind): Fact[] {
 	} else if (m.lookup.answeredAt !== undefined && !open && nAnswered(m) === 0 && list.length > 0) {
 		out.push({ key: "no_controller", values: {} });
 	}
-	if (m.grant !== undefined && chosen !== "" && m.grant.zone !== chosen) {
-		const home = findZone(m, m.grant.zone);
-		out.push({ key: "home_zone", values: { zone: home ? nameOf(home) : m.grant.zone } });
-	}
+	out.push(...zoneFacts(m, best));
 	if (m.lookup.proxy !== "") {
 		out.push({ key: "proxy", values: { proxy: m.lookup.proxy } });
 	}
@@ -106,10 +126,81 @@ export function facts(m: Mind): Fact[] {
 	if (m.lookup.inspected !== "") {
 		out.push({ key: "inspected", values: { issuer: m.lookup.inspected } });
 	}
+	if (m.lookup.classical) {
+		out.push({ key: "long_hello", values: {} });
+	}
 	if (via !== "") {
 		out.push({ key: "tunnel", values: { url: via } });
+	} else if (leftTunnel(m)) {
+		out.push({ key: "tunnel_left", values: {} });
+	}
+	if (m.moved) {
+		out.push({ key: "network_moved", values: {} });
+	} else if (resumed(m)) {
+		out.push({ key: "resumed", values: {} });
 	}
 	return [...out, ...udpFacts(m), ...pathFacts(m)];
+}
+
+/** Why the meeting is not where one might expect it. */
+function zoneFacts(m: Mind, best: Zone | undefined): Fact[] {
+	if (best === undefined) {
+		return [];
+	}
+	const out: Fact[] = [];
+	if (m.grant !== undefined && m.grant.zone !== best.offer.id) {
+		const used = findZone(m, m.grant.zone);
+		const zone = used ? nameOf(used) : m.grant.zone;
+		out.push(
+			meetsThere(m)
+				? { key: "home_zone", values: { zone } }
+				: { key: "other_zone", values: { best: nameOf(best), zone } },
+		);
+	}
+	if (m.zones.via !== "") {
+		return out; // what can't be reached directly says nothing of the zones
+	}
+	const gone = m.zones.list.filter(z => z.gone).map(nameOf);
+	const deaf = m.zones.list.filter(z => zoneRTT(z) >= 0 && isDeaf(z)).map(nameOf);
+	if (gone.length > 0) {
+		out.push({ key: "zones_silent", values: { n: gone.length, zones: gone.join(", ") } });
+	}
+	if (deaf.length > 0 && udpOpenSomewhere(m)) {
+		out.push({ key: "zones_deaf", values: { n: deaf.length, zones: deaf.join(", ") } });
+	}
+	let near = best;
+	for (const z of m.zones.list) {
+		const rtt = leastRTT(z);
+		if (rtt >= 0 && rtt < leastRTT(near) - keepBy && z.offer.bias > best.offer.bias) {
+			near = z;
+		}
+	}
+	if (near !== best && m.grant?.zone !== near.offer.id) {
+		out.push({ key: "zone_nearer", values: { zone: nameOf(near), ms: leastRTT(near) } });
+	}
+	return out;
+}
+
+/** Whether the meeting had its home already. */
+function meetsThere(m: Mind): boolean {
+	return m.record.some(a => a.why?.code === "runs_there" || a.why?.code === "lives_here" || a.why?.code === "lives_on");
+}
+
+/** Whether the control channel was lost in the meeting and has come again. */
+function resumed(m: Mind): boolean {
+	let entered = false;
+	let lost = false;
+	for (const a of m.record.filter(r => r.phase === "control")) {
+		if (a.outcome === "won") {
+			if (lost) {
+				return true;
+			}
+			entered = true;
+		} else if (a.outcome === "lost") {
+			lost = entered;
+		}
+	}
+	return false;
 }
 
 function pathFacts(m: Mind): Fact[] {
@@ -135,67 +226,6 @@ function pathKey(m: Mind, { rung, via }: RungTry): "path" | "path_short" | "tunn
 	return m.short && rung !== Rung.UDP8801 && soundOnUDP(m) ? "path_short" : "path";
 }
 
-/** What probes and transports together tell of UDP. A probe that was not waited for tells nothing. */
-function udpFacts(m: Mind): Fact[] {
-	const probes = m.zones.list.flatMap(z => z.probes);
-	const answered = probes.filter(p => p.rtt >= 0);
-	const transports = m.record.filter(
-		a => a.phase === "media" && a.what.code === "media" && a.what.values["rung"] === Rung.UDP8801,
-	);
-	const down = transports.filter(a => a.outcome === "lost").length;
-	const up = transports.some(a => a.outcome === "won");
-	const allDead = probes.length > 0 && probes.every(p => p.dead);
-	const out: Fact[] = [];
-	const silent = transports.some(a => a.outcome === "lost" && a.why?.code !== "over");
-	// Since it was up last.
-	const lossy = transports.reduce((was, a) => a.outcome !== "won" && (was || a.why?.code === "lossy"), false);
-	if (m.zones.open) {
-		// It is too early to tell.
-	} else if (up) {
-		if (silent && !m.short && overConnection(m) && (lossy || !soundOnUDP(m))) {
-			out.push({ key: lossy ? "udp_lossy" : "udp_stopped", values: {} });
-		}
-	} else if (answered.length === 0 && (allDead || down > 0)) {
-		out.push(
-			m.zones.via === ""
-				? { key: "udp_blocked", values: { probes: probes.length, transports: down } }
-				: { key: "nothing_direct", values: {} }, // a tunnel is taken where no controller answers either
-		);
-	} else if (answered.length > 0 && silent && !m.short && overConnection(m)) {
-		out.push({ key: "stun_only", values: {} });
-	}
-	if (deadIPv6(m)) {
-		out.push({ key: "ipv6_silent", values: {} });
-	}
-	if (m.short) {
-		out.push({ key: "small_datagrams", values: {} });
-	}
-	return out;
-}
-
-/**
- * Whether some medium has a way to a router over TCP or TLS, and without a tunnel: then the router is not to blame for
- * what does not pass over UDP.
- */
-function overConnection(m: Mind): boolean {
-	return groups.some(g => {
-		const l = m.lanes[g];
-		return l.inUse !== undefined && l.inUse.rung !== Rung.UDP8801 && l.inUse.via === "";
-	});
-}
-
-/**
- * Whether probes over IPv6 went out and none of them came back, though it had time enough in zones that answered over
- * IPv4.
- */
-function deadIPv6(m: Mind): boolean {
-	const sixth = (z: Zone) => z.probes.filter(p => p.addr.startsWith("[") && !p.failed);
-	return (
-		!m.zones.list.some(z => sixth(z).some(p => p.rtt >= 0)) &&
-		m.zones.list.some(z => z.probes.some(p => p.rtt >= 0) && sixth(z).some(p => p.dead))
-	);
-}
-
 /** The words of the report that is the same in Go. A page that speaks other languages has its own. */
 function sentence({ key, values: v }: Fact): string {
 	switch (key) {
@@ -205,24 +235,56 @@ function sentence({ key, values: v }: Fact): string {
 			return "No zone controller answered over HTTPS.";
 		case "home_zone":
 			return `The meeting runs in zone ${v.zone}, so everybody meets there.`;
+		case "other_zone":
+			return `Zone ${v.best} could not take this call, so it runs in zone ${v.zone}.`;
+		case "zones_silent":
+			return `${zonesDo(v, "not answer")}.`;
+		case "zones_deaf":
+			return `${zonesDo(v, "not answer over UDP")}, but over HTTPS.`;
+		case "zone_nearer":
+			return `Zone ${v.zone} is nearer, ${rounded(v.ms)} ms away, but the site prefers others: it is busy, or meant for other people.`;
 		case "proxy":
 			return `Servers are reached through the proxy ${v.proxy}.`;
 		case "proxy_unused":
 			return `${v.why}; servers are reached directly.`;
 		case "inspected":
 			return `TLS is opened and inspected on the way by ‘${v.issuer}’; sound and pictures stay encrypted up to the server.`;
+		case "long_hello":
+			return "A firewall on the way drops TLS handshakes with post-quantum keys, which are long; older keys are used.";
 		case "tunnel":
 			return `Servers are reached through the tunnel ${v.url}.`;
+		case "tunnel_left":
+			return "It began through a tunnel; servers answer directly by now, and it is not used any more.";
+		case "network_moved":
+			return "The network changed in the meeting; sound and pictures moved along.";
+		case "resumed":
+			return "The connection was lost in the meeting, and came back.";
 		case "udp_blocked":
 			return `UDP 8801 seems to be blocked: none of ${asked(v.probes, v.transports)} was answered.`;
 		case "udp_stopped":
 			return "UDP worked at first, and then stopped.";
 		case "udp_lossy":
 			return "UDP works, and loses too many packets.";
+		case "udp_waiting":
+			return "UDP 8801 has not answered so far.";
+		case "udp_other_port":
+			return `UDP ${v.silent} does not answer, UDP ${v.port} does.`;
+		case "udp_opened":
+			return "UDP did not answer at first, and works now.";
+		case "udp_back":
+			return "UDP fell silent for a while, and works again.";
+		case "udp_better":
+			return "UDP lost too many packets for a while, and works well again.";
+		case "udp_partly":
+			return "UDP carries sound, but failed the pictures.";
+		case "tcp_blocked":
+			return "TCP 8801 does not get through.";
 		case "nothing_direct":
 			return "Without the tunnel nothing answers, neither over UDP nor over HTTPS.";
 		case "stun_only":
 			return "UDP lets short checks (STUN) through and nothing else, as firewalls do that know STUN only: sound and pictures can't use it.";
+		case "checks_only":
+			return "UDP lets short checks (STUN) through and nothing else: a firewall knows STUN only, or drops long packets. Sound and pictures can't use it.";
 		case "small_datagrams":
 			return "Large UDP datagrams get lost on the way: the path's MTU is too small, or a firewall drops fragments.";
 		case "ipv6_silent":
@@ -244,6 +306,10 @@ function sentence({ key, values: v }: Fact): string {
 function asked(probes: number, transports: number): string {
 	const kinds = [probes > 0 ? `${probes} probes` : "", transports > 0 ? `${transports} transports` : ""];
 	return kinds.filter(k => k !== "").join(" and ");
+}
+
+function zonesDo({ n, zones }: Zones, what: string): string {
+	return n === 1 ? `Zone ${zones} does ${what}` : `Zones ${zones} do ${what}`;
 }
 
 function title(name: string): string {

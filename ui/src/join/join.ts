@@ -88,6 +88,7 @@ export class Join {
 			grantAt: 0,
 			media: media.newMediaClock(),
 			short: config.short ?? false,
+			moved: false,
 			failure: undefined,
 		};
 	}
@@ -238,6 +239,9 @@ function dispatch(m: Mind, now: Nanos, e: JoinEvent): void {
 		case "transport_failed":
 		case "transport_lost":
 			media.handleTransportDown(m, now, e.attempt, e.text ?? "");
+			break;
+		case "path_answers":
+			media.handlePathAnswers(m, e);
 			break;
 		case "path_silent":
 			demote.handlePathSilent(m, now, e);

@@ -28,6 +28,7 @@ export function newLookup(): LookupState {
 		proxy: "",
 		inspected: "",
 		unused: "",
+		classical: false,
 	};
 }
 
@@ -68,6 +69,7 @@ export function handleLookupDone(m: Mind, now: Nanos, e: EventOf<"lookup_done">)
 	l.proxy = e.proxy ?? "";
 	l.inspected = e.inspected ?? "";
 	l.unused = e.unused ?? "";
+	l.classical = e.classical ?? false;
 	if (e.via) {
 		amend(l.attempt, say("through_tunnel", { url: e.via }));
 	} else if (e.proxy) {

@@ -54,6 +54,8 @@ export interface RungTry {
 	deadline: Nanos | undefined;
 	/** Failed or closed. */
 	done: boolean;
+	/** Checks over it are answered, and no keys come. */
+	checks: boolean;
 	/** The router's that media goes to; 0: not known. */
 	port: number;
 	/** Tunnel. */
@@ -188,6 +190,7 @@ export function newTry(m: Mind, rung: Rung, startAt: Nanos): RungTry {
 		upAt: undefined,
 		deadline: undefined,
 		done: false,
+		checks: false,
 		port: 0,
 		via: viaOf(m, rung),
 		set: m.media.set,
@@ -297,6 +300,13 @@ export function handleTransportUp(m: Mind, now: Nanos, e: EventOf<"transport_up"
 	// What is worse than this one has lost; what is better may still come and take over.
 	dropTries(m, now, g, o => o.set !== t.set || rank(m, g, o.rung) > rank(m, g, t.rung), say("better_path"));
 	dropTries(m, now, g, o => rank(m, g, o.rung) < l.floor, say("left"));
+}
+
+export function handlePathAnswers(m: Mind, e: EventOf<"path_answers">): void {
+	const found = findTry(m, e.attempt);
+	if (found !== undefined) {
+		found[1].checks = true;
+	}
 }
 
 /** The spare credentials, with which a probe has come up, are those in use from now on: all lanes move to them. */
@@ -447,7 +457,8 @@ export function advanceMedia(m: Mind, now: Nanos): void {
 		for (const t of [...l.tries]) {
 			if (!t.done && due(now, t.deadline)) {
 				act(m, { do: "close_transport", attempt: t.id, group: g, rung: t.rung });
-				handleTransportDown(m, now, t.id, say("silent_seconds", { s: through(t.via, transportFor) / second }));
+				const silent = say("silent_seconds", { s: through(t.via, transportFor) / second });
+				handleTransportDown(m, now, t.id, t.checks ? say("checks") : silent);
 			}
 		}
 		if (due(now, l.retryAt)) {

@@ -104,6 +104,8 @@ export interface Mind {
 	media: MediaClock;
 	/** Long datagrams get lost: long.ts. */
 	short: boolean;
+	/** To another network, in the meeting. */
+	moved: boolean;
 	failure: ActionOf<"failed"> | undefined;
 }
 
@@ -125,6 +127,8 @@ export interface LookupState {
 	inspected: string;
 	/** Why a proxy that is configured is not used. */
 	unused: string;
+	/** Long TLS handshakes do not pass. */
+	classical: boolean;
 }
 
 /** Whether the process is past measuring and not over. */

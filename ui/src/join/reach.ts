@@ -440,6 +440,7 @@ export function handleRefused(m: Mind, now: Nanos, e: EventOf<"refused">): void 
 }
 
 export function handleNetworkChanged(m: Mind, now: Nanos, e: EventOf<"network_changed">): void {
+	m.moved ||= m.state === "in";
 	if (m.zones.blind && !e.kept) {
 		leaveBlind(m, now, say("network"));
 	}

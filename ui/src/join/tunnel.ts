@@ -87,7 +87,7 @@ export function leaveBlind(m: Mind, now: Nanos, why: Phrase): void {
 	end(m, m.control.try, now, "lost", why);
 	end(m, m.reach.try, now, "lost", why);
 	closeControl(m);
-	closeLanes(m, now, why);
+	closeLanes(m, now, say("other_server"));
 	m.grant = undefined;
 	m.reach = newReach();
 	m.zones.background = false;

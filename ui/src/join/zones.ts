@@ -69,6 +69,8 @@ export interface Zone {
 	offer: ZoneOffer;
 	ctrls: Ctrl[];
 	probes: Probe[];
+	/** It answered nothing, though it had time enough. */
+	gone: boolean;
 }
 
 interface Ctrl {
@@ -133,7 +135,7 @@ export function openZones(m: Mind, now: Nanos): void {
 	m.zones = {
 		...newZones(),
 		open: true,
-		list: (m.lookup.answer?.zones ?? []).map(offer => ({ offer, ctrls: [], probes: [] })),
+		list: (m.lookup.answer?.zones ?? []).map(offer => ({ offer, ctrls: [], probes: [], gone: false })),
 		startAt: now,
 		limit: now + m.cfg.answer_for,
 		desAt: now + Math.min(Math.max(tunnelAfter, 3 * m.lookup.rtt), m.cfg.answer_for),
@@ -232,6 +234,34 @@ export function udp(z: Zone, now: Nanos, startAt: Nanos): "open" | "silent" | un
 function silent(z: Zone, now: Nanos, startAt: Nanos): boolean {
 	const rtt = udpRTT(z);
 	return rtt < 0 ? udp(z, now, startAt) === "silent" : now - startAt >= Math.max(150 * millisecond, millis(2.5 * rtt));
+}
+
+/** Whether the zone's probes were waited for and none came back. */
+export function isDeaf(z: Zone): boolean {
+	return udpRTT(z) < 0 && z.probes.some(p => p.dead && !p.failed);
+}
+
+/**
+ * Whether a zone has answered nothing by now, and others show that it had time enough: its controllers refuse, its
+ * probes are late by the time others' took, or a controller of another zone took half as long.
+ */
+function isGone(m: Mind, now: Nanos, z: Zone): boolean {
+	const { firstAt, startAt } = m.zones;
+	const waited = now - startAt;
+	if (leastRTT(z) >= 0 || z.ctrls.length === 0) {
+		return false;
+	}
+	if (allFailed(z)) {
+		return true;
+	}
+	if (waited < millis(3 * (z.offer.floor ?? 0))) {
+		return false; // it is far
+	}
+	if (udpOpenSomewhere(m) && z.probes.some(p => !p.failed)) {
+		const nearest = least(m.zones.list.flatMap(o => [...o.ctrls, ...o.probes]));
+		return silent(z, now, startAt) && waited >= millis(2.5 * nearest);
+	}
+	return firstAt !== undefined && waited >= 2 * (firstAt - startAt);
 }
 
 export function udpOpenSomewhere(m: Mind): boolean {
@@ -405,6 +435,7 @@ export function stopMeasuring(m: Mind, now: Nanos, won: Zone | undefined): void 
 	}
 	const took = wholeMillis(now - m.zones.startAt);
 	for (const z of m.zones.list) {
+		z.gone = isGone(m, now, z);
 		for (const c of z.ctrls) {
 			if (c.rtt < 0 && udpRTT(z) >= 0) {
 				end(m, c.try, now, "lost", say("not_waited", { ms: took }));

@@ -75,6 +75,7 @@ beforeEach(() => {
 	lanes = new Lanes({} as RTCCertificate, false, expected, {
 		up: attempt => told.push(`up ${attempt}`),
 		failed: (attempt, why) => told.push(`failed ${attempt}: ${words(why)}`),
+		answers: attempt => told.push(`answers ${attempt}`),
 		lost: (attempt, why) => told.push(`lost ${attempt}: ${words(why)}`),
 		silent: () => {},
 		moved: () => {},
@@ -157,6 +158,18 @@ test("what was set up ahead for another table is not used", async () => {
 	lanes.unprepare();
 	await soon();
 	expect(Connection.made.filter(c => c.open)).toEqual(used);
+});
+
+test("checks that are answered without keys are told of, while another rung waits for them", async () => {
+	Connection.keyless = true;
+	const set = credentials("grant");
+	start(1, set);
+	await soon();
+	start(2, set, Rung.TCP8801);
+	await vi.advanceTimersByTimeAsync(599);
+	expect(told).toEqual([]);
+	await vi.advanceTimersByTimeAsync(1);
+	expect(told).toEqual(["answers 1"]);
 });
 
 test("a rung that answers and gives no keys is left out of fresh connections for a while", async () => {

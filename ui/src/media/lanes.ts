@@ -27,6 +27,8 @@ export type LaneEvents = {
 	/** Port is the router's, 0 where the browser does not say. */
 	up(attempt: number, port: number): void;
 	failed(attempt: number, why: Phrase): void;
+	/** Checks on its rung have been answered for a while, and no keys come. */
+	answers(attempt: number): void;
 	lost(attempt: number, why: Phrase): void;
 	/** What is in use carries nothing, or something again. */
 	silent(attempt: number, silent: boolean): void;
@@ -191,6 +193,7 @@ export class Lanes {
 		if (soon && (again || !a.waited)) {
 			a.waited = true;
 			setTimeout(() => {
+				if (peer) this.tellKeyless(peer);
 				if (this.attempts.get(a.attempt) === a && !a.peer && !this.barred) this.place(a);
 			}, keysWithin);
 			return;
@@ -205,6 +208,12 @@ export class Lanes {
 			old.close();
 		}
 		this.join(a, peer ?? this.open(set, a.fingerprint, a.relay));
+	}
+
+	/** Tells of the attempts whose checks are answered, and for which no keys come. */
+	private tellKeyless(peer: Peer): void {
+		for (const a of [...this.attempts.values()])
+			if (a.peer === peer && !a.isUp && peer.keyless(a.group) === a.rung) this.on.answers(a.attempt);
 	}
 
 	/** Whether something better than a rung has answered a peer. */

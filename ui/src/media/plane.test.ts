@@ -51,6 +51,7 @@ function make(muzzled: boolean): void {
 	plane = new Plane({} as RTCCertificate, false, slotTable(7, 2), muzzled, {
 		up: attempt => ups.push(attempt),
 		failed: nothing,
+		answers: nothing,
 		lost: nothing,
 		silent: nothing,
 		moved: nothing,

@@ -20,6 +20,7 @@ import { Measure, type Measured } from "./stats.ts";
 export type PlaneEvents = SlotEvents & {
 	up(attempt: number, port: number): void;
 	failed(attempt: number, why: Phrase): void;
+	answers(attempt: number): void;
 	lost(attempt: number, why: Phrase): void;
 	silent(attempt: number, silent: boolean): void;
 	moved(attempt: number, rung: Rung, port: number): void;
@@ -59,6 +60,7 @@ export class Plane {
 		this.lanes = new Lanes(certificate, oneGroup, table, {
 			up: (a, port) => on.up(a, port),
 			failed: (a, why) => on.failed(a, why),
+			answers: a => on.answers(a),
 			lost: (a, why) => on.lost(a, why),
 			silent: (a, silent) => on.silent(a, silent),
 			moved: (a, rung, port) => on.moved(a, rung, port),

@@ -19,7 +19,7 @@ export function ConnectionReport() {
 	];
 	for (const group of ["audio", "video", "content"] as const) {
 		const rung = c.path[group];
-		const port = c.summary.find(l => l.key === "path" && l.values["group"] === group)?.values["port"] ?? 0;
+		const port = c.summary.find(l => l.values["group"] === group && "port" in l.values)?.values["port"] ?? 0;
 		const way = rung ? wayText(t, rung, Number(port)) : t("room.path.none");
 		facts.push([t(`room.path.${group}`), c.tunnelled[group] ? t("room.path.tunnelled", { rung: way }) : way]);
 	}

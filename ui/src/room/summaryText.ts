@@ -14,12 +14,32 @@ export function summaryText(t: T, line: SummaryLine): string {
 		proxy = "",
 		issuer = "",
 		why = "",
+		best = "",
+		n = 0,
+		zones = "",
+		silent = "",
 	} = line.values;
 	switch (line.key) {
 		case "best_zone":
-			return t("room.summary.best_zone", { zone, ms: Math.round(Number(ms)) });
+		case "zone_nearer":
+			return t(`room.summary.${line.key}`, { zone, ms: Math.round(Number(ms)) });
 		case "home_zone":
+		case "other_zone":
+		case "zones_silent":
+		case "zones_deaf":
+		case "long_hello":
 		case "tunnel":
+		case "tunnel_left":
+		case "network_moved":
+		case "resumed":
+		case "udp_waiting":
+		case "udp_opened":
+		case "udp_back":
+		case "udp_better":
+		case "udp_partly":
+		case "udp_other_port":
+		case "tcp_blocked":
+		case "checks_only":
 		case "udp_blocked":
 		case "udp_stopped":
 		case "udp_lossy":
@@ -33,7 +53,7 @@ export function summaryText(t: T, line: SummaryLine): string {
 		case "proxy":
 		case "proxy_unused":
 		case "inspected":
-			return t(`room.summary.${line.key}`, { zone, group, url, proxy, issuer, why });
+			return t(`room.summary.${line.key}`, { zone, group, url, proxy, issuer, why, best, n, zones, silent, port });
 		case "path":
 		case "path_short":
 		case "tunnelled":
