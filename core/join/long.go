@@ -11,13 +11,14 @@ import (
 // checks pass over UDP and key frames never do, though few packets are lost. So where short probes are answered
 // and no long one is, a few pairs of both are sent once there is a router, which delays nothing; and where that
 // stays so, pictures rather run over connections, which cut what they carry to length. UDP is still the last
-// resort of pictures, and stays the first of sound.
+// resort of pictures, and stays the first of sound. It is asked again once in a while: what was in the way may go.
 
 const (
 	longTries = 3                      // pairs
 	longEvery = 150 * time.Millisecond // between them
 	longWait  = 600 * time.Millisecond // after the last, and two round trips: each is repeated meanwhile
 	longSeq   = 4                      // of the first: measuring uses those below
+	longAgain = 45 * time.Second       // after the last answer or silence, where long ones got lost
 )
 
 // narrowLadder is the ladder of pictures where long datagrams get lost.
@@ -31,6 +32,7 @@ type long struct {
 	short  int // short ones answered
 	nextAt time.Time
 	over   bool
+	again  bool // not for the first time
 }
 
 // Short reports whether long datagrams get lost on the way to the router, which is worth remembering of a network.
@@ -97,6 +99,8 @@ func (m *Mind) advanceLong(now time.Time) {
 	}
 	if l.zone != z.ID {
 		*l = long{zone: z.ID}
+	} else if l.over && due(now, l.nextAt) {
+		*l = long{zone: z.ID, again: true}
 	}
 	if l.over || z.udpRTT() < 0 {
 		return
@@ -124,8 +128,13 @@ func (m *Mind) advanceLong(now time.Time) {
 	default:
 		l.over, l.nextAt = true, time.Time{}
 		if l.short >= 2 {
-			m.note(now, "probe", z.label()+", UDP "+l.addr, Lost, "UDP is open, but a datagram of 1200 bytes did not come back")
+			if !l.again {
+				m.note(now, "probe", z.label()+", UDP "+l.addr, Lost, "UDP is open, but a datagram of 1200 bytes did not come back")
+			}
 			m.setShort(now, true)
+		}
+		if m.short {
+			l.nextAt = now.Add(longAgain)
 		}
 	}
 }

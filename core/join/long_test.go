@@ -40,6 +40,9 @@ func TestPicturesLeaveUDPWhereLongDatagramsGetLost(t *testing.T) {
 	w.record("long-tcp")
 	w.run(20 * 60_000)
 	wantPaths(t, w, proto.UDP8801, proto.TCP8801, proto.TCP8801)
+	if n := strings.Count(w.lines(), "did not come back"); n > 3 {
+		t.Errorf("it is said %d times that long datagrams get lost:\n%s", n, w.lines())
+	}
 	starts, at := find[StartTransport](w)
 	for i, s := range starts {
 		if s.Group != proto.GroupAudio && s.Rung == proto.UDP8801 && at[i] > 500 {
@@ -88,6 +91,20 @@ func TestOneLongAnswerIsEnough(t *testing.T) {
 			w.record("long-late")
 		}
 	}
+}
+
+// What was in the way goes in mid-call.
+func TestPicturesComeBackOnceLongDatagramsPass(t *testing.T) {
+	w := narrowWorld(t, Config{})
+	w.run(3000)
+	wantPaths(t, w, proto.UDP8801, proto.TCP8801, proto.TCP8801)
+	w.short = nil
+	w.run(52_000)
+	wantPaths(t, w, proto.UDP8801, proto.UDP8801, proto.UDP8801)
+	if w.m.Short() {
+		t.Error("still told to be narrow")
+	}
+	w.record("long-gone")
 }
 
 // Without short answers sent beside them, unanswered long probes tell nothing.

@@ -2,9 +2,10 @@
 // pass over UDP and key frames never do, though few packets are lost. So where short probes are answered and no long
 // one is, a few pairs of both are sent once there is a router, which delays nothing; and where that stays so,
 // pictures rather run over connections, which cut what they carry to length. UDP is still the last resort of
-// pictures, and stays the first of sound. A page can't probe: there this never comes to anything.
+// pictures, and stays the first of sound. It is asked again once in a while: what was in the way may go. A page can't
+// probe: there this never comes to anything.
 import { Group, Rung } from "../proto/messages.gen.ts";
-import { due, millis, millisecond, type Nanos } from "./clock.ts";
+import { due, millis, millisecond, type Nanos, second } from "./clock.ts";
 import { newDescent } from "./demote.ts";
 import type { EventOf } from "./events.ts";
 import { dropTries } from "./media.ts";
@@ -17,6 +18,7 @@ const longTries = 3; // pairs
 const longEvery = 150 * millisecond; // between them
 const longWait = 600 * millisecond; // after the last, and two round trips: each is repeated meanwhile
 const longSeq = 4; // of the first: measuring uses those below
+const longAgain = 45 * second; // after the last answer or silence, where long ones got lost
 
 /** S11's order, best first. */
 const usual: readonly Rung[] = [Rung.UDP8801, Rung.TCP8801, Rung.TLS443];
@@ -34,10 +36,12 @@ export interface Long {
 	short: number;
 	nextAt: Nanos | undefined;
 	over: boolean;
+	/** Not for the first time. */
+	again: boolean;
 }
 
-export function newLong(zone = ""): Long {
-	return { zone, addr: "", sent: 0, short: 0, nextAt: undefined, over: false };
+export function newLong(zone = "", again = false): Long {
+	return { zone, addr: "", sent: 0, short: 0, nextAt: undefined, over: false, again };
 }
 
 /** Whether the path to the router is too narrow for a group. */
@@ -101,8 +105,11 @@ export function advanceLong(m: Mind, now: Nanos): void {
 		return;
 	}
 	const zone = z.offer.id;
-	if (m.zones.long.zone !== zone) {
+	const last = m.zones.long;
+	if (last.zone !== zone) {
 		m.zones.long = newLong(zone);
+	} else if (last.over && due(now, last.nextAt)) {
+		m.zones.long = newLong(zone, true);
 	}
 	const l = m.zones.long;
 	const answered = z.probes.find(p => p.rtt >= 0);
@@ -134,8 +141,11 @@ export function advanceLong(m: Mind, now: Nanos): void {
 	l.nextAt = undefined;
 	if (l.short >= 2) {
 		const why = say("udp_small");
-		note(m, now, "probe", say("probe", { zone: nameOf(z), address: l.addr }), "lost", why);
+		if (!l.again) note(m, now, "probe", say("probe", { zone: nameOf(z), address: l.addr }), "lost", why);
 		setShort(m, now, true);
+	}
+	if (m.short) {
+		l.nextAt = now + longAgain;
 	}
 }
 
