@@ -186,7 +186,8 @@ func (c *Client) route(a join.Route) {
 					c.mind.Handle(now, join.RouteDone{Controller: a.Controller, Grant: grant})
 					return
 				}
-				err = proto.NewError("", "its answer is not signed by anyone known")
+				c.readAgain(a, answer.Grant)
+				return
 			}
 			failed.Code, failed.Text = blame(err)
 			var refusal *proto.Error
@@ -196,6 +197,26 @@ func (c *Client) route(a join.Route) {
 				}
 			}
 			c.mind.Handle(now, failed)
+		})
+	})
+}
+
+// readAgain reads a controller's grant with the keys that the site tells now: a controller signs with a key that is as
+// old as its process, and this one may have started since the lookup.
+func (c *Client) readAgain(a join.Route, signed proto.SignedGrant) {
+	c.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(c.ctx, requestTimeout)
+		defer cancel()
+		f, err := c.find(ctx, c.lookupRequest(proto.Network{}))
+		c.post(func(now time.Time) {
+			if keys, bad := trust.NewVerifier(f.answer.Keys); err == nil && bad == nil {
+				c.hands.keys = keys
+			}
+			if grant, ok := c.grant(signed); ok {
+				c.mind.Handle(now, join.RouteDone{Controller: a.Controller, Grant: grant})
+				return
+			}
+			c.mind.Handle(now, join.RouteFailed{Controller: a.Controller, Text: "its answer is not signed by anyone known"})
 		})
 	})
 }

@@ -114,6 +114,36 @@ func TestPeopleOfAStoppedRouterMeetAgainOnAnother(t *testing.T) {
 	})
 }
 
+// Controllers are restarted in mid-meeting, later a router: who joined before knows none of the keys that they sign
+// with now, and finds the next router all the same.
+func TestAfterControllersHaveRestartedPeopleStillFindTheNextRouter(t *testing.T) {
+	inWorld(t, threeZones(2), func(t *testing.T, w *world) {
+		m := w.Meeting(nil)
+		anna, ben := w.Join("anna", m, performs), w.Join("ben", m, performs)
+		anna.WaitMedia()
+		ben.WaitMedia()
+		w.pass(3 * time.Second)
+		for _, z := range w.zones {
+			zc := z.name + "-zc"
+			w.Stop(zc)
+			w.node(w.ctx, z.hosts[0], node.Config{Site: siteURL, TLS: w.certificate(zc),
+				Zone: &node.Zone{ID: z.name, Name: z.name, Server: zc, URL: "https://" + zc}})
+		}
+		w.pass(10 * time.Second)
+		home := ben.WaitJoined().Router
+		anna.rest()
+		ben.rest()
+		w.Stop(home)
+		w.until(5*time.Second, "both are in again", func() bool {
+			return count[client.Joined](anna) > 0 && count[client.Joined](ben) > 0
+		})
+		if a, b := anna.WaitJoined(), ben.WaitJoined(); a.Router == home || a.Router != b.Router {
+			t.Errorf("anna is on %s, ben on %s, and %s was stopped", a.Router, b.Router, home)
+		}
+		both(w, "media is back", 5*time.Second, anna, ben)
+	})
+}
+
 // The web infrastructure comes back with what it knew: meetings, homes and seats (S2).
 func TestARestartedWebInfrastructureKnowsWhereMeetingsLive(t *testing.T) {
 	inWorld(t, threeZones(2), func(t *testing.T, w *world) {
