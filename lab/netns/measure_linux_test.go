@@ -9,10 +9,14 @@ import (
 	"parley/lab/netns/wire"
 )
 
-// The definition: site, controller and router on three addresses, names known, no connection open
-// when cold, preflights count; from click to the first sound the router accepts. A path of 100 ms.
+// Site, controller and router on three addresses, names known, no connection open when cold, preflights count; from
+// click to the first sound the router accepts. A path of 100 ms. Where each goes is in ARCHITECTURE.md.
 func TestRoundTrips(t *testing.T) {
 	const trip = 100 * time.Millisecond
+	// What is no round trip. Sound comes in steps of 20 ms, and waits for the next where one was just missed; on the way
+	// the wire and half a dozen processes are woken, 1 to 3 ms each; a page is busy with its offer. On a path of 100 ms
+	// 60 ms are the grain: one round trip too many is told from them.
+	const grain = 0.6
 	in, _, _ := labBench(t)
 	var b built
 	b.get(t)
@@ -21,7 +25,7 @@ func TestRoundTrips(t *testing.T) {
 		name  string
 		page  BrowserConfig // Browser "": the native client
 		enter string        // of a native client that waits for Enter
-		most  float64       // round trips; a fraction is the processes' own time
+		most  float64       // round trips
 	}{
 		{"native, cold", BrowserConfig{}, "", 6},
 		{"native, warm", BrowserConfig{}, "site", 4},
@@ -34,18 +38,15 @@ func TestRoundTrips(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			best, where := 0.0, ""
-			for range 3 { // other work on the machine delays some; the path itself is the same each time
+			// Other work on the machine delays some joins, and makes none quicker than its round trips: the best counts.
+			for n := 0; n < 3 || n < 8 && best > tc.most+grain; n++ {
 				trips, table := joinOnce(t, in, clip, trip, tc.page, tc.enter)
 				if best == 0 || trips < best {
 					best, where = trips, table
 				}
 			}
 			t.Logf("%.1f round trips\n%s", best, where)
-			margin := 0.6
-			if tc.page.Browser != "" {
-				margin = 1.5 // a page's scripts, and a process for each of its connections
-			}
-			if best > tc.most+margin {
+			if best > tc.most+grain {
 				t.Errorf("%.1f round trips from click to the first sound at the router, want at most %.0f", best, tc.most)
 			}
 		})
@@ -88,13 +89,13 @@ func joinOnce(t *testing.T, in *Internet, clip string, trip time.Duration, page 
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.WaitJoined(10 * time.Second); err != nil {
+	if _, err := c.WaitJoined(20 * time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if enter == "" {
 		click = c.Click()
 	}
-	seat, err := c.WaitSeat(5*time.Second, "sound", func(s Seat) bool { return s.HeardAt.After(click) })
+	seat, err := c.WaitSeat(20*time.Second, "sound", func(s Seat) bool { return s.HeardAt.After(click) })
 	if err != nil {
 		t.Fatal(err)
 	}
