@@ -190,6 +190,48 @@ func TestSSRCsInAnotherTableGoOn(t *testing.T) {
 	}
 }
 
+// Under the same keys a jump of half of all numbers or more would look like one back, to whoever seals and to whoever
+// opens.
+func TestSSRCsInAnotherTableGoOnFromAnywhere(t *testing.T) {
+	const seed = 78
+	for from := rtp.Seq(1<<15 - 14); from <= 1<<15+4; from++ {
+		st := newStage(t, 12, PlaneConfig{HoldFrom: -1})
+		st.lax = true
+		low := func() rtp.Seq { return 1000 }
+		a, b := st.join(1, true, low, low), st.join(2, false, low, low)
+		s := st.of(a.key)
+		p := s.peers[a.key]
+		for i, n := range []int{1, 2} {
+			for _, sl := range a.slots { // as its meeting has it: everything is taken out of the slots first
+				delete(st.ref.legs, sl.SSRC)
+			}
+			a.slots = meeting.SlotTable(seed, n, 2, 1)
+			s.admitPeer(st.now, a.key, a.slots, true, 1)
+			if i == 0 {
+				p.spent = map[uint32]rtp.Seq{}
+				for _, sl := range a.slots {
+					p.spent[sl.SSRC], p.spent[sl.RTX] = from, from
+				}
+			}
+			st.turn()
+			var wires []meeting.Wire
+			for i, sl := range a.slots {
+				if sl.Kind == proto.Audio || sl.Kind == proto.Video {
+					wires = append(wires, meeting.Wire{ID: a.id, Slot: i, Source: proto.Source(b.id, sl.Kind)})
+				}
+			}
+			st.plane.wire(st.room, wires)
+			st.turn()
+			st.wait(tableEvery + time.Millisecond)
+			before := s.sent.packets
+			st.play(8)
+			if s.sent.packets == before || s.drops[DropSeal] > 0 {
+				t.Fatalf("from %d, %d slots: %d packets sent, %d not sealed", from, n, s.sent.packets-before, s.drops[DropSeal])
+			}
+		}
+	}
+}
+
 // A transport on which nothing is said stands beside the one in use until that has been silent for long enough.
 func TestASilentTransportTakesOverFromASilentOne(t *testing.T) {
 	st := newStage(t, 10, PlaneConfig{HoldFrom: -1})

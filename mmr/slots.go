@@ -27,7 +27,7 @@ func (p *peer) setSlots(slots []proto.Slot) {
 }
 
 // needLeg makes the leg of a slot that has none yet. The first numbers are random, or go on where the SSRC was
-// left under the same keys; always of the lower half: SRTP does not say how often a number has wrapped, and a
+// left under the same keys. Never near the wrap: SRTP does not say how often a number has wrapped, and a
 // receiver that lost the packets before the first wrap could decrypt nothing after it (RFC 3711 §3.3.1).
 func (s *shard) needLeg(p *peer, slot int) {
 	sl := &p.slots[slot]
@@ -55,7 +55,7 @@ func (s *shard) spend(p *peer, sl *slotLeg) {
 			p.spent = map[uint32]rtp.Seq{}
 		}
 		for ssrc, n := range map[uint32]rtp.Seq{sl.ssrc: next, sl.rtx: rtx} {
-			if n >= 1<<15 {
+			if n >= nearWrap {
 				n = 0 // behind the wrap, see needLeg
 			}
 			p.spent[ssrc] = n
@@ -63,6 +63,10 @@ func (s *shard) spend(p *peer, sl *slotLeg) {
 	}
 	s.fwd.RemoveLeg(sl.leg)
 }
+
+// nearWrap is from where numbers go on behind the wrap under the same keys. Much sooner would be a jump by half of
+// all numbers, which looks like one back to whoever seals, and to a receiver that lost the last of those before.
+const nearWrap = 3 << 14
 
 // maxSpent bounds what tables of a seat are remembered: ten of them. One who changes theirs more often may see
 // a slot stay empty.
