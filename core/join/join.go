@@ -71,6 +71,7 @@ const (
 	maxTunnels      = 3                // tunnels dialled at once
 	directEvery     = 15 * time.Second // in a meeting through a tunnel, the way without one is looked for
 	controlTimeout  = 5 * time.Second  // TCP, TLS, upgrade; and again for the answer to hello
+	asleepAfter     = 5 * time.Second  // woken so much too late
 	steadyAfter     = 5 * time.Second  // in the meeting this long: the next loss starts a new count
 	transportFor    = 5 * time.Second  // one attempt on one rung
 	grantMargin     = time.Second      // a grant about to lapse is not used
@@ -226,6 +227,7 @@ func (m *Mind) Handle(now time.Time, e Event) {
 	if m.state == Over {
 		return
 	}
+	m.awake(now)
 	m.seenAt = now
 	switch e := e.(type) {
 	case Start:
@@ -292,6 +294,21 @@ func (m *Mind) Handle(now time.Time, e Event) {
 		m.handleLeave(now)
 	}
 	m.advance(now)
+}
+
+// awake gives back the time that a machine has slept, where its clock goes on meanwhile: nothing was tried in it, so
+// nothing is given up for it.
+func (m *Mind) awake(now time.Time) {
+	at, _ := m.Wake()
+	slept := now.Sub(at)
+	if at.IsZero() || slept < asleepAfter {
+		return
+	}
+	for _, t := range [...]*time.Time{&m.lookupLimit, &m.reach.since, &m.media.limit} {
+		if !t.IsZero() {
+			*t = t.Add(slept)
+		}
+	}
 }
 
 // advance does what time alone makes due.

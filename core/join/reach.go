@@ -175,6 +175,7 @@ func (m *Mind) full(now time.Time, text string) {
 
 // refreshToken looks the meeting up again, once per stay in the meeting.
 func (m *Mind) refreshToken(now time.Time) {
+	m.closeControl()
 	if m.tokenRefreshed {
 		m.fail(now, proto.CodeTokenExpired, "The right to join has run out, and a new one is refused.", true)
 		return
@@ -184,7 +185,6 @@ func (m *Mind) refreshToken(now time.Time) {
 	if m.zones.open {
 		m.stopMeasuring(now, nil)
 	}
-	m.closeControl()
 	m.closeLanes(now, "looking the meeting up again")
 	m.grant = proto.Grant{}
 	m.reach = reach{}
@@ -232,6 +232,9 @@ func (m *Mind) openControl(now time.Time) {
 
 // closeControl drops the channel, if any. Who knows a better reason has written it down before.
 func (m *Mind) closeControl() {
+	if at := m.control.welcomedAt; !at.IsZero() && m.seenAt.Sub(at) >= steadyAfter {
+		m.tokenRefreshed = false // it was good
+	}
 	if m.control.id != 0 {
 		m.control.try.end(m, m.seenAt, Lost, "given up for another attempt")
 		m.do(CloseControl{Attempt: m.control.id})
@@ -309,7 +312,7 @@ func (m *Mind) controlLost(now time.Time, text string) {
 		m.note(now, "control", "server "+m.grant.Router, Lost, text)
 		m.progress(now, "resume", "the connection to the server is lost: "+text)
 		if now.Sub(m.control.welcomedAt) >= steadyAfter {
-			m.reach.round, m.tokenRefreshed = 0, false
+			m.reach.round = 0
 		}
 	}
 	if m.reach.direct {

@@ -474,3 +474,44 @@ func TestAnyEventsAnyOrder(t *testing.T) {
 		}
 	}
 }
+
+// A laptop sleeps twice in a meeting, and is in another network each time: its clock stood still, so its hello is too
+// old, and the meeting is looked up again. That this was needed before is no reason to give up.
+func TestATokenIsRefreshedAfterEachSleep(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	old, find, admit := false, w.lookup, w.control
+	w.lookup = func(try int) (Event, float64) { old = false; return find(try) }
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		if old {
+			return []Event{ControlUp{o.Attempt}, Refused{Attempt: o.Attempt, Code: proto.CodeTokenExpired}}, []float64{60, 80}
+		}
+		return admit(o)
+	}
+	for _, at := range [...]float64{60_000, 120_000, 180_000} {
+		w.run(at)
+		w.wantState(In)
+		old = true
+		w.at(at, NetworkChanged{})
+	}
+	w.run(190_000)
+	w.wantState(In)
+	w.record("slept-twice")
+}
+
+// The network goes as the lid is closed, and an hour later all is well again: who has tried nothing meanwhile, though
+// its clock went on, begins to try.
+func TestSleepIsNoTimeOfTrying(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	route := w.route
+	w.run(9000)
+	w.route = func(Route) (Event, float64) { return nil, 0 }
+	w.at(10_000, NetworkChanged{})
+	w.run(12_000)
+	w.wantState(Routing)
+	w.route = route
+	w.now = w.now.Add(time.Hour)
+	w.handle(NetworkChanged{})
+	w.run(3_617_000)
+	w.wantState(In)
+	w.record("slept-lost")
+}

@@ -119,6 +119,7 @@ export class Join {
 			return;
 		}
 		const at = this.#nanos(now);
+		awake(this.#m, at);
 		this.#m.seenAt = at;
 		dispatch(this.#m, at, e);
 		advance(this.#m, at);
@@ -269,6 +270,25 @@ function dispatch(m: Mind, now: Nanos, e: JoinEvent): void {
 		default:
 			e satisfies never;
 	}
+}
+
+/** How much too late a wake-up is that came after sleep. */
+const asleepAfter = 5 * second;
+
+/**
+ * Gives back the time that a machine has slept, where its clock goes on meanwhile: nothing was tried in it, so nothing
+ * is given up for it.
+ */
+function awake(m: Mind, now: Nanos): void {
+	const at = earliest(m)?.at;
+	if (at === undefined || now - at < asleepAfter) {
+		return;
+	}
+	const slept = now - at;
+	const later = (t: Nanos | undefined) => (t === undefined ? undefined : t + slept);
+	m.lookup.limit = later(m.lookup.limit);
+	m.reach.since = later(m.reach.since);
+	m.media.limit = later(m.media.limit);
 }
 
 /** Does what time alone makes due. */

@@ -256,6 +256,7 @@ function full(m: Mind, now: Nanos, text: string): void {
 
 /** Looks the meeting up again, once per stay in the meeting. */
 function refreshToken(m: Mind, now: Nanos): void {
+	closeControl(m);
 	if (m.lookup.tokenRefreshed) {
 		fail(m, now, Code.TokenExpired, "The right to join has run out, and a new one is refused.", true);
 		return;
@@ -265,7 +266,6 @@ function refreshToken(m: Mind, now: Nanos): void {
 	if (m.zones.open) {
 		stopMeasuring(m, now, undefined);
 	}
-	closeControl(m);
 	closeLanes(m, now, say("again"));
 	m.grant = undefined;
 	m.reach = newReach();
@@ -311,6 +311,10 @@ export function openControl(m: Mind, now: Nanos): void {
 
 /** Drops the channel, if any. Who knows a better reason has written it down before. */
 export function closeControl(m: Mind): void {
+	const { welcomedAt } = m.control;
+	if (welcomedAt !== undefined && m.seenAt - welcomedAt >= steadyAfter) {
+		m.lookup.tokenRefreshed = false; // it was good
+	}
 	if (m.control.id !== 0) {
 		end(m, m.control.try, m.seenAt, "lost", say("given_up"));
 		act(m, { do: "close_control", attempt: m.control.id });
@@ -402,7 +406,6 @@ function controlLost(m: Mind, now: Nanos, why: Phrase): void {
 		progress(m, now, "resume", `the connection to the server is lost: ${words(why)}`);
 		if (now - welcomedAt >= steadyAfter) {
 			m.reach.round = 0;
-			m.lookup.tokenRefreshed = false;
 		}
 	}
 	if (m.reach.direct) {
