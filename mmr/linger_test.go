@@ -55,3 +55,36 @@ func TestASourceWantedAgainAtTheLastMomentIsFollowed(t *testing.T) {
 		}
 	}
 }
+
+// Where the process stands still for as long as the places of those who left are kept, nobody knows any more whose
+// a source was that is still followed.
+func TestASourceIsFollowedNoMoreThoughItsSendersPlaceIsForgotten(t *testing.T) {
+	st := newStage(t, 12, PlaneConfig{HoldFrom: 1 << 30, Shards: 2, Together: 1})
+	low := func() rtp.Seq { return 1000 }
+	both := []*actor{st.join(1, false, low, low), st.join(2, false, low, low)}
+	for i, a := range both {
+		b := both[1-i]
+		st.watch(a, b, 0, 2)
+	}
+	st.play(3)
+	for _, a := range both {
+		st.plane.wire(st.room, []meeting.Wire{{ID: a.id, Slot: 0}, {ID: a.id, Slot: 2}})
+	}
+	st.turn()
+	st.wait(2 * tableEvery)
+	for _, a := range both {
+		if len(st.of(a.key).exchange.lingering) == 0 {
+			t.Fatal("nothing lingers")
+		}
+	}
+	for _, a := range both {
+		st.leave(a)
+	}
+	st.now = st.now.Add(placeKept + placesEvery)
+	st.plane.seat(st.now, st.room.key(3)) // whoever comes first has them forgotten
+	st.turn()
+	st.wait(lingerFor + time.Second)
+	for _, s := range st.plane.shards {
+		nothingLeft(t, st, s)
+	}
+}

@@ -37,8 +37,8 @@ type lingering struct {
 func (x *exchange) follow(now time.Time, t *topology, src proto.SourceID, r *row) {
 	switch wanted := len(r.wants) > 0; {
 	case wanted && !r.following:
-		r.following = true
-		x.out[x.ownerOf(t, src)].tell(event{kind: eventFollow, on: true, room: t.room, source: src})
+		r.following, r.owner = true, x.ownerOf(t, src)
+		x.out[r.owner].tell(event{kind: eventFollow, on: true, room: t.room, source: src})
 	case wanted == r.lingers:
 		r.lingers = !wanted
 		if r.lingers {
@@ -65,11 +65,10 @@ func (x *exchange) unfollow(now time.Time) {
 		case slices.ContainsFunc(x.lingering, func(m lingering) bool { return m.t == l.t && m.src == l.src }):
 			// wanted and given up again meanwhile: the newer time counts
 		default:
-			owner := x.ownerOf(l.t, l.src)
 			if r.following {
-				x.out[owner].tell(event{kind: eventFollow, room: l.t.room, source: l.src})
+				x.out[r.owner].tell(event{kind: eventFollow, room: l.t.room, source: l.src})
+				x.unmirror(r.owner, r)
 			}
-			x.unmirror(owner, r)
 			delete(l.t.rows, l.src)
 			l.t.touched[l.src] = true
 			x.s.markDirty(l.t, now)
@@ -80,7 +79,7 @@ func (x *exchange) unfollow(now time.Time) {
 // tableOut tells other shards what the row of a source that was just published means to them.
 func (x *exchange) tableOut(now time.Time, t *topology, src proto.SourceID) {
 	switch r := t.rows[src]; {
-	case x.ownerOf(t, src) == x.s.index:
+	case x.ownerOf(t, src) == x.s.index && (r == nil || !r.following):
 		x.published(now, t, src, r)
 	case r != nil:
 		x.follow(now, t, src, r)

@@ -32,8 +32,10 @@ type row struct {
 	pipes uint64
 	fresh uint64 // of pipes: those who do not know the streams yet
 	told  [3]forward.StreamID
-	// Of a source of another shard's: its owner knows that it is wanted here.
+	// Of a source of another shard's: its owner knows that it is wanted here. The owner's place may be forgotten before
+	// that is taken back, where the process stands still for long.
 	following bool
+	owner     int
 	lingers   bool // but no more: see exchange.follow
 }
 
