@@ -13,6 +13,7 @@ func changing() []scenario {
 	return []scenario{
 		{
 			number: "15", udpOnly: true, browsers: []string{"chromium", "firefox"}, name: "Wi-Fi to mobile in the meeting", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			says: []string{"The network changed in the meeting"}, pageSays: []string{"The connection was lost in the meeting, and came back"},
 			after: func(r *run) {
 				mobile, err := r.in.NewAccess(NATSymmetric, wire.Both(wire.Link{Delay: 40 * ms}))
 				r.must(err)
@@ -79,6 +80,7 @@ func changing() []scenario {
 		},
 		{
 			number: "17b", browsers: []string{"chromium"}, name: "the same, and then UDP comes back", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			says: []string{"UDP fell silent for a while, and works again"},
 			after: func(r *run) {
 				r.pause(2 * time.Second)
 				r.forward(blockUDP)

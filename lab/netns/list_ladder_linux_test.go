@@ -37,7 +37,7 @@ func ladder() []scenario {
 		{
 			number: "5", fast: true, cause: client.CauseUDP8801Blocked, browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP 3478\.`, `The picture runs over UDP 3478\.`}, name: "UDP to port 3478 alone", audio: only(udpRung), video: only(udpRung), within: time.Second,
 			prepare: func(r *run) { r.forward("oifname wan udp dport != 3478 drop") },
-			says:    []string{"Audio runs over UDP 3478", "Video runs over UDP 3478"},
+			says:    []string{"UDP 8801 does not answer, UDP 3478 does", "Audio runs over UDP 3478", "Video runs over UDP 3478"},
 		},
 		{
 			number: "5b", browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP 443\.`, `The picture runs over UDP 443\.`}, cause: client.CauseUDP8801Blocked, name: "UDP to port 443 alone", audio: only(udpRung), video: only(udpRung), within: time.Second,
@@ -51,7 +51,7 @@ func ladder() []scenario {
 			after:   func(r *run) { r.pause(6 * time.Second) }, // until UDP has been given up
 		},
 		{
-			number: "6b", browsers: []string{"chromium"}, cause: client.CauseUDPBlocked, name: "the same, and then UDP opens", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack, friend: true,
+			number: "6b", browsers: []string{"chromium"}, cause: client.CauseUDPBlocked, says: []string{"UDP did not answer at first, and works now"}, pageSays: []string{"UDP did not answer at first, and works now"}, never: []string{"blocked"}, name: "the same, and then UDP opens", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack, friend: true,
 			prepare: func(r *run) { r.forward(blockUDP) },
 			after: func(r *run) {
 				r.pause(7 * time.Second)
@@ -61,11 +61,11 @@ func ladder() []scenario {
 		{
 			number: "7", fast: true, cause: client.CauseOnly443, browsers: []string{"chromium", "firefox"}, pageSays: []string{`UDP 8801 seems to be blocked`, `Sound runs over TLS 443\.`, `The picture runs over TLS 443\.`}, name: "nothing but TCP 443", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack,
 			prepare: func(r *run) { r.forward(blockUDP, onlyTCP443) },
-			says:    []string{"UDP 8801.*blocked", "Audio runs over TLS 443"},
+			says:    []string{"UDP 8801.*blocked", "TCP 8801 does not get through", "Audio runs over TLS 443"},
 			after:   func(r *run) { r.pause(6 * time.Second) }, // until UDP has been given up
 		},
 		{
-			number: "7b", browsers: []string{"chromium"}, cause: client.CauseOnly443, name: "the same, and then all opens", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack, friend: true,
+			number: "7b", browsers: []string{"chromium"}, cause: client.CauseOnly443, says: []string{"UDP did not answer at first, and works now"}, pageSays: []string{"UDP did not answer at first, and works now"}, never: []string{"blocked", "TCP"}, name: "the same, and then all opens", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack, friend: true,
 			prepare: func(r *run) { r.forward(blockUDP, onlyTCP443) },
 			after: func(r *run) {
 				r.pause(7 * time.Second)
@@ -143,12 +143,12 @@ func crowded() []scenario {
 
 // keysLate: UDP answers a page's checks, and its handshake does not pass: STUN alone is let through, or a browser's
 // datagrams of up to 1200 bytes are too long. A browser prefers what answers, and does not say that no keys come: that
-// takes five seconds to see. Then fresh connections are made, of which it chooses the first that is up. A page has no
-// probes of its own to tell why.
+// takes five seconds to see. Then fresh connections are made, of which it chooses the first that is up. Which of the
+// two it is a page can’t tell.
 func keysLate(s *scenario) {
 	s.audio, s.video = []proto.Rung{tcpRung, tlsRung}, []proto.Rung{tcpRung, tlsRung}
 	s.within, s.after, s.never = 8*time.Second, nil, nil
-	s.says = []string{`UDP 8801 seems to be blocked`, `Sound runs over T(CP 8801|LS 443)`}
+	s.says = []string{`UDP lets short checks \(STUN\) through and nothing else`, `Sound runs over T(CP 8801|LS 443)`}
 }
 
 // clampMSS is what gateways before a short path do for TCP.

@@ -11,6 +11,9 @@ import (
 	"parley/client"
 )
 
+// udpUnheard is what a page says of UDP that is blocked, some seconds after it has begun or at once.
+const udpUnheard = `UDP 8801 (has not answered so far|seems to be blocked)`
+
 // proxies: what stands on the way, and says so.
 func proxies() []scenario {
 	viaProxy := func(auth Auth) func(r *run) {
@@ -41,7 +44,7 @@ func proxies() []scenario {
 	return []scenario{
 		{
 			number: "8", fast: true, cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium", "firefox"}, pageForb: []func(Flow) string{pastPageProxy}, name: "HTTP proxy, CONNECT to 443 alone", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
-			prepare: viaProxy(AuthNone), says: []string{"(?i)proxy", "Audio runs over TLS 443"}, pageSays: []string{`Sound runs over TLS 443\.`},
+			prepare: viaProxy(AuthNone), says: []string{"(?i)proxy", "Audio runs over TLS 443"}, pageSays: []string{udpUnheard, `Sound runs over TLS 443\.`},
 		},
 		{
 			number: "8c", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, name: "the proxy, and then UDP opens beside it", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack, friend: true,
@@ -95,11 +98,11 @@ func proxies() []scenario {
 		},
 		{
 			number: "12", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "proxy asks for a password (Basic)", audio: only(tlsRung), video: only(tlsRung), within: 1500*ms + slack,
-			prepare: viaProxy(AuthBasic), says: []string{"(?i)proxy", "Audio runs over TLS 443"}, pageSays: []string{`Sound runs over TLS 443\.`},
+			prepare: viaProxy(AuthBasic), says: []string{"(?i)proxy", "Audio runs over TLS 443"}, pageSays: []string{udpUnheard, `Sound runs over TLS 443\.`},
 		},
 		{
 			number: "12b", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "proxy asks for a password (Digest)", audio: only(tlsRung), video: only(tlsRung), within: 1500*ms + slack,
-			prepare: viaProxy(AuthDigest), says: []string{"(?i)proxy", "Audio runs over TLS 443"}, pageSays: []string{`Sound runs over TLS 443\.`},
+			prepare: viaProxy(AuthDigest), says: []string{"(?i)proxy", "Audio runs over TLS 443"}, pageSays: []string{udpUnheard, `Sound runs over TLS 443\.`},
 		},
 		{
 			number: "12c", noPage: "the browser itself asks for the password", cause: client.CauseProxyLogin, forbid: []func(Flow) string{fewDirect}, name: "proxy asks for a password, none given", fails: true, within: 2 * time.Second,
@@ -181,6 +184,7 @@ func unheard() []scenario {
 					r.followLink()
 				}
 			},
+			pageSays: []string{udpUnheard},
 			page: func(s *scenario) {
 				s.fails, s.audio, s.video, s.within = false, only(tcpRung), only(tcpRung), 700*ms+2*rtt+browserSlack
 			},
@@ -198,12 +202,12 @@ func unheard() []scenario {
 		},
 		{
 			number: "25b", noPage: "the browser's own ClientHello is long", cause: client.CauseLongHello, name: "long ClientHello reset", audio: only(udpRung), video: only(udpRung), within: 1300 * ms,
-			says:    []string{"Audio runs over UDP 8801"},
+			says:    []string{"drops TLS handshakes with post-quantum keys", "Audio runs over UDP 8801"},
 			prepare: func(r *run) { r.forward(tlsHandshake + " meta length > 1000 reject with tcp reset") },
 		},
 		{
 			number: "25c", noPage: "the browser's own ClientHello is long", cause: client.CauseLongHello, name: "long ClientHello dropped", audio: only(udpRung), video: only(udpRung), within: 6 * time.Second,
-			says:    []string{"Audio runs over UDP 8801"},
+			says:    []string{"drops TLS handshakes with post-quantum keys", "Audio runs over UDP 8801"},
 			prepare: func(r *run) { r.forward(tlsHandshake + " meta length > 1000 drop") },
 		},
 	}
