@@ -183,12 +183,15 @@ func (w *world) allocate(user, password string) (*rtc.TURNClient, error) {
 // Media of a page goes by TURN to the router's UDP 8801, and nowhere else, as a stream like any other.
 func TestAPagesMediaGoesToItsRouterAlone(t *testing.T) {
 	inPageWorld(t, Limits{Bytes: 1 << 20}, func(t *testing.T, w *world) {
-		_, answer, _ := w.post("/server/eu/router/relay", proto.TunnelRequest{V: 1, Token: w.token()})
+		token := w.token()
+		time.Sleep(10 * time.Minute)
+		_, answer, _ := w.post("/server/eu/router/relay", proto.TunnelRequest{V: 1, Token: token})
 		user, password := fmt.Sprint(answer["username"]), fmt.Sprint(answer["credential"])
 		peer, err := netip.ParseAddrPort(fmt.Sprint(answer["peer"]))
 		if err != nil || peer != netip.AddrPortFrom(w.addr("router-media"), 8801) {
 			t.Fatalf("peer %v, %v", answer["peer"], err)
 		}
+		time.Sleep(10 * time.Minute) // longer than the token is good for
 		relay, err := w.allocate(user, password)
 		if err != nil {
 			t.Fatal(err)

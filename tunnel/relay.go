@@ -21,6 +21,10 @@ import (
 // router's tickets where both share a port.
 const relayPrefix = "tunnel."
 
+// relayFor is how long allocations may be made with what pageRelay gave. Its token was good a moment ago: pages keep
+// it for a while, however old the token is.
+const relayFor = 15 * time.Minute
+
 // pageRelay gives a page what it needs for TURN: a user name that says which holder may send to which router, and
 // until when an allocation may be made, and the password that is nobody else's to make. Nothing is kept for it.
 func (s *Server) pageRelay(w http.ResponseWriter, r *http.Request) {
@@ -34,7 +38,7 @@ func (s *Server) pageRelay(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, ReasonAddress, http.StatusForbidden, proto.NewError(proto.CodeForbidden, "no server of this name for this meeting"))
 		return
 	}
-	user := fmt.Sprintf("%s%d.%d.%s.%s.%s", relayPrefix, o.claims.Expires, o.claims.Participant, o.claims.Meeting, r.PathValue("zone"), r.PathValue("server"))
+	user := fmt.Sprintf("%s%d.%d.%s.%s.%s", relayPrefix, time.Now().Add(relayFor).Unix(), o.claims.Participant, o.claims.Meeting, r.PathValue("zone"), r.PathValue("server"))
 	render(w, http.StatusOK, proto.TunnelRelay{V: proto.Version, Username: user, Credential: s.relayPassword(user), Peer: peer.String()})
 }
 

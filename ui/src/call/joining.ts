@@ -36,7 +36,7 @@ export type JoiningEvents = {
 
 /** The record is for reading: it is told at most this often. */
 const reportEvery = 250;
-/** A relay's credentials are good for 15 minutes, counted from when the site was asked. */
+/** A relay's credentials are good for 15 minutes. */
 const relayFor = 8 * 60_000;
 /** Every timer of a browser may be early by less than a millisecond. */
 const margin = 1;

@@ -224,6 +224,21 @@ describe("through a tunnel", () => {
 		expect(await hands.relay("https://t.example", "nobody")).toBeUndefined();
 	});
 
+	it("has another token from the site where a tunnel calls its own too old", async () => {
+		const relay = { v: 1, username: "u", credential: "c", peer: "192.0.2.1:8801" };
+		let lookups = 0;
+		const { hands, asked, first } = setup((url, init) => {
+			if (url.endsWith("/lookup")) return json({ ...found, tunnel_token: `tt${++lookups}` });
+			const { token } = JSON.parse(String(init.body)) as { token: string };
+			return token === "tt2" ? json(relay) : json({ code: "token_expired", text: "too old" }, 401);
+		});
+		hands.act({ do: "lookup", try: 0 });
+		await first();
+		expect(await hands.relay("https://t.example", "mmr-1")).toEqual(relay);
+		expect(hands.tunnelRequest().token).toBe("tt2");
+		expect(asked).toHaveLength(4);
+	});
+
 	it("knows no tunnels without a token for them", async () => {
 		const { hands, first } = setup(() => json({ ...found, tunnel_token: undefined }));
 		hands.act({ do: "lookup", try: 0 });

@@ -10,7 +10,7 @@ import type {
 	TunnelRelay,
 	TunnelRequest,
 } from "../proto/messages.gen.ts";
-import { Version } from "../proto/messages.gen.ts";
+import { Code, Version } from "../proto/messages.gen.ts";
 import { BadShape, readStruct } from "../proto/shape.ts";
 import type { ActionOf } from "./actions.ts";
 import { type EventOf, type JoinEvent, notHere } from "./events.ts";
@@ -147,8 +147,19 @@ export class Hands {
 		const at = this.throughTunnel(via, router);
 		if (at === undefined) return undefined;
 		const signal = AbortSignal.timeout(relayWithin);
-		const r = await this.#ask("TunnelRelay", `${at}/relay`, signal, this.tunnelRequest(), "omit");
+		const ask = () => this.#ask("TunnelRelay", `${at}/relay`, signal, this.tunnelRequest(), "omit");
+		let r = await ask();
+		if (!r.ok && r.code === Code.TokenExpired && (await this.#renewTunnelToken(signal))) r = await ask();
 		return r.ok ? r.answer : undefined;
+	}
+
+	/** Asks the site for another token for tunnels: it knows this page's seat by its key. */
+	async #renewTunnelToken(signal: AbortSignal): Promise<boolean> {
+		const body: LookupRequest = { v: Version, client: "web", ...this.#cfg.who, network: {} };
+		const r = await this.#ask("LookupAnswer", `${absolute("", this.#cfg.site)}/lookup`, signal, body, "same-origin");
+		if (!r.ok || !r.answer.tunnel_token) return false;
+		this.#tunnelToken = r.answer.tunnel_token;
+		return true;
 	}
 
 	async #ping(a: ActionOf<"ping">, signal: AbortSignal): Promise<EventOf<"ping_done" | "ping_failed">> {
