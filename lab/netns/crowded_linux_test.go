@@ -134,8 +134,8 @@ func joinHere(t *testing.T, in *Internet, m *Machine, meeting Meeting, change fu
 // hold up between 3 and 4 s after it (20 November 2026, over each of the three ways).
 const settleFor = 4 * time.Second
 
-// TestSoundIsNotLateOverRealTCP is the promise of design §4 where kernels send: 500 kbit/s with a queue of 100 ms, and
-// 2.5 Mbit/s of pictures offered, on each way that queues; the way is narrow from the beginning, or gets narrow in
+// TestSoundIsNotLateOverRealTCP is the promise of design §4 where kernels send: 500 kbit/s each way with a queue of 100 ms,
+// and 2.5 Mbit/s of pictures offered both ways, on each way that queues; it is narrow from the beginning, or gets narrow in
 // mid-call.
 func TestSoundIsNotLateOverRealTCP(t *testing.T) {
 	needAll(t)
@@ -148,6 +148,7 @@ func TestSoundIsNotLateOverRealTCP(t *testing.T) {
 	wide := wire.Class{Up: wire.Link{Delay: rtt / 2}, Down: wire.Link{Delay: rtt / 2}}
 	narrow := wide
 	narrow.Down.Rate, narrow.Down.Queue = 500_000, 500_000/8/10
+	narrow.Up.Rate, narrow.Up.Queue = narrow.Down.Rate, narrow.Down.Queue
 	for _, way := range []struct {
 		name string
 		only []proto.Rung
@@ -175,9 +176,8 @@ func TestSoundIsNotLateOverRealTCP(t *testing.T) {
 				r.meeting, err = in.NewMeeting("Crowded")
 				r.must(err)
 				home, _ := r.goodMachine()
-				joinHere(t, in, home, r.meeting, func(c *client.Config) {
-					c.Publish = clip.NewPattern(clip.PatternConfig{FrameLen: 9800})
-				})
+				publish := func(c *client.Config) { c.Publish = clip.NewPattern(clip.PatternConfig{FrameLen: 9800}) }
+				bob := joinHere(t, in, home, r.meeting, publish)
 				r.access, err = in.NewAccess(NATHome, wide)
 				r.must(err)
 				r.machine, err = in.NewMachine(r.access, false)
@@ -188,7 +188,7 @@ func TestSoundIsNotLateOverRealTCP(t *testing.T) {
 				if !late {
 					r.wires(narrow)
 				}
-				ann := joinHere(t, in, r.machine, r.meeting, func(c *client.Config) { c.Rungs = way.only })
+				ann := joinHere(t, in, r.machine, r.meeting, func(c *client.Config) { c.Rungs = way.only; publish(c) })
 				time.Sleep(3 * time.Second)
 				if late {
 					r.wires(narrow)
@@ -197,6 +197,7 @@ func TestSoundIsNotLateOverRealTCP(t *testing.T) {
 				began := time.Now()
 				time.Sleep(30 * time.Second)
 				ann.young(r, began, way.want)
+				bob.young(r, began, udpRung)
 			})
 		}
 	}
