@@ -112,7 +112,8 @@ const (
 // verdict is a Diagnosis in the making.
 type verdict struct {
 	*seen
-	d Diagnosis
+	d    Diagnosis
+	runs []string // what each medium runs over, said behind the reasons
 }
 
 // judge puts what was seen into words. Pure.
@@ -128,6 +129,7 @@ func (s *seen) judge() *Diagnosis {
 		v.judgeRungs()
 		v.judgeUDP()
 	}
+	v.d.Summary = append(v.d.Summary, v.runs...)
 	rank := func(c Cause) int {
 		if strings.HasPrefix(string(c), string(CauseMTU)) {
 			c = CauseMTU

@@ -18,41 +18,23 @@ func (v *verdict) judgeRungs() {
 		v.judgeNoRung()
 		return
 	}
+	v.judgeWays()
 	extra := false // UDP on another port than 8801 only
 	for g := range proto.Group(proto.NGroups) {
-		var used *seenRung
-		for i := range v.rungs {
-			r := &v.rungs[i]
-			if r.group != g {
-				continue
-			}
-			what := title(g.String()) + ", " + r.name()
-			switch {
-			case r.stunOnly:
-				v.find("media", what, Warn, "checks pass, media does not", "A firewall on the way lets STUN through and drops what does not look like it (DTLS and SRTP).")
-			case r.rtt < 0 && used != nil:
-				v.find("media", what, Warn, r.err, "")
-			case r.rtt < 0:
-				v.find("media", what, Fail, r.err, "")
-			case r.unmarked:
-				v.blame(CauseMarks, Limited)
-				v.find("media", what, Warn, "only without its DSCP mark", "Packets that ask to travel first are dropped on the way.")
-			default:
-				v.find("media", what, OK, millis(r.rtt), "")
-			}
-			if r.rtt >= 0 && used == nil {
-				used = r
-			}
-		}
-		if used == nil {
-			v.say(join.SayNoPath(g))
+		i := slices.IndexFunc(v.rungs, func(r seenRung) bool { return r.group == g && r.rtt >= 0 })
+		if i < 0 {
+			v.runs = append(v.runs, join.SayNoPath(g))
 			continue
 		}
+		used := &v.rungs[i]
 		v.d.Rungs[g.String()] = used.rung
-		v.say(join.SayRuns(g, used.name(), false))
-		extra = extra || used.rung == proto.UDP8801 && used.port() != 8801 && slices.ContainsFunc(v.rungs, func(r seenRung) bool {
-			return r.group == g && r.rung == proto.UDP8801 && r.port() == 8801 // which a site on ports of its own has not
-		})
+		v.runs = append(v.runs, join.SayRuns(g, used.name(), false))
+		if silent := v.silentPorts(g); used.rung == proto.UDP8801 && used.port() != 8801 && slices.Contains(silent, "8801") { // which a site on ports of its own has not
+			if !extra {
+				v.say(join.SayOtherPort(silent, used.port()))
+			}
+			extra = true
+		}
 	}
 	if t := v.turn; t != nil {
 		if t.rtt >= 0 {
@@ -83,8 +65,93 @@ func (v *verdict) judgeRungs() {
 		v.allowRung("UDP", proto.UDP8801, better)
 	}
 	if !udp && !tcp {
+		v.say(join.SayTCPBlocked())
 		v.allowRung("TCP", proto.TCP8801, "the second best way: sound and pictures on connections of their own, without TLS around them")
 	}
+}
+
+// judgeWays lists the ways, best first: each with what it said to each medium.
+func (v *verdict) judgeWays() {
+	type way struct {
+		name    string
+		rungs   []*seenRung // one for each medium
+		nAnswer int
+	}
+	var ways []*way
+	for i := range v.rungs {
+		r := &v.rungs[i]
+		name := r.name()
+		if a, err := netip.ParseAddrPort(r.addr); err == nil && family(a) == 1 {
+			if !v.ipv6 {
+				continue // nothing can be said of what this computer can't send to
+			}
+			name += ", IPv6"
+		}
+		at := slices.IndexFunc(ways, func(w *way) bool { return w.name == name && w.rungs[0].addr == r.addr })
+		if at < 0 {
+			at, ways = len(ways), append(ways, &way{name: name})
+		}
+		ways[at].rungs = append(ways[at].rungs, r)
+		if r.rtt >= 0 {
+			ways[at].nAnswer++
+		}
+	}
+	better := false // one that is listed before answers
+	for _, w := range ways {
+		status, notes := OK, ""
+		var values []string
+		for _, r := range w.rungs {
+			value, note := r.said()
+			if note != "" {
+				status, notes = Warn, note
+			}
+			values = append(values, r.group.String()+" "+value)
+		}
+		switch {
+		case w.nAnswer == len(w.rungs) || notes != "":
+		case w.nAnswer == 0 && !better:
+			status = Fail
+		default:
+			status = Warn
+		}
+		if first, _ := w.rungs[0].said(); w.nAnswer == 0 && !slices.ContainsFunc(w.rungs, func(r *seenRung) bool { s, _ := r.said(); return s != first }) {
+			values = []string{first} // of all alike
+		}
+		v.find("media", w.name, status, strings.Join(values, ", "), notes)
+		if slices.ContainsFunc(w.rungs, func(r *seenRung) bool { return r.unmarked }) {
+			v.blame(CauseMarks, Limited)
+		}
+		better = better || w.nAnswer > 0
+	}
+}
+
+// said is what a way said to its medium, and what that means where it is neither an answer nor silence.
+func (r *seenRung) said() (value, note string) {
+	switch {
+	case r.stunOnly:
+		return "checks pass, media does not", "A firewall on the way lets STUN through and drops what does not look like it (DTLS and SRTP)."
+	case r.rtt < 0:
+		return r.err, ""
+	case r.unmarked:
+		return millis(r.rtt) + ", only without its DSCP mark", "Packets that ask to travel first are dropped on the way."
+	}
+	return millis(r.rtt), ""
+}
+
+// silentPorts are the ports over which UDP answers nothing to a medium.
+func (v *verdict) silentPorts(g proto.Group) []string {
+	var all []string
+	answers := map[string]bool{}
+	for i := range v.rungs {
+		if r := &v.rungs[i]; r.group == g && r.rung == proto.UDP8801 {
+			port := fmt.Sprint(r.port())
+			if !slices.Contains(all, port) {
+				all = append(all, port)
+			}
+			answers[port] = answers[port] || r.rtt >= 0
+		}
+	}
+	return slices.DeleteFunc(all, func(port string) bool { return answers[port] })
 }
 
 // judgeMarks says what becomes of DSCP marks on the way (S12): on the best way over UDP that each medium has.
@@ -160,9 +227,7 @@ func (m marked) String() string {
 
 // judgeNoRung: no way to a router answers. Where no zone does either that is said already.
 func (v *verdict) judgeNoRung() {
-	for _, r := range v.rungs {
-		v.find("media", title(r.group.String())+", "+r.name(), Fail, r.err, "")
-	}
+	v.judgeWays()
 	if v.best() == nil || !slices.ContainsFunc(v.zones, func(z seenZone) bool { return z.rtt() >= 0 }) {
 		return
 	}

@@ -91,7 +91,7 @@ func TestJudge(t *testing.T) {
 		{"no IPv6", func(s *seen) { s.zones[0].probes = append(s.zones[0].probes, sixth(0)) }, Best, "[]", "", ""},
 		{"symmetric NAT", func(s *seen) { s.nat = natSymmetric }, Best, "[symmetric_nat]", "", "Audio runs over UDP 8801."},
 		{"UDP 8801, not 3478", func(s *seen) { s.lose(func(r seenRung) bool { return r.rung == proto.UDP8801 && r.port() == 8801 }) },
-			Limited, "[udp_8801_blocked]", "UDP 8801 192.0.2.1", "Audio runs over UDP 3478."},
+			Limited, "[udp_8801_blocked]", "UDP 8801 192.0.2.1", "UDP 8801 does not answer, UDP 3478 does.\nAudio runs over UDP 3478."},
 		{"a site on ports of its own", func(s *seen) { s.move("8801", "28801") }, Best, "[]", "", "Audio runs over UDP 28801."},
 		{"a site on ports of its own, UDP blocked", func(s *seen) {
 			s.move("8801", "28801")
@@ -158,7 +158,7 @@ func TestJudge(t *testing.T) {
 		{"clock ahead", func(s *seen) { s.skew = 3 * time.Minute }, Limited, "[clock_wrong]", "", "Set this computer's date"},
 		{"clock a minute ahead", func(s *seen) { s.skew = time.Minute }, Best, "[]", "", ""},
 		{"certificate not valid yet", func(s *seen) { silent(s, untrusted(x509.CertificateInvalidError{Reason: x509.Expired})) }, Useless, "[clock_wrong]", "", "is its clock right?"},
-		{"long hello", func(s *seen) { s.classical = true }, Limited, "[tls_hello_dropped]", "", "X25519MLKEM768"},
+		{"long hello", func(s *seen) { s.classical = true }, Limited, "[tls_hello_dropped]", "", "A firewall on the way drops TLS handshakes with post-quantum keys"},
 		{"proxy, direct way open", func(s *seen) { s.proxy, s.proxyFrom, s.direct = "proxy:3128", "named", true }, Best, "[]", "", "through the proxy proxy:3128"},
 		{"proxy gone, direct way open", func(s *seen) { s.unused = "The proxy proxy:3128 does not answer" }, Best, "[proxy_unusable]", "", "The proxy proxy:3128 does not answer; servers are reached directly."},
 		{"proxy gone, direct way closed", func(s *seen) { s.unused = "The proxy proxy:3128 does not answer"; silent(s, errors.New("no answer")) }, Useless, "[proxy_unusable]", "", "See that the proxy"},
@@ -203,6 +203,46 @@ func TestJudge(t *testing.T) {
 				t.Errorf("cause %q of %v", d.Cause, d.Causes)
 			}
 		})
+	}
+}
+
+// Ways are listed once, with what they said to each medium; of IPv6 nothing where this computer has none.
+func TestWaysAreListed(t *testing.T) {
+	const all = "audio 20 ms, video 20 ms, content 20 ms"
+	sixth := func(s *seen) {
+		for g := range proto.Group(proto.NGroups) {
+			s.rungs = append(s.rungs, seenRung{group: g, rung: proto.UDP8801, addr: "[2001:db8::1]:8801", rtt: -1, err: "no answer"})
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		given func(*seen)
+		want  []string
+	}{
+		{"all open", func(*seen) {}, []string{"ok UDP 8801: " + all, "ok UDP 3478: " + all, "ok TCP 8801: " + all, "ok TLS 443: " + all}},
+		{"UDP 8801 blocked", func(s *seen) { s.lose(func(r seenRung) bool { return r.rung == proto.UDP8801 && r.port() == 8801 }) },
+			[]string{"fail UDP 8801: no answer", "ok UDP 3478: " + all, "ok TCP 8801: " + all, "ok TLS 443: " + all}},
+		{"UDP 3478 blocked", func(s *seen) { s.lose(func(r seenRung) bool { return r.rung == proto.UDP8801 && r.port() == 3478 }) },
+			[]string{"ok UDP 8801: " + all, "warn UDP 3478: no answer", "ok TCP 8801: " + all, "ok TLS 443: " + all}},
+		{"sound alone passes", func(s *seen) {
+			s.lose(func(r seenRung) bool { return r.rung == proto.UDP8801 && r.group != proto.GroupAudio })
+		}, []string{"warn UDP 8801: audio 20 ms, video no answer, content no answer", "warn UDP 3478: audio 20 ms, video no answer, content no answer", "ok TCP 8801: " + all, "ok TLS 443: " + all}},
+		{"IPv6, of which this computer has none", sixth, []string{"ok UDP 8801: " + all, "ok UDP 3478: " + all, "ok TCP 8801: " + all, "ok TLS 443: " + all}},
+		{"IPv6 that leads nowhere", func(s *seen) { s.ipv6 = true; sixth(s) }, []string{"ok UDP 8801: " + all, "ok UDP 3478: " + all, "ok TCP 8801: " + all, "ok TLS 443: " + all, "warn UDP 8801, IPv6: no answer"}},
+		{"nothing", func(s *seen) { s.lose(func(seenRung) bool { return true }) }, []string{"fail UDP 8801: no answer", "fail UDP 3478: no answer", "fail TCP 8801: no answer", "fail TLS 443: no answer"}},
+	} {
+		s := healthy()
+		s.turn = nil
+		tt.given(s)
+		var got []string
+		for _, f := range s.judge().Findings {
+			if f.Phase == "media" {
+				got = append(got, fmt.Sprintf("%s %s: %s", f.Status, f.What, f.Value))
+			}
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s:\n%s\nwant\n%s", tt.name, strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+		}
 	}
 }
 

@@ -85,6 +85,7 @@ func (v *verdict) judgeIPv6() {
 		v.find("network", "IPv6", OK, "works", "")
 	default:
 		v.blame(CauseIPv6, Best)
+		v.say(join.SayIPv6())
 		v.find("network", "IPv6", Warn, "nothing comes back", "This computer has an IPv6 address, but IPv6 leads nowhere. Meetings take IPv4 at once; other programs may be slow to find out.")
 		v.advise("Repair IPv6 on this network, or turn it off: the computer believes that it has it.")
 	}

@@ -182,16 +182,21 @@ func (v *verdict) judgeTunnels(needed bool) (first string) {
 
 func (v *verdict) judgeProbes(z *seenZone) {
 	for _, p := range z.probes {
+		at, err := netip.ParseAddrPort(p.addr)
+		what := fmt.Sprintf("%s, UDP %d", z.label(), at.Port())
+		if family(at) == 1 {
+			what += ", IPv6"
+		}
 		switch {
-		case p.sent == 0:
+		case p.sent == 0 || err != nil || family(at) == 1 && !v.ipv6:
 		case p.back == 0:
-			v.find("zones", z.label()+", UDP", Warn, "no answer from "+p.addr, "")
+			v.find("zones", what, Warn, "no answer from "+at.Addr().String(), "")
 		default:
 			value := millis(p.least)
 			if p.lost() > 0 {
 				value += fmt.Sprintf(", %d of %d lost", p.sent-p.back, p.sent)
 			}
-			v.find("zones", z.label()+", UDP", OK, value, "")
+			v.find("zones", what, OK, value, "")
 		}
 	}
 }
