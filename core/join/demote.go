@@ -21,6 +21,8 @@ const (
 	poorFor   = 10 * time.Second // without a better second in between
 	deadLoss  = 0.75             // a path that carries next to nothing is left earlier
 	deadFor   = 4 * time.Second
+	lossEvery = time.Second // how often a share of lost packets is told, and of how long it tells
+	roomAfter = time.Second // when pictures have left a crowded path, sound finds room on it
 	probeMin  = time.Minute // between looks at better rungs; twice as long after each demotion
 	probeMost = 10 * time.Minute
 	probeSoon = 5 * time.Second // after asking for credentials to do that with
@@ -152,24 +154,41 @@ func (m *Mind) handlePathLoss(now time.Time, e PathLoss) {
 		l.poorAt, l.deadAt = time.Time{}, time.Time{}
 		return
 	case l.poorAt.IsZero():
-		l.poorAt = now
+		l.poorAt = now.Add(-lossEvery)
 	}
 	switch {
 	case e.Loss < deadLoss:
 		l.deadAt = time.Time{}
 	case l.deadAt.IsZero():
-		l.deadAt = now
+		l.deadAt = now.Add(-lossEvery)
 	}
-	if now.Sub(l.poorAt) < poorFor && !due(now.Add(-deadFor), l.deadAt) {
+	soon := now.Add(lossEvery / 2) // it is told a little early or late
+	if soon.Sub(l.poorAt) < poorFor && !due(soon.Add(-deadFor), l.deadAt) {
 		return
 	}
 	why := fmt.Sprintf("%d", int(100*e.Loss+0.5)) + whyLossy
-	if !m.demote(now, m.rank(proto.GroupVideo, l.inUse.rung)+1, why, pictures[:]...) && e.Group == proto.GroupAudio {
+	if m.demote(now, m.rank(proto.GroupVideo, l.inUse.rung)+1, why, pictures[:]...) {
+		m.makeRoom(now)
+	} else if e.Group == proto.GroupAudio {
 		m.demote(now, m.rank(e.Group, l.inUse.rung)+1, why, e.Group)
 	}
 	for _, o := range [...]*lane{&m.lanes[proto.GroupAudio], l} { // sound without pictures may be good enough
 		o.poorAt, o.deadAt = time.Time{}, time.Time{}
 	}
+}
+
+// makeRoom lets sound have what pictures have left, which may have kept it out.
+func (m *Mind) makeRoom(now time.Time) {
+	l := &m.lanes[proto.GroupAudio]
+	if l.inUse == nil || l.floor > 0 {
+		return
+	}
+	for _, t := range l.tries {
+		if t.id != 0 && t != l.inUse && t.set == m.media.set {
+			t.deadline = now.Add(through(t.via, transportFor))
+		}
+	}
+	l.probeAt = now.Add(roomAfter)
 }
 
 // demote moves those of the lanes that use a rung better than the floor to the rungs from there on. false: none of
@@ -203,19 +222,28 @@ func (m *Mind) demote(now time.Time, floor int, why string, groups ...proto.Grou
 	if fresh { // with all lanes, so every floor has been set before
 		if len(m.media.spare) > 0 {
 			m.renew(now, m.media.spare, "media moves to fresh transports")
+			return true
+		}
+		for _, g := range leaving { // it is on its way already
+			m.hasten(now, g)
 		}
 		return true
 	}
 	for _, g := range leaving {
 		l := &m.lanes[g]
 		m.dropTries(now, g, func(o *rungTry) bool { return o != l.inUse }, why)
-		for n, o := range m.onRungs(g, floor, len(ladder)) {
-			o.startAt = now.Add(time.Duration(n) * m.stagger())
-			l.tries = append(l.tries, o)
-		}
-		m.startDue(now, g)
+		m.tryRungs(now, g, floor)
 	}
 	return true
+}
+
+// tryRungs tries the rungs of a lane from a rank on, in turn.
+func (m *Mind) tryRungs(now time.Time, g proto.Group, from int) {
+	for n, t := range m.onRungs(g, from, len(ladder)) {
+		t.startAt = now.Add(time.Duration(n) * m.stagger())
+		m.lanes[g].tries = append(m.lanes[g].tries, t)
+	}
+	m.startDue(now, g)
 }
 
 // advanceApart brings pictures together again: a browser moves one medium at a time, and a rung may fail one alone.
@@ -232,7 +260,12 @@ func (m *Mind) advanceApart(now time.Time) {
 		m.media.apartAt = now.Add(apartFor)
 	case due(now, m.media.apartAt):
 		m.media.apartAt = now.Add(apartFor)
-		m.demote(now, max(m.rank(proto.GroupVideo, v.rung), m.rank(proto.GroupContent, c.rung)), "video and content move together", pictures[:]...)
+		v, c := m.rank(proto.GroupVideo, v.rung), m.rank(proto.GroupContent, c.rung)
+		floor := max(v, c)
+		if m.cfg.FreshWays { // a browser may have passed a rung over, and does not go back to it
+			floor = min(v, c) + 1
+		}
+		m.demote(now, floor, "video and content move together", pictures[:]...)
 	}
 }
 
@@ -273,8 +306,10 @@ func (m *Mind) advanceDescent(now time.Time, g proto.Group) {
 			set++
 		}
 		l.probeAt = time.Time{}
-		for _, o := range alike(g) {
-			if p := &m.lanes[o]; o != g && !p.probeAt.IsZero() {
+		for o := range m.lanes {
+			// Those that move together look together; and what a page looks with serves all of it, and then is used up.
+			p, group := &m.lanes[o], proto.Group(o)
+			if group != g && !p.probeAt.IsZero() && (slices.Contains(alike(g), group) || m.cfg.FreshWays && due(now.Add(probeSoon), p.probeAt)) {
 				p.probeAt = now
 			}
 		}

@@ -123,13 +123,36 @@ func (m *Mind) climb(now time.Time, g proto.Group) {
 		if !m.passable(t) || m.rank(g, rung) < l.floor {
 			continue
 		}
-		t.startAt = from.Add(time.Duration(n) * h)
+		switch t.startAt = from.Add(time.Duration(n) * h); {
+		case t.via == "" && m.holdsBack(g, rung):
+			t.startAt = t.startAt.Add(transportFor)
 		// Behind a proxy, or a tunnel, little else than TLS is likely to pass (S13); UDP still has its start.
-		if rung == m.cfg.LastRung && !(rung == proto.UDP8801 && m.narrow(g)) || t.via != "" || rung == proto.TLS443 && m.way.proxy != "" {
+		case rung == m.cfg.LastRung && !(rung == proto.UDP8801 && m.narrow(g)) || t.via != "" || rung == proto.TLS443 && m.way.proxy != "":
 			t.startAt = now
 		}
 		l.tries = append(l.tries, t)
 		n++
+	}
+	m.startDue(now, g)
+}
+
+// holdsBack reports whether a lane has no reason yet to try a rung: what it uses is better, and works. It only follows
+// the others to fresh credentials, and has time to come up there on the rung it has.
+func (m *Mind) holdsBack(g proto.Group, rung proto.Rung) bool {
+	l := &m.lanes[g]
+	return l.inUse != nil && m.rank(g, l.inUse.rung) >= l.floor && m.rank(g, rung) > m.rank(g, l.inUse.rung)
+}
+
+// hasten starts what a lane has held back: the first at once, the others in turn.
+func (m *Mind) hasten(now time.Time, g proto.Group) {
+	at := now
+	for _, t := range m.lanes[g].tries {
+		if t.id == 0 && !t.done {
+			if at.Before(t.startAt) {
+				t.startAt = at
+			}
+			at = at.Add(m.stagger())
+		}
 	}
 	m.startDue(now, g)
 }
@@ -294,6 +317,7 @@ func (m *Mind) handleTransportDown(now time.Time, id int, text string) {
 	}
 	if l.inUse == t {
 		l.inUse = nil
+		m.hasten(now, g)
 		m.progress(now, "media", fmt.Sprintf("%s over %s is lost", g, t.rung))
 		if !slices.ContainsFunc(m.lanes[:], func(l lane) bool { return l.inUse != nil }) {
 			m.media.everUp, m.media.limit = false, time.Time{}
@@ -303,7 +327,11 @@ func (m *Mind) handleTransportDown(now time.Time, id int, text string) {
 		}
 	}
 	if l.inUse != nil {
-		return // a better rung did not come up; the one in use goes on
+		// A better rung did not come up; the one in use goes on, until there is one on the credentials of the others.
+		if t.set == m.media.set && l.inUse.set != t.set && !slices.ContainsFunc(l.tries, func(o *rungTry) bool { return !o.done && o.set == t.set }) {
+			m.tryRungs(now, g, m.rank(g, t.rung)+1)
+		}
+		return
 	}
 	for _, o := range l.tries {
 		if o.done {

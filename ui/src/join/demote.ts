@@ -5,7 +5,7 @@
 //	in use ─────────────────────────────▶ lower rungs tried ────▶ in use, better ones probed every 60 s
 //	  ▲                                     │ heard again                              │ one is up
 //	  └─────────────────────────────────────┴──────────────────────────────────────────┘
-import { groupName } from "../proto/ids.ts";
+import { groupName, groups } from "../proto/ids.ts";
 import { Group, Rung } from "../proto/messages.gen.ts";
 import { due, minute, type Nanos, second } from "./clock.ts";
 import type { EventOf } from "./events.ts";
@@ -15,22 +15,26 @@ import {
 	dropTries,
 	findTry,
 	handleTransportDown,
+	hasten,
 	newTry,
 	pathName,
 	type RungTry,
 	renew,
 	stagger,
 	startDue,
+	transportFor,
 	what,
 } from "./media.ts";
 import { act, type Mind, note, progress } from "./mind.ts";
-import { again, closeControl } from "./reach.ts";
+import { again, closeControl, through } from "./reach.ts";
 import { type Phrase, say, words } from "./words.ts";
 
 const poorLoss = 0.25; // of the packets, in the worse direction
 const poorFor = 10 * second; // without a better second in between
 const deadLoss = 0.75; // a path that carries next to nothing is left earlier
 const deadFor = 4 * second;
+const lossEvery = second; // how often a share of lost packets is told, and of how long it tells
+const roomAfter = second; // when pictures have left a crowded path, sound finds room on it
 const probeMin = minute; // between looks at better rungs; twice as long after each demotion
 const probeMost = 10 * minute;
 const probeSoon = 5 * second; // after asking for credentials to do that with
@@ -148,20 +152,36 @@ export function handlePathLoss(m: Mind, now: Nanos, e: EventOf<"path_loss">): vo
 		l.deadAt = undefined;
 		return;
 	}
-	l.poorAt ??= now;
-	l.deadAt = e.loss < deadLoss ? undefined : (l.deadAt ?? now);
-	if (now - l.poorAt < poorFor && (l.deadAt === undefined || now - l.deadAt < deadFor)) {
+	l.poorAt ??= now - lossEvery;
+	l.deadAt = e.loss < deadLoss ? undefined : (l.deadAt ?? now - lossEvery);
+	const soon = now + lossEvery / 2; // it is told a little early or late
+	if (soon - l.poorAt < poorFor && (l.deadAt === undefined || soon - l.deadAt < deadFor)) {
 		return;
 	}
 	const why = say("lossy", { loss: Math.floor(100 * e.loss + 0.5) });
-	const moved = demote(m, now, rank(m, Group.Video, inUse.rung) + 1, why, pictures);
-	if (!moved && e.group === Group.Audio) {
+	if (demote(m, now, rank(m, Group.Video, inUse.rung) + 1, why, pictures)) {
+		makeRoom(m, now);
+	} else if (e.group === Group.Audio) {
 		demote(m, now, rank(m, e.group, inUse.rung) + 1, why, [e.group]);
 	}
 	for (const o of [m.lanes[Group.Audio], l]) {
 		o.poorAt = undefined; // sound without pictures may be good enough
 		o.deadAt = undefined;
 	}
+}
+
+/** Lets sound have what pictures have left, which may have kept it out. */
+function makeRoom(m: Mind, now: Nanos): void {
+	const l = m.lanes[Group.Audio];
+	if (l.inUse === undefined || l.floor > 0) {
+		return;
+	}
+	for (const t of l.tries) {
+		if (t.id !== 0 && t !== l.inUse && t.set === m.media.set) {
+			t.deadline = now + through(t.via, transportFor);
+		}
+	}
+	l.probeAt = now + roomAfter;
 }
 
 /**
@@ -205,19 +225,28 @@ function demote(m: Mind, now: Nanos, floor: number, why: Phrase, among: readonly
 	if (fresh) {
 		if (m.media.spare.length > 0) {
 			renew(m, now, m.media.spare, say("fresh_transports"));
+			return true;
+		}
+		for (const g of leaving) {
+			hasten(m, now, g); // it is on its way already
 		}
 		return true;
 	}
 	for (const g of leaving) {
 		const l = m.lanes[g];
 		dropTries(m, now, g, o => o !== l.inUse, why);
-		for (const [n, o] of onRungs(m, now, g, floor, ladder(m, g).length).entries()) {
-			o.startAt = now + n * stagger(m);
-			l.tries.push(o);
-		}
-		startDue(m, now, g);
+		tryRungs(m, now, g, floor);
 	}
 	return true;
+}
+
+/** Tries the rungs of a lane from a rank on, in turn. */
+export function tryRungs(m: Mind, now: Nanos, g: Group, from: number): void {
+	for (const [n, t] of onRungs(m, now, g, from, ladder(m, g).length).entries()) {
+		t.startAt = now + n * stagger(m);
+		m.lanes[g].tries.push(t);
+	}
+	startDue(m, now, g);
 }
 
 /** Brings pictures together again: a browser moves one medium at a time, and a rung may fail one alone. */
@@ -231,7 +260,9 @@ export function advanceApart(m: Mind, now: Nanos): void {
 		m.media.apartAt = now + apartFor;
 	} else if (due(now, m.media.apartAt)) {
 		m.media.apartAt = now + apartFor;
-		const floor = Math.max(rank(m, Group.Video, v.rung), rank(m, Group.Content, c.rung));
+		const ranks = [rank(m, Group.Video, v.rung), rank(m, Group.Content, c.rung)];
+		// A browser may have passed a rung over, and does not go back to it.
+		const floor = m.cfg.fresh_ways ? Math.min(...ranks) + 1 : Math.max(...ranks);
 		demote(m, now, floor, say("together"), pictures);
 	}
 }
@@ -271,8 +302,11 @@ export function advanceDescent(m: Mind, now: Nanos, g: Group): void {
 			return;
 		}
 		l.probeAt = undefined;
-		for (const o of alike(g)) {
-			if (o !== g && m.lanes[o].probeAt !== undefined) {
+		for (const o of groups) {
+			// Those that move together look together; and what a page looks with serves all of it, and then is used up.
+			const { probeAt } = m.lanes[o];
+			const looks = alike(g).includes(o) || (fresh && due(now + probeSoon, probeAt));
+			if (o !== g && probeAt !== undefined && looks) {
 				m.lanes[o].probeAt = now;
 			}
 		}

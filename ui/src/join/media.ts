@@ -17,7 +17,7 @@ import { groupName, groups } from "../proto/ids.ts";
 import { type Candidate, type Credentials, Group, Rung } from "../proto/messages.gen.ts";
 import { some } from "./actions.ts";
 import { due, millisecond, type Nanos, second } from "./clock.ts";
-import { advanceApart, advanceDescent, type Descent, newDescent } from "./demote.ts";
+import { advanceApart, advanceDescent, type Descent, newDescent, tryRungs } from "./demote.ts";
 import type { EventOf } from "./events.ts";
 import { isNarrow, ladder, rank } from "./long.ts";
 import { type Attempt, act, begin, end, type Mind, nextID, note, progress, routerOf, stateOf, step } from "./mind.ts";
@@ -26,7 +26,7 @@ import type { Waker } from "./waker.ts";
 import { type Phrase, say, type Told, told } from "./words.ts";
 import { assumedRTT } from "./zones.ts";
 
-const transportFor = 5 * second; // one attempt on one rung
+export const transportFor = 5 * second; // one attempt on one rung
 const minH = 250 * millisecond;
 const maxH = second;
 
@@ -156,7 +156,30 @@ function climb(m: Mind, now: Nanos, g: Group): void {
 	);
 	for (const [n, rung] of rungs.entries()) {
 		const via = viaOf(m, rung);
-		l.tries.push(newTry(m, rung, atOnce(m, g, rung, via) ? now : from + n * h));
+		const inTurn = from + n * h;
+		if (via === "" && holdsBack(m, g, rung)) {
+			l.tries.push(newTry(m, rung, inTurn + transportFor));
+		} else {
+			l.tries.push(newTry(m, rung, atOnce(m, g, rung, via) ? now : inTurn));
+		}
+	}
+	startDue(m, now, g);
+}
+
+/**
+ * Whether a lane has no reason yet to try a rung: what it uses is better, and works. It only follows the others to
+ * fresh credentials, and has time to come up there on the rung it has.
+ */
+function holdsBack(m: Mind, g: Group, rung: Rung): boolean {
+	const { inUse, floor } = m.lanes[g];
+	return inUse !== undefined && rank(m, g, inUse.rung) >= floor && rank(m, g, rung) > rank(m, g, inUse.rung);
+}
+
+/** Starts what a lane has held back: the first at once, the others in turn. */
+export function hasten(m: Mind, now: Nanos, g: Group): void {
+	const waiting = m.lanes[g].tries.filter(t => t.id === 0 && !t.done);
+	for (const [n, t] of waiting.entries()) {
+		t.startAt = Math.min(t.startAt, now + n * stagger(m));
 	}
 	startDue(m, now, g);
 }
@@ -363,6 +386,7 @@ export function handleTransportDown(m: Mind, now: Nanos, id: number, text?: Told
 	}
 	if (l.inUse === t) {
 		l.inUse = undefined;
+		hasten(m, now, g);
 		progress(m, now, "media", `${pathName(g, t.rung)} is lost`);
 		if (m.lanes.every(o => o.inUse === undefined)) {
 			m.media.everUp = false;
@@ -371,7 +395,11 @@ export function handleTransportDown(m: Mind, now: Nanos, id: number, text?: Told
 		}
 	}
 	if (l.inUse !== undefined) {
-		return; // a better rung did not come up; the one in use goes on
+		// A better rung did not come up; the one in use goes on, until there is one on the credentials of the others.
+		if (t.set === m.media.set && l.inUse.set !== t.set && !l.tries.some(o => !o.done && o.set === t.set)) {
+			tryRungs(m, now, g, rank(m, g, t.rung) + 1);
+		}
+		return;
 	}
 	const other = l.tries.find(o => !o.done);
 	if (other !== undefined) {

@@ -4,28 +4,32 @@ import { type Credentials, Group, Rung } from "../proto/messages.gen.ts";
 import { Lanes } from "./lanes.ts";
 import { slotTable } from "./table.ts";
 
+const own = ["ua", "uv", "uc"];
+
 /** Of a peer connection only what is offered to it, whether it is open, and that its transports come up. */
 class Connection extends EventTarget {
 	static made: Connection[] = [];
-	/** Checks are answered, and nothing else. */
-	static keyless = false;
+	/** The m-lines whose checks are answered, and nothing else. */
+	static keyless: readonly string[] = [];
 	readonly candidates: string[] = [];
 	offer = "";
 	/** How many slots the offer had that was answered when each candidate came. */
 	readonly slotsAt: number[] = [];
 	open = true;
 	connectionState = "new";
-	readonly transport = Object.assign(
-		new EventTarget(),
-		Connection.keyless
-			? {
-					state: "connecting",
-					iceTransport: Object.assign(new EventTarget(), {
-						state: "connected",
-						getSelectedCandidatePair: () => ({ local: { type: "host" }, remote: { protocol: "udp" } }),
-					}),
-				}
-			: { state: "connected" },
+	readonly transports = own.map(mid =>
+		Object.assign(
+			new EventTarget(),
+			Connection.keyless.includes(mid)
+				? {
+						state: "connecting",
+						iceTransport: Object.assign(new EventTarget(), {
+							state: "connected",
+							getSelectedCandidatePair: () => ({ local: { type: "host" }, remote: { protocol: "udp" } }),
+						}),
+					}
+				: { state: "connected" },
+		),
 	);
 	constructor() {
 		super();
@@ -41,12 +45,11 @@ class Connection extends EventTarget {
 			["r", { type: "remote-candidate", protocol: "udp", port: 8801 }],
 		]);
 		const sender = {
-			transport: this.transport,
 			getStats: async () => report,
 			getParameters: () => ({ encodings: [] }),
 			setParameters: async () => {},
 		};
-		return ["ua", "uv", "uc"].map(mid => ({ mid, sender, receiver: {} }));
+		return own.map((mid, i) => ({ mid, sender: { ...sender, transport: this.transports[i] }, receiver: {} }));
 	}
 	createAnswer = async () => ({ type: "answer", sdp: "" });
 	setLocalDescription = async () => {};
@@ -70,7 +73,7 @@ beforeEach(() => {
 	vi.useFakeTimers();
 	vi.stubGlobal("RTCPeerConnection", Connection);
 	Connection.made = [];
-	Connection.keyless = false;
+	Connection.keyless = [];
 	told = [];
 	lanes = new Lanes({} as RTCCertificate, false, expected, {
 		up: attempt => told.push(`up ${attempt}`),
@@ -97,16 +100,15 @@ const addresses = [
 	{ rung: Rung.TCP8801, addr: "192.0.2.1:8801" },
 ];
 
-/** Tries the sound's transport with a set of credentials. */
-function start(attempt: number, set: Credentials[], rung: Rung = Rung.UDP8801): void {
+/** Tries a transport, the sound's by default, with a set of credentials. */
+function start(attempt: number, set: Credentials[], rung: Rung = Rung.UDP8801, group: Group = Group.Audio): void {
 	lanes.know(set, addresses);
-	const audio = set[0] as Credentials;
 	lanes.start({
 		attempt,
-		group: Group.Audio,
+		group,
 		rung,
 		candidates: addresses.filter(a => a.rung === rung),
-		credentials: audio,
+		credentials: set[group] as Credentials,
 		fingerprint: "",
 	});
 }
@@ -161,7 +163,7 @@ test("what was set up ahead for another table is not used", async () => {
 });
 
 test("checks that are answered without keys are told of, while another rung waits for them", async () => {
-	Connection.keyless = true;
+	Connection.keyless = own;
 	const set = credentials("grant");
 	start(1, set);
 	await soon();
@@ -173,7 +175,7 @@ test("checks that are answered without keys are told of, while another rung wait
 });
 
 test("a rung that answers and gives no keys is left out of fresh connections for a while", async () => {
-	Connection.keyless = true;
+	Connection.keyless = own;
 	start(1, credentials("first"));
 	await soon();
 	lanes.close(1);
@@ -191,4 +193,18 @@ test("a rung that answers and gives no keys is left out of fresh connections for
 	start(4, credentials("third"));
 	await soon();
 	expect(Connection.made.at(-1)?.candidates.length).toBe(1);
+});
+
+test("a rung that carries another group is not left out: it is crowded", async () => {
+	Connection.keyless = ["uc"];
+	const set = credentials("first");
+	start(1, set);
+	await soon();
+	lanes.use(1);
+	start(2, set, Rung.UDP8801, Group.Content);
+	await soon();
+	lanes.close(2);
+	start(3, credentials("second"));
+	await soon();
+	expect(Connection.made[1]?.candidates.map(c => c.split(" ")[2]?.toLowerCase())).toEqual(["udp"]);
 });

@@ -318,7 +318,9 @@ export class Lanes {
 		this.attempts.delete(attempt);
 		if (!a.isUp && !this.inUse.has(a.group) && a.peer?.answers) this.doubt = true;
 		const mute = a.isUp ? undefined : a.peer?.keyless(a.group);
-		if (mute) this.keyless.set(mute, performance.now() + keylessFor);
+		// Where others have their keys it is crowded, and no more than that.
+		const crowded = [...this.inUse.values()].some(u => u.rung === mute);
+		if (mute && !crowded) this.keyless.set(mute, performance.now() + keylessFor);
 		this.drop(a);
 		this.sweep();
 	}
