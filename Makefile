@@ -48,7 +48,7 @@ check: modules
 	$(GO) test -count 1 .
 	$(GO) -C tools test ./testlog
 
-## lab: joins through every kind of network, on this kernel: namespaces, nftables, squid and a bad wire (root).
+## lab: joins through every kind of network, on this kernel: namespaces, nftables, squid, haproxy and a bad wire (root).
 ## Writes the connection matrix, tests/out/lab.md. One alone: go test ./lab/netns -run 'Scenario/07'
 lab: setup build # what else runs here must not make times longer: hence nice
 	@set -o pipefail; PARLEY_LAB=all PARLEY_BINARY=$(CURDIR)/bin/parley nice -n -10 \

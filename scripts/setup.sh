@@ -2,11 +2,11 @@
 # Debian packages the tests use. What can't be had makes its tests skip, and is said here loudly.
 set -u
 
-# What to look for, and the package that has it. The laboratory of network namespaces (make lab) takes ip, nft
-# and squid; the web client's reactions are emoji.
+# What to look for, and the package that has it. The laboratory of network namespaces (make lab) takes ip, nft,
+# squid and haproxy; the web client's reactions are emoji.
 tools=(
 	"ffmpeg ffmpeg" "chromium chromium" "firefox-esr firefox-esr"
-	"ip iproute2" "nft nftables" "squid squid"
+	"ip iproute2" "nft nftables" "squid squid" "haproxy haproxy"
 	"/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf fonts-noto-color-emoji"
 )
 have() { command -v "$1" >/dev/null || [ -e "$1" ]; }
@@ -25,8 +25,10 @@ if command -v apt-get >/dev/null && "${root[@]}" true 2>/dev/null; then
 	export DEBIAN_FRONTEND=noninteractive
 	"${root[@]}" apt-get update -qq
 	"${root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-	# The laboratory starts its own squids, where nobody else sees them.
-	case " ${missing[*]} " in *" squid "*) "${root[@]}" systemctl disable --now squid 2>/dev/null ;; esac
+	# The laboratory starts its own, where nobody else sees them.
+	for s in squid haproxy; do
+		case " ${missing[*]} " in *" $s "*) "${root[@]}" systemctl disable --now "$s" 2>/dev/null ;; esac
+	done
 fi
 for t in "${tools[@]}"; do
 	have "${t% *}" || echo "!!! ${t#* } is not installed and could not be: tests that need it WILL BE SKIPPED" >&2

@@ -1,8 +1,9 @@
 // A person in a browser, inside a network namespace: opens a meeting's link, joins, stays until told to go.
 // One JSON object as argument: browser ("chromium", "firefox"), link, passcode (where the link has none), name, modules
 // (node_modules), proxy, proxyUser, proxyPassword (Chromium), pac, home,
-// lobby (how long she looks at herself, ms), hurry (no lobby at all), again (leaves, and it is the second time that counts). It writes events as `parley join --json` does, one a line; a line on standard input, or its end,
-// ends it.
+// lobby (how long she looks at herself, ms), hurry (no lobby at all), again (leaves, and it is the second time that counts). It writes events as `parley join --json` does, one a line. On standard input the line "share"
+// shares her screen, "stuck" waits until the page says that there is no way, "back" goes to where one can join again, and
+// "join" does; each is followed by an event "done" or "undone". Any other, or its end, ends it.
 import { writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -38,13 +39,14 @@ function launch() {
 		executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
 		headless: true,
 		acceptInsecureCerts: true,
-		userDataDir: join(wish.home, `chromium-${process.pid}`),
+		userDataDir: join(wish.home, "chromium"), // what one remembers the next one knows
 		args: [
 			"--no-sandbox",
 			"--lang=en",
 			"--ignore-certificate-errors",
 			"--use-fake-device-for-media-stream=fps=5",
 			"--use-fake-ui-for-media-stream",
+			"--auto-select-desktop-capture-source=Entire screen",
 			...(wish.proxy ? [`--proxy-server=${wish.proxy}`] : []),
 			...(wish.pac ? [`--proxy-pac-url=${wish.pac}`] : []),
 		],
@@ -127,20 +129,33 @@ async function hurry(n) {
 
 const inside = () => there(page, () => [...document.querySelectorAll("button")].some(b => b.ariaLabel === "Leave" || b.innerText.trim() === "Leave"), wish.patience ?? 25000);
 
+const press = words =>
+	page.waitForFunction(words => {
+		const b = [...document.querySelectorAll("button")].findLast(b => words.includes(b.innerText.trim()) || words.includes(b.ariaLabel));
+		b?.click();
+		return Boolean(b);
+	}, { polling: 20, timeout: 5000 }, words);
+
 /** Leaves, and asks to be let in again. */
 async function leave() {
-	const press = words =>
-		page.waitForFunction(words => {
-			const b = [...document.querySelectorAll("button")].findLast(b => words.includes(b.innerText.trim()) || words.includes(b.ariaLabel));
-			b?.click();
-			return Boolean(b);
-		}, { polling: 20, timeout: 5000 }, words);
 	await press(["Leave"]);
 	await press(["Join again"]);
 }
 
 process.on("SIGINT", () => {}); // the namespace's end is told on standard input
-createInterface({ input: process.stdin }).on("line", () => end(0)).on("close", () => end(0));
+// What somebody may do in the meeting, or after it.
+const deeds = {
+	share: () => press(["Share your screen"]),
+	stuck: () => there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Try again"), 60000),
+	back: () => press(["Try again"]).then(() => there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Join now" && !b.disabled), 20000)),
+	join: () => press(["Join now"]),
+};
+createInterface({ input: process.stdin })
+	.on("line", line => {
+		if (!deeds[line]) return end(0);
+		deeds[line]().then(() => say({ event: "done", text: line })).catch(err => say({ event: "undone", text: `${line}: ${err}` }));
+	})
+	.on("close", () => end(0));
 
 try {
 	page = await browser.newPage();

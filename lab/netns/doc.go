@@ -6,7 +6,7 @@
 //	                NAT, firewall,               (routes)
 //	                squid, our own proxies
 //
-// It needs Linux, root, iproute2 and nftables, and squid where a scenario has a proxy. Nothing of it
-// touches the network of the machine itself: every address lives in a namespace, and the namespaces carry
+// It needs Linux, root, iproute2 and nftables, squid for proxies, and haproxy for the rows that have a balancer. Nothing
+// of it touches the network of the machine itself: every address lives in a namespace, and the namespaces carry
 // the process's number, so that a later run removes what a crashed one left behind.
 package netns

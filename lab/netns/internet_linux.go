@@ -44,6 +44,9 @@ type InternetConfig struct {
 	Router map[string]string
 	// Silent makes the first tunnel one that accepts connections and never answers.
 	Silent bool
+	// Balanced puts all parts into one process, which is the only server there is, and a balancer before its port 443
+	// that works on TCP. UDP and TCP 8801 are the server's own.
+	Balanced bool
 	// Seed decides all chances of all wires.
 	Seed uint64
 }
@@ -61,6 +64,7 @@ type Internet struct {
 	secrets  []string     // what must be in no log; guarded by mu
 	shown    []string     // what must be in no server's log, though a user sees it; guarded by mu
 	hosts    string       // /etc/hosts of every machine
+	balancer *Balancer    // nil where there is none
 	n        atomic.Int32 // machines so far
 	accesses atomic.Int32
 
@@ -82,10 +86,10 @@ type Server struct {
 
 // NewInternet makes the network and starts all servers; it returns when every zone is offered to clients.
 func NewInternet(cfg InternetConfig) (*Internet, error) {
-	if len(cfg.Zones) == 0 {
+	if len(cfg.Zones) == 0 && !cfg.Balanced {
 		cfg.Zones = []string{"a", "b"}
 	}
-	if cfg.Tunnels == 0 {
+	if cfg.Tunnels == 0 && !cfg.Balanced {
 		cfg.Tunnels = 2
 	}
 	in := &Internet{cfg: cfg, tag: tagOf(cfg.Dir)}
@@ -134,7 +138,7 @@ func (in *Internet) machine(role string) (*Namespace, error) {
 }
 
 func (in *Internet) addrOf(kind string, i int) netip.Addr {
-	base := map[string]byte{"site": 10, "ctl": 20, "mmr": 40, "tun": 60, "host": 80}[kind]
+	base := map[string]byte{"site": 10, "ctl": 20, "mmr": 40, "tun": 60, "bal": 80}[kind]
 	return netip.AddrFrom4([4]byte{203, 0, 113, base + byte(i)})
 }
 
@@ -169,6 +173,9 @@ func (in *Internet) open() (err error) {
 		if z, ok := strings.CutPrefix(name, "mmr-"); ok && slices.Contains(in.cfg.Mapped, z) {
 			a = publicOf(a)
 		}
+		if in.cfg.Balanced {
+			a = in.addrOf("bal", 0)
+		}
 		in.hosts += fmt.Sprintf("%s %s.parley.test\n", a, name)
 	}
 	if in.core, err = in.machine("inet"); err != nil {
@@ -190,6 +197,11 @@ func (in *Internet) open() (err error) {
 	}
 	if err := in.startSite(names["site"]); err != nil {
 		return err
+	}
+	if in.cfg.Balanced {
+		if err := in.startBalancer(in.addrOf("bal", 0), names["site"]); err != nil {
+			return err
+		}
 	}
 	var all sync.WaitGroup
 	errs := make([]error, 2*len(names))
@@ -264,6 +276,10 @@ bus: { listen: ":4222" }
 tls: { names: [%q, %q] }
 web: { zones: [%s] }
 `, data, SiteName, addr, v6(addr), strings.Join(slices.Concat(in.cfg.Zones, in.cfg.Small), ", "))
+	if in.cfg.Balanced {
+		s.config = strings.Replace(s.config, `":443"`, fmt.Sprintf(`":443", proxies: ["%s/32"]`, in.addrOf("bal", 0)), 1) +
+			fmt.Sprintf("zone: { id: a, name: Zone A, server: ctl-a }\nmmr: { id: mmr-a, advertise: [%q, %q] }\n", addr, v6(addr))
+	}
 	if err := in.run(s); err != nil {
 		return err
 	}
@@ -421,7 +437,7 @@ func (in *Internet) routers() []*Server {
 	defer in.mu.Unlock()
 	var out []*Server
 	for _, s := range in.servers {
-		if strings.HasPrefix(s.Name, "mmr-") || slices.Contains(in.cfg.Small, strings.TrimPrefix(s.Name, "ctl-")) {
+		if in.cfg.Balanced || strings.HasPrefix(s.Name, "mmr-") || slices.Contains(in.cfg.Small, strings.TrimPrefix(s.Name, "ctl-")) {
 			out = append(out, s)
 		}
 	}
@@ -506,7 +522,11 @@ func (in *Internet) waitZones() error {
 	for deadline := time.Now().Add(15 * time.Second); ; {
 		var a proto.LookupAnswer
 		err := in.Call("POST", "/lookup", q, &a)
-		if err == nil && len(a.Zones) == len(in.cfg.Zones)+len(in.cfg.Small) && len(a.Grants) >= min(len(a.Zones), 3) {
+		zones := len(in.cfg.Zones) + len(in.cfg.Small)
+		if in.cfg.Balanced {
+			zones = 1
+		}
+		if err == nil && len(a.Zones) == zones && len(a.Grants) >= min(len(a.Zones), 3) {
 			if len(a.Tunnels) >= tunnels || time.Now().After(deadline.Add(-12*time.Second)) {
 				return nil // scenarios that need tunnels say so themselves
 			}

@@ -16,7 +16,7 @@ func ladder() []scenario {
 			says: []string{"Audio runs over UDP 8801"}, never: []string{"blocked"},
 		},
 		{
-			number: "1b", fast: true, browsers: []string{"chromium"}, name: "the same, and marks are left as they are", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			number: "1b", fast: true, browsers: []string{"chromium", "firefox"}, name: "the same, and marks are left as they are", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
 			after: (*run).marked,
 		},
 		{
@@ -40,9 +40,18 @@ func ladder() []scenario {
 			says:    []string{"UDP 8801 does not answer, UDP 3478 does", "Audio runs over UDP 3478", "Video runs over UDP 3478"},
 		},
 		{
-			number: "5b", browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP 443\.`, `The picture runs over UDP 443\.`}, cause: client.CauseUDP8801Blocked, name: "UDP to port 443 alone", audio: only(udpRung), video: only(udpRung), within: time.Second,
+			number: "5b", browsers: []string{"chromium"}, pageSays: []string{`Sound runs over UDP \d+\.`, `The picture runs over UDP \d+\.`}, cause: client.CauseUDP8801Blocked, name: "UDP to port 443 alone, and then all opens", audio: only(udpRung), video: only(udpRung), within: time.Second, friend: true,
 			prepare: func(r *run) { r.forward("oifname wan udp dport != 443 drop") },
-			says:    []string{"Audio runs over UDP 443", "Video runs over UDP 443"},
+			says:    []string{"Audio runs over UDP (443|8801)", "Video runs over UDP (443|8801)"},
+			after: func(r *run) {
+				r.pause(2 * time.Second)
+				opened := time.Now()
+				r.forward()
+				r.pause(6 * time.Second)
+				r.gap("all opens", 300*ms, opened) // it may go on as it is
+				r.hasRung(proto.GroupAudio, udpRung)
+				r.hasRung(proto.GroupVideo, udpRung)
+			},
 		},
 		{
 			number: "6", fast: true, cause: client.CauseUDPBlocked, browsers: []string{"chromium", "firefox"}, pageSays: []string{`UDP 8801 seems to be blocked`, `Sound runs over TCP 8801\.`, `The picture runs over TCP 8801\.`}, name: "UDP dropped in silence, any TCP", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack,
@@ -54,6 +63,7 @@ func ladder() []scenario {
 			number: "6b", browsers: []string{"chromium"}, cause: client.CauseUDPBlocked, says: []string{"UDP did not answer at first, and works now"}, pageSays: []string{"UDP did not answer at first, and works now"}, never: []string{"blocked"}, name: "the same, and then UDP opens", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack, friend: true,
 			prepare: func(r *run) { r.forward(blockUDP) },
 			after: func(r *run) {
+				r.markedDown(tcpRung)
 				r.pause(7 * time.Second)
 				r.freed()
 			},
@@ -68,6 +78,7 @@ func ladder() []scenario {
 			number: "7b", browsers: []string{"chromium"}, cause: client.CauseOnly443, says: []string{"UDP did not answer at first, and works now"}, pageSays: []string{"UDP did not answer at first, and works now"}, never: []string{"blocked", "TCP"}, name: "the same, and then all opens", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack, friend: true,
 			prepare: func(r *run) { r.forward(blockUDP, onlyTCP443) },
 			after: func(r *run) {
+				r.markedDown(tlsRung)
 				r.pause(7 * time.Second)
 				r.freed()
 			},
@@ -88,6 +99,23 @@ func ladder() []scenario {
 			number: "20b", browsers: []string{"chromium"}, page: keysLate, cause: "mtu_1200", name: "MTU 1200, no ICMP", audio: only(udpRung), within: 6*rtt + slack, offered: 1000, friend: true,
 			link: wire.Link{Delay: rtt / 2, MTU: 1200, Silent: true}, prepare: clampMSS, says: []string{"MTU", "Audio runs over UDP 8801", "Video runs over TCP 8801, since large UDP"},
 			after: func(r *run) { r.picturesElsewhere(5 * time.Second) },
+		},
+		{
+			number: "20c", browsers: []string{"chromium"}, cause: "mtu_1200", name: "the same, and then long datagrams pass", audio: only(udpRung), within: 6*rtt + slack, offered: 1000, friend: true,
+			link: wire.Link{Delay: rtt / 2, MTU: 1200, Silent: true}, prepare: clampMSS,
+			after: func(r *run) {
+				if r.browser == "" {
+					r.picturesElsewhere(5 * time.Second)
+				}
+				r.pause(2 * time.Second)
+				r.wires(wire.Both(wire.Link{Delay: rtt / 2}))
+				r.freed()
+			},
+			page: func(s *scenario) {
+				lifted := s.after
+				keysLate(s)
+				s.after, s.says = lifted, []string{`Sound runs over UDP`}
+			},
 		},
 		{
 			number: "x9", browsers: []string{"chromium"}, cause: client.CauseSTUNOnly, doctor: []string{`\(STUN\) through and nothing else`, `UDP 8801 to `, "Audio runs over TCP 8801"}, name: "UDP lets STUN through and nothing else", audio: only(tcpRung), video: only(tcpRung), within: 700*ms + slack,

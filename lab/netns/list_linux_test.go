@@ -18,9 +18,14 @@ const (
 	notChromium = tlsHandshake + " @th,884,4 != 0xa"
 )
 
+// onlyUDP opens UDP 8801 beside a proxy, which alone can be reached otherwise.
+func onlyUDP() []string {
+	return []string{"oifname wan udp dport != 8801 drop", "oifname wan meta l4proto tcp drop"}
+}
+
 // scenarios are the networks, by their numbers in the list; x… are the further ones.
 func scenarios() []scenario {
-	return slices.Concat(ladder(), crowded(), changing(), proxies(), unheard(), zones(), later())
+	return slices.Concat(ladder(), crowded(), changing(), proxies(), unheard(), zones(), balanced(), later())
 }
 
 // later: what a later issue asks for.

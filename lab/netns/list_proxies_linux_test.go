@@ -41,6 +41,15 @@ func proxies() []scenario {
 			r.args = append(r.args, "--pac", r.pac)
 		}
 	}
+	// The inspector's CA is trusted, beside the site's.
+	inspected := func(r *run) {
+		i, err := r.access.StartInspector()
+		r.must(err)
+		r.forward(blockAll)
+		r.env, r.proxy = append(r.env, "HTTPS_PROXY="+i.URL), i.URL
+		r.noCA = true
+		r.args = append(r.args, "--ca", i.CA)
+	}
 	return []scenario{
 		{
 			number: "8", fast: true, cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium", "firefox"}, pageForb: []func(Flow) string{pastPageProxy}, name: "HTTP proxy, CONNECT to 443 alone", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
@@ -51,7 +60,7 @@ func proxies() []scenario {
 			prepare: viaProxy(AuthNone),
 			after: func(r *run) {
 				r.pause(7 * time.Second)
-				r.freed("oifname wan udp dport != 8801 drop", "oifname wan meta l4proto tcp drop")
+				r.freed(onlyUDP()...)
 			},
 		},
 		{
@@ -67,24 +76,40 @@ func proxies() []scenario {
 			number: "9", fast: true, cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "HTTP proxy, UDP open beside it", audio: only(udpRung), video: only(udpRung), within: 1000*ms + slack,
 			prepare: func(r *run) {
 				viaProxy(AuthNone)(r)
-				r.forward("oifname wan udp dport != 8801 drop", "oifname wan meta l4proto tcp drop")
+				r.forward(onlyUDP()...)
 			},
 			says: []string{"(?i)proxy", "Audio runs over UDP 8801"}, pageSays: []string{`Sound runs over UDP 8801\.`},
 		},
 		{
 			number: "10", cause: client.CauseInspected, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "TLS inspected, CA trusted", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack,
-			prepare: func(r *run) {
-				i, err := r.access.StartInspector()
-				r.must(err)
-				r.forward(blockAll)
-				r.env, r.proxy = append(r.env, "HTTPS_PROXY="+i.URL), i.URL
-				r.noCA = true
-				r.args = append(r.args, "--ca", i.CA)
-			},
-			says: []string{InspectorName},
+			prepare: inspected,
+			says:    []string{InspectorName},
 			// TURN is no HTTP, and a page can't tell whose certificates it is shown.
 			page:     func(s *scenario) { s.silent = 20 * time.Second },
 			pageSays: []string{`Web pages and the meeting itself get through, but this network lets no sound|Sound has no path`},
+		},
+		{
+			number: "10b", cause: client.CauseInspected, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "the same, and then UDP opens beside it", audio: only(tlsRung), video: only(tlsRung), within: 1200*ms + slack, friend: true,
+			prepare: inspected,
+			after: func(r *run) {
+				r.pause(7 * time.Second)
+				r.freed(onlyUDP()...)
+			},
+			says: []string{InspectorName, "Audio runs over UDP 8801"},
+			// A page gives up, and says so; its user tries again.
+			page: func(s *scenario) {
+				s.audio, s.video, s.after, s.within = only(udpRung), only(udpRung), nil, 2*time.Second
+				s.before = func(r *run) {
+					_, err := r.client.WaitJoined(20 * time.Second)
+					r.must(err)
+					r.must(r.client.Do("stuck", 60*time.Second))
+					r.forward(onlyUDP()...)
+					r.must(r.client.Do("back", 30*time.Second))
+					r.freeAt = time.Now()
+					r.must(r.client.Do("join", 20*time.Second))
+				}
+			},
+			pageSays: []string{`Sound runs over UDP \d+\.`},
 		},
 		{
 			number: "11", noPage: "the browser itself warns of the certificate", fast: true, cause: client.CauseInspected, forbid: []func(Flow) string{fewDirect}, name: "TLS inspected, CA not trusted", fails: true, within: 2 * time.Second,
@@ -93,8 +118,13 @@ func proxies() []scenario {
 				r.must(err)
 				r.forward(blockAll)
 				r.env = append(r.env, "HTTPS_PROXY="+i.URL)
+				r.trust = i.CA
 			},
 			says: []string{InspectorName},
+			then: func(r *run) {
+				r.noCA, r.args = true, append(r.args, "--ca", r.trust)
+				r.again("once the authority is trusted, the next call", only(tlsRung), 1200*ms+slack)
+			},
 		},
 		{
 			number: "12", cause: client.CauseProxyRequired, forbid: []func(Flow) string{pastProxy}, browsers: []string{"chromium"}, pageForb: []func(Flow) string{pastPageProxy}, name: "proxy asks for a password (Basic)", audio: only(tlsRung), video: only(tlsRung), within: 1500*ms + slack,
@@ -189,6 +219,12 @@ func unheard() []scenario {
 				s.fails, s.audio, s.video, s.within = false, only(tcpRung), only(tcpRung), 700*ms+2*rtt+browserSlack
 			},
 			says: []string{`https://` + SiteName + `/j/\d+`, "(?i)web client|browser"},
+			then: func(r *run) {
+				if r.browser == "" {
+					r.forward()
+					r.again("once all gets through, the next call", only(udpRung), 6*rtt+slack)
+				}
+			},
 		},
 		{
 			number: "25d", noPage: "the browser itself warns of the certificate", name: "the clock is two days slow", cause: client.CauseClockFatal, fails: true, within: time.Second,

@@ -2,8 +2,10 @@ package netns
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -90,6 +92,21 @@ func (n *Person) Events() []Event {
 
 func event(l Line) (e Event, ok bool) {
 	return e, !l.Stderr && strings.HasPrefix(l.Text, "{") && json.Unmarshal([]byte(l.Text), &e) == nil
+}
+
+// Do has somebody at a page do what its driver knows by that name, and waits until it is done.
+func (n *Person) Do(what string, timeout time.Duration) error {
+	if err := n.Type(what + "\n"); err != nil {
+		return err
+	}
+	l, err := n.WaitLine(timeout, func(l Line) bool {
+		e, ok := event(l)
+		return ok && (e.Event == "done" && e.Text == what || e.Event == "undone")
+	})
+	if e, _ := event(l); err == nil && e.Event == "undone" {
+		return errors.New(e.Text)
+	}
+	return err
 }
 
 // WaitReady waits until a client that waits for Enter has made everything ready.
@@ -241,4 +258,20 @@ func (n *Person) Attempts() []join.Attempt {
 		}
 	}
 	return nil
+}
+
+// Began is when a page began what its panel lists in detail and names so, by the rest of the name: how long after the
+// click, once it has ended.
+func (n *Person) Began(prefix string) map[string]time.Duration {
+	out := map[string]time.Duration{}
+	for _, e := range n.Events() {
+		for i, line := range e.Summary {
+			if _, name, ok := strings.Cut(line, " · "+prefix); ok && i > 0 && e.Event == "explain" {
+				if ms, err := strconv.Atoi(strings.TrimSuffix(strings.ReplaceAll(e.Summary[i-1], ",", ""), " ms")); err == nil {
+					out[name] = time.Duration(ms) * time.Millisecond
+				}
+			}
+		}
+	}
+	return out
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,7 +23,8 @@ type scenario struct {
 	name     string
 	later    string // why it is not asked for yet; it runs if it can, and is shown red
 	world    InternetConfig
-	alone    bool // needs servers of its own, since it breaks them
+	alone    bool   // needs servers of its own, since it breaks them
+	needs    string // a program besides what all need; without it the row is left out
 	nat      NAT
 	ipv6     bool
 	link     wire.Link // of the access, both ways; 30 ms by default
@@ -69,6 +71,7 @@ type run struct {
 	noCA    bool
 	proxy   string // for browsers, who are told in their own way
 	secret  string // what the proxy asks ProxyUser for
+	trust   string // PEM file of an authority that is not trusted yet
 	pac     string
 	link    string // what a browser opens; "" the meeting's link
 	browser string // "" for the native client
@@ -213,6 +216,10 @@ func TestScenario(t *testing.T) {
 					t.Error(err)
 				}
 			}()
+			if _, err := exec.LookPath(s.needs); s.needs != "" && err != nil {
+				res.result, res.told = "–", s.needs+" is not installed"
+				t.Skip(res.told)
+			}
 			var in *Internet
 			logs := &common.logs
 			if s.alone {
