@@ -154,12 +154,12 @@ func (r *run) again(what string, audio []proto.Rung, within time.Duration) {
 	r.must(err)
 	defer c.Stop()
 	r.fromClick(c)
-	e, err := c.WaitJoined(within + 10*time.Second)
+	e, err := c.WaitJoined(within + r.patience())
 	if err != nil {
 		r.Error(err)
 		return
 	}
-	seat, err := c.WaitSeat(within+5*time.Second, what, func(s Seat) bool { return slices.Contains(audio, s.Rungs[0]) })
+	seat, err := c.WaitSeat(within+r.patience(), what, func(s Seat) bool { return slices.Contains(audio, s.Rungs[0]) })
 	if err != nil {
 		r.Error(err)
 		return
