@@ -70,6 +70,7 @@ const (
 	tunnelStagger   = 100 * time.Millisecond
 	maxTunnels      = 3                // tunnels dialled at once
 	directEvery     = 15 * time.Second // in a meeting through a tunnel, the way without one is looked for
+	directSeldom    = 10 * time.Minute // the same where controllers are reached without one, and routers were not
 	controlTimeout  = 5 * time.Second  // TCP, TLS, upgrade; and again for the answer to hello
 	asleepAfter     = 5 * time.Second  // woken so much too late
 	steadyAfter     = 5 * time.Second  // in the meeting this long: the next loss starts a new count

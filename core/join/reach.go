@@ -308,6 +308,9 @@ func (m *Mind) controlLost(now time.Time, text string) {
 	m.reach.lastText = text
 	if m.control.welcomedAt.IsZero() {
 		m.control.try.end(m, now, Lost, text)
+		if !m.reach.direct && (due(now, m.control.deadline) || !m.control.up && m.reach.round >= 3) {
+			m.unreached(now)
+		}
 	} else {
 		m.note(now, "control", "server "+m.grant.Router, Lost, text)
 		m.progress(now, "resume", "the connection to the server is lost: "+text)

@@ -202,10 +202,33 @@ func (m *Mind) nextWay(now time.Time) {
 	if len(m.answer.Tunnels) == 0 || m.zones.open || m.zones.via == "" && !m.zones.leave && m.reach.round < 3 {
 		return
 	}
+	m.turn(now)
+}
+
+// turn goes another way.
+func (m *Mind) turn(now time.Time) {
 	ways := append([]string{""}, m.answer.Tunnels...)
 	m.zones.via = ways[(slices.Index(ways, m.zones.via)+1)%len(ways)]
 	m.zones.directAt = time.Time{}
 	if m.zones.via != "" {
 		m.zones.directAt = now.Add(directEvery)
+		if slices.ContainsFunc(m.zones.list, func(z zone) bool { return z.shut }) {
+			m.zones.directAt = now.Add(directSeldom)
+		}
+	}
+}
+
+// unreached: a controller has named a router that nothing from here gets to, which is at addresses of its own (S22).
+// Other zones are asked first from now on. Where none is left, or the meeting has its home there, a tunnel may lead to
+// it; that controllers answer without one is then no reason to leave it soon.
+func (m *Mind) unreached(now time.Time) {
+	other := false
+	for i := range m.zones.list {
+		z := &m.zones.list[i]
+		z.shut = z.shut || z.ID == m.grant.Zone
+		other = other || !z.shut
+	}
+	if (!other || m.grant.Home) && len(m.answer.Tunnels) > 0 && !m.zones.open {
+		m.turn(now)
 	}
 }

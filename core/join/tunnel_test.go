@@ -252,3 +252,55 @@ func TestProxyAndInspectionAreTold(t *testing.T) {
 	w.wantWhy("TLS is opened and inspected on the way by ‘Corp CA’")
 	w.record("proxy")
 }
+
+// Controllers are reached from here, and no router is, which has addresses of its own (S22): a tunnel leads there. That
+// controllers go on to answer without it is no reason to leave it each quarter of a minute.
+func TestARouterOutOfReachIsReachedThroughATunnel(t *testing.T) {
+	w := tunnelWorld(t, Config{Rungs: allRungs})
+	admit, carry := w.control, w.media
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		if o.Via == "" {
+			return nil, nil
+		}
+		return admit(o)
+	}
+	w.media = func(s StartTransport) (Event, float64) {
+		if s.Via == "" {
+			return nil, 0
+		}
+		return carry(s)
+	}
+	w.rtt["https://a/a"] = 20
+	w.run(300_000)
+	w.wantState(In)
+	o, at := find[OpenControl](w)
+	if len(o) != 2 || o[0].Via != "" || o[1].Via != "https://t1" || at[1] > 5500 {
+		t.Errorf("%d control attempts at %v\n%s", len(o), at, w.lines())
+	}
+	w.record("router-out-of-reach")
+}
+
+// Where there are no tunnels another zone may have a router that can be reached.
+func TestAZoneWhoseRouterIsOutOfReachIsAskedLast(t *testing.T) {
+	w := newWorld(t, Config{Rungs: allRungs}, zoneOf("a", 0, 0), zoneOf("b", 0, 0))
+	w.rtt["https://b/a"], w.udp["b:8801"] = 120, 120
+	admit, carry := w.control, w.media
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		if o.Grant.Zone == "a" {
+			return nil, nil
+		}
+		return admit(o)
+	}
+	w.media = func(s StartTransport) (Event, float64) {
+		if s.Router == "a-1" {
+			return nil, 0
+		}
+		return carry(s)
+	}
+	w.run(10_000)
+	w.wantState(In)
+	if j, at := last[Joined](w); j.Zone != "b" || at > 6000 {
+		t.Errorf("joined %+v at %v", j, at)
+	}
+	w.record("zone-out-of-reach")
+}

@@ -50,6 +50,7 @@ type zone struct {
 	ctrls  []ctrl
 	probes []probe
 	gone   bool // it answered nothing, though it had time enough
+	shut   bool // its controllers answer, and the router they name can't be reached
 }
 
 type ctrl struct {
@@ -417,7 +418,7 @@ func (m *Mind) order(now time.Time) []target {
 			if c.rtt < 0 {
 				r.rtt = math.Inf(1)
 			}
-			if c.failed {
+			if c.failed || z.shut {
 				r.class += 3
 			}
 			out = append(out, r)

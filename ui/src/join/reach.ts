@@ -23,7 +23,7 @@ import {
 	sinceStart,
 	step,
 } from "./mind.ts";
-import { enterBlind, leaveBlind, nextWay, settle } from "./tunnel.ts";
+import { enterBlind, leaveBlind, nextWay, settle, unreached } from "./tunnel.ts";
 import type { Waker } from "./waker.ts";
 import { type Phrase, say, textOf, told, words } from "./words.ts";
 import { openZones, order, stopMeasuring } from "./zones.ts";
@@ -401,6 +401,9 @@ function controlLost(m: Mind, now: Nanos, why: Phrase): void {
 	m.reach.lastText = words(why);
 	if (welcomedAt === undefined) {
 		end(m, m.control.try, now, "lost", why);
+		if (!m.reach.direct && (due(now, m.control.deadline) || (!m.control.up && m.reach.round >= 3))) {
+			unreached(m, now);
+		}
 	} else {
 		note(m, now, "control", say("server", { server: routerOf(m) }), "lost", why);
 		progress(m, now, "resume", `the connection to the server is lost: ${words(why)}`);

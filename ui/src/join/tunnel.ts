@@ -14,6 +14,7 @@ const blindFor = 1500 * millisecond; // or five round trips of the lookup: for a
 const tunnelStagger = 100 * millisecond;
 const maxTunnels = 3; // dialled at once
 const directEvery = 15 * second; // in a meeting through a tunnel, the way without one is looked for
+const directSeldom = 600 * second; // the same where controllers are reached without one, and routers were not
 
 export function advanceSilence(m: Mind, now: Nanos): void {
 	const z = m.zones;
@@ -219,7 +220,29 @@ export function nextWay(m: Mind, now: Nanos): void {
 	if (tunnels.length === 0 || z.open || (z.via === "" && !z.leave && m.reach.round < 3)) {
 		return;
 	}
-	const ways = ["", ...tunnels];
+	turn(m, now);
+}
+
+/** Goes another way. */
+function turn(m: Mind, now: Nanos): void {
+	const z = m.zones;
+	const ways = ["", ...(m.lookup.answer?.tunnels ?? [])];
 	z.via = ways[(ways.indexOf(z.via) + 1) % ways.length] ?? "";
-	z.directAt = z.via === "" ? undefined : now + directEvery;
+	const every = z.list.some(x => x.shut) ? directSeldom : directEvery;
+	z.directAt = z.via === "" ? undefined : now + every;
+}
+
+/**
+ * A controller has named a router that nothing from here gets to, which is at addresses of its own (S22). Other zones
+ * are asked first from now on. Where none is left, or the meeting has its home there, a tunnel may lead to it; that
+ * controllers answer without one is then no reason to leave it soon.
+ */
+export function unreached(m: Mind, now: Nanos): void {
+	for (const z of m.zones.list) {
+		if (z.offer.id === m.grant?.zone) z.shut = true;
+	}
+	const left = m.grant?.home ? undefined : m.zones.list.find(z => !z.shut);
+	if (left === undefined && (m.lookup.answer?.tunnels ?? []).length > 0 && !m.zones.open) {
+		turn(m, now);
+	}
 }

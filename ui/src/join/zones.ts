@@ -71,6 +71,8 @@ export interface Zone {
 	probes: Probe[];
 	/** It answered nothing, though it had time enough. */
 	gone: boolean;
+	/** Its controllers answer, and the router they name can't be reached. */
+	shut: boolean;
 }
 
 interface Ctrl {
@@ -135,7 +137,7 @@ export function openZones(m: Mind, now: Nanos): void {
 	m.zones = {
 		...newZones(),
 		open: true,
-		list: (m.lookup.answer?.zones ?? []).map(offer => ({ offer, ctrls: [], probes: [], gone: false })),
+		list: (m.lookup.answer?.zones ?? []).map(offer => ({ offer, ctrls: [], probes: [], gone: false, shut: false })),
 		startAt: now,
 		limit: now + m.cfg.answer_for,
 		desAt: now + Math.min(Math.max(tunnelAfter, 3 * m.lookup.rtt), m.cfg.answer_for),
@@ -480,7 +482,7 @@ export function order(m: Mind, now: Nanos): Target[] {
 			const place = z.offer.id === m.zones.chosen ? 0 : known ? 1 : 2;
 			return {
 				target: { zone: z.offer.id, controller: c.url, rtt: c.rtt },
-				key: [c.failed ? place + 3 : place, known ? score(m, now, z) : 0, c.rtt < 0 ? Infinity : c.rtt],
+				key: [c.failed || z.shut ? place + 3 : place, known ? score(m, now, z) : 0, c.rtt < 0 ? Infinity : c.rtt],
 			};
 		}),
 	);
