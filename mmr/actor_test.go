@@ -257,6 +257,9 @@ func (st *stage) wire() {
 			changes = append(changes, change{sl.SSRC, uint32(w.Source), w.Layer})
 		}
 	}
+	if st.aside != nil {
+		st.wait(asideEvery) // what is set aside is read before
+	}
 	st.plane.wire(st.room, wires)
 	st.turn()
 	st.wait(tableEvery + time.Millisecond)

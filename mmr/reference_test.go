@@ -15,6 +15,7 @@ import (
 type reference struct {
 	streams map[uint32]*refStream
 	legs    map[uint32]*refLeg
+	epoch   time.Time // of the shards, who remember arrivals by the millisecond
 }
 
 type refStream struct {
@@ -27,6 +28,7 @@ type refStream struct {
 	keyed  bool
 	key    int64
 	keyAt  time.Time
+	old    time.Duration // when the first of what came from the key frame on did, since the epoch
 }
 
 // refPacket is a packet as its sender made it.
@@ -117,8 +119,8 @@ type refNumber struct {
 	stretch  int
 }
 
-func newReference() *reference {
-	return &reference{streams: map[uint32]*refStream{}, legs: map[uint32]*refLeg{}}
+func newReference(epoch time.Time) *reference {
+	return &reference{epoch: epoch, streams: map[uint32]*refStream{}, legs: map[uint32]*refLeg{}}
 }
 
 func (r *reference) addStream(ssrc, source uint32, layer int, audio bool) {
@@ -201,7 +203,12 @@ func (r *reference) arrive(now time.Time, ssrc uint32, p *refPacket) map[uint32]
 		st.any, st.top = true, p.ext
 	}
 	if p.key && (!st.keyed || p.ext > st.key) {
-		st.keyed, st.key, st.keyAt = true, p.ext, now
+		st.keyed, st.key, st.keyAt, st.old = true, p.ext, now, now.Sub(r.epoch)
+		for ext, q := range st.seen {
+			if ext > p.ext {
+				st.old = min(st.old, q.at.Sub(r.epoch).Truncate(time.Millisecond))
+			}
+		}
 	}
 	out := map[uint32][]refNumber{}
 	for leg, l := range r.legs {
@@ -215,7 +222,7 @@ func (r *reference) arrive(now time.Time, ssrc uint32, p *refPacket) map[uint32]
 	return out
 }
 
-// refReplay is how old a key frame may be for a leg that shows nothing to begin with it.
+// refReplay is how old what came from a key frame on may be for a leg to begin with it: later some has been let go.
 const refReplay = 300 * time.Millisecond
 
 func (r *reference) arriveAt(now time.Time, ssrc uint32, st *refStream, l *refLeg, p *refPacket) []refNumber {
@@ -224,8 +231,9 @@ func (r *reference) arriveAt(now time.Time, ssrc uint32, st *refStream, l *refLe
 		if st.audio {
 			begin = len(p.payload) > 0 && p.ext == st.top
 		} else {
-			begin = p.key && p.ext == st.key && !l.passed(ssrc, p.ext)
-			if !begin && l.cur == 0 && st.keyed && now.Sub(st.keyAt) <= refReplay && !l.passed(ssrc, st.key) {
+			whole := st.keyed && now.Sub(r.epoch)-st.old <= refReplay
+			begin = p.key && p.ext == st.key && whole && !l.passed(ssrc, p.ext)
+			if !begin && l.cur == 0 && whole && !l.passed(ssrc, st.key) {
 				begin, first, cameAt = true, st.seen[st.key], st.keyAt
 			}
 		}

@@ -97,7 +97,7 @@ func newStage(t *testing.T, seed uint64, cfg PlaneConfig) *stage {
 	t.Helper()
 	now := time.Now()
 	st := &stage{
-		t: t, rnd: rand.New(rand.NewPCG(seed, 2)), now: now, hello: make(chan arrived, 1024), ref: newReference(),
+		t: t, rnd: rand.New(rand.NewPCG(seed, 2)), now: now, hello: make(chan arrived, 1024), ref: newReference(now),
 		at: map[netip.AddrPort]*actorTransport{}, due: map[uint32][]expected{}, resent: map[uint32]rtp.Seq{},
 		asked: map[uint32]map[rtp.Seq]bool{}, owed: map[uint32]map[rtp.Seq]bool{},
 	}
@@ -118,6 +118,7 @@ func newStage(t *testing.T, seed uint64, cfg PlaneConfig) *stage {
 	st.room = newRoom(&Server{cfg: Config{ID: "r-1", Plane: st.plane}}, proto.Claims{Meeting: proto.MeetingID(fmt.Sprintf("meeting %d", seed))})
 	for _, s := range st.plane.shards {
 		s.cmds.wake = st.wake
+		s.fwd.Sweep(now) // its epoch
 		s.openRoom(st.room)
 		t.Cleanup(func() { s.mux.Close(st.now) })
 	}

@@ -374,6 +374,19 @@ func (s *Shard) retargetRow(row *SourceRow, rowN uint32, out *Out) {
 	}
 }
 
+// cameFirst is when the first of the packets behind number ext came, at if that is not known: ext may have been lost and
+// repaired.
+func (st *stream) cameFirst(ext int64, at time.Duration) time.Duration {
+	oldest := at
+	for ext++; ext <= st.top; ext++ {
+		if k := st.find(ext); k != nil {
+			age := time.Duration(int32(uint32(at/time.Millisecond) - k.at)) // they wrap
+			oldest = min(oldest, at.Truncate(time.Millisecond)-age*time.Millisecond)
+		}
+	}
+	return oldest
+}
+
 func (s *Shard) keyFrame(at time.Duration, p *Packet, h *rtp.Header, st *stream, ext int64, out *Out) {
 	if st.hasKey && ext <= st.keyExt {
 		return
@@ -381,7 +394,7 @@ func (s *Shard) keyFrame(at time.Duration, p *Packet, h *rtp.Header, st *stream,
 	if k := st.find(st.keyExt); st.hasKey && k != nil && k.slab != 0 && s.slabs.at(k.slab).time == h.Time {
 		return // H.264: parameter sets and picture look like a key frame each; it begins with the former
 	}
-	st.hasKey, st.keyExt, st.keyAt = true, ext, at
+	st.hasKey, st.keyExt, st.keyAt, st.keyOld = true, ext, at, st.cameFirst(ext, at)
 	st.wantKey, st.picture, st.piped = false, false, false
 	st.forget(ext)
 	st.stats.KeyFrames++

@@ -27,7 +27,7 @@ func (s *Shard) choose(at time.Duration, id StreamID, st *stream, legID LegID, l
 		l.cur = 0
 	}
 	if l.target == id {
-		if st.mayStart(l, id, m) {
+		if st.mayStart(at, l, id, m) {
 			s.begin(at, at, id, st, legID, l, slab, m, out)
 			return
 		}
@@ -101,11 +101,14 @@ func (s *Shard) begin(at, cameAt time.Duration, id StreamID, st *stream, legID L
 	}
 }
 
+// whole reports whether all that came of the newest key frame, and behind it, is still there to begin with.
+func (st *stream) whole(at time.Duration) bool { return st.hasKey && at-st.keyOld <= replayFor }
+
 // replay is the newest key frame's first packet where a leg that shows nothing may begin with it
 // though it has passed by. A leg that shows another layer of the source waits for the next one: it
 // would be thrown back in time.
 func (st *stream) replay(at time.Duration, l *leg, id StreamID) *kept {
-	if l.cur != 0 || !st.hasKey || at-st.keyAt > replayFor || l.passed(id, st.keyExt) {
+	if l.cur != 0 || !st.whole(at) || l.passed(id, st.keyExt) {
 		return nil
 	}
 	if k := st.find(st.keyExt); k != nil && k.slab != 0 {
@@ -125,15 +128,16 @@ func (l *leg) passed(id StreamID, ext int64) bool {
 }
 
 // mayStart reports whether the leg may begin on the stream with this packet. Audio: with the newest
-// one. Video: with the newest key frame, unless the leg had gone past it on this stream before.
-func (st *stream) mayStart(l *leg, id StreamID, m *meta) bool {
+// one. Video: with the newest key frame, unless the leg had gone past it on this stream before, or it came after what
+// follows it was let go.
+func (st *stream) mayStart(at time.Duration, l *leg, id StreamID, m *meta) bool {
 	if m.payload == 0 {
 		return false
 	}
 	if m.flags&flagAudio != 0 {
 		return m.ext == st.top
 	}
-	return m.flags&flagKey != 0 && st.hasKey && m.ext == st.keyExt && !l.passed(id, m.ext)
+	return m.flags&flagKey != 0 && st.whole(at) && m.ext == st.keyExt && !l.passed(id, m.ext)
 }
 
 // start begins an interval of the stream at packet m: the next number, and a time stamp that has

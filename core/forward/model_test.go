@@ -25,6 +25,7 @@ type modelStream struct {
 	key   int64
 	keyed bool
 	keyAt time.Time
+	old   time.Time // when the first of what came from the key frame on did
 	audio bool
 	row   int
 }
@@ -35,6 +36,7 @@ type modelPacket struct {
 	time  rtp.Time
 	key   bool
 	empty bool
+	at    time.Time // of its arrival
 }
 
 type modelLeg struct {
@@ -64,14 +66,14 @@ type modelOut struct {
 // arrive tells what leg l sends because of packet p of stream id.
 func (m *model) arrive(now time.Time, id StreamID, st *modelStream, l *modelLeg, target StreamID, p modelPacket) []modelOut {
 	if l.cur != id && target == id {
-		begin := st.audio && !p.empty && p.ext == st.top || !st.audio && p.key && p.ext == st.key
+		begin := st.audio && !p.empty && p.ext == st.top || !st.audio && p.key && p.ext == st.key && now.Sub(st.old) <= replayFor
 		for ext := range l.numbers[id] {
 			if !st.audio && ext >= p.ext {
 				begin = false
 			}
 		}
 		cameAt := now
-		if !begin && !st.audio && l.cur == 0 && st.keyed && now.Sub(st.keyAt) <= replayFor {
+		if !begin && !st.audio && l.cur == 0 && st.keyed && now.Sub(st.old) <= replayFor {
 			begin = true // a key frame that has just gone by
 			for ext := range l.numbers[id] {
 				begin = begin && ext < st.key
@@ -311,12 +313,18 @@ func deliver(sc *scene, m *model, legs []LegID, w wire, where string) bool {
 		}
 		return true
 	}
+	w.p.at = sc.now
 	st.seen[w.p.ext] = w.p
 	if !st.any || w.p.ext > st.top {
 		st.any, st.top = true, w.p.ext
 	}
 	if w.p.key && (!st.keyed || w.p.ext > st.key) {
-		st.key, st.keyed, st.keyAt = w.p.ext, true, sc.now
+		st.key, st.keyed, st.keyAt, st.old = w.p.ext, true, sc.now, sc.now
+		for ext, q := range st.seen {
+			if ext > w.p.ext && q.at.Before(st.old) {
+				st.old = q.at
+			}
+		}
 	}
 	for _, id := range legs {
 		ls, _ := sc.s.LegStats(id)

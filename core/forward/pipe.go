@@ -51,6 +51,7 @@ type State struct {
 	lastAt  time.Time
 	runAt   time.Time
 	keyAt   time.Time
+	keyOld  time.Time
 	srAt    time.Time
 	sr      rtp.SenderInfo
 
@@ -68,7 +69,8 @@ func (s *Shard) State(id StreamID) (out State, ok bool) {
 	out = State{
 		Config: st.cfg, started: st.started, flowing: st.flowing, hasKey: st.hasKey, hasSR: st.hasSR,
 		room: len(st.history), top: st.top, base: st.base, keyExt: st.keyExt,
-		lastAt: when(st.lastAt), runAt: when(st.runAt), keyAt: when(st.keyAt), srAt: when(st.srAt), sr: st.sr,
+		lastAt: when(st.lastAt), runAt: when(st.runAt), keyAt: when(st.keyAt), keyOld: when(st.keyOld),
+		srAt: when(st.srAt), sr: st.sr,
 	}
 	if _, ok := st.timeAt(0); ok {
 		out.anchor, out.anchorAt = st.anchor, when(st.clock.place(st.anchor.ntp))
@@ -91,7 +93,8 @@ func (s *Shard) Mirror(of State) StreamID {
 	st.history = newHistory(of.room)
 	st.started, st.flowing, st.hasKey, st.hasSR = true, of.flowing, of.hasKey, of.hasSR
 	st.top, st.base, st.first, st.oldest, st.keyExt = of.top, of.base, of.base, of.top+1, of.keyExt
-	st.lastAt, st.runAt, st.keyAt, st.srAt = s.since(of.lastAt), s.since(of.runAt), s.since(of.keyAt), s.since(of.srAt)
+	st.lastAt, st.runAt, st.srAt = s.since(of.lastAt), s.since(of.runAt), s.since(of.srAt)
+	st.keyAt, st.keyOld = s.since(of.keyAt), s.since(of.keyOld)
 	st.sr = of.sr
 	if of.anchor.era != 0 { // as if it had come when the owner reckons that it was made
 		st.anchored(s.since(of.anchorAt), rtp.SenderInfo{NTP: of.anchor.ntp, Time: of.anchor.time})
@@ -112,7 +115,7 @@ func (s *Shard) Lend(now time.Time, id StreamID, pipe uint64, out *Out) {
 	}
 	at := s.since(now)
 	from := st.top - lendBack
-	if st.hasKey && at-st.keyAt <= replayFor {
+	if st.whole(at) {
 		from = min(from, st.keyExt)
 	}
 	for ext := max(from, st.base, st.top-int64(len(st.history))+1); ext <= st.top; ext++ {

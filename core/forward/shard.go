@@ -133,9 +133,10 @@ type stream struct {
 	keyExt  int64 // first packet of the newest key frame
 	hasKey  bool
 	keyAt   time.Duration
-	wantKey bool // a leg waits, or a receiver asked
-	picture bool // a receiver asked
-	piped   bool // another shard asked
+	keyOld  time.Duration // when the first of the packets from keyExt on came: they are kept for historyAge at least
+	wantKey bool          // a leg waits, or a receiver asked
+	picture bool          // a receiver asked
+	piped   bool          // another shard asked
 	askedAt time.Duration
 	asked   bool
 

@@ -157,7 +157,7 @@ func (s *Shard) KeyFrameDue(now time.Time, id StreamID) bool {
 	case s.awaited(at, id, st), st.piped && st.row != nil && st.row.Pipes != 0:
 	case !st.picture || st.row == nil:
 		// Nobody waits, unless for the next packet to begin with the last key frame.
-		st.wantKey, st.picture = st.hasKey && at-st.keyAt <= replayFor, false
+		st.wantKey, st.picture = st.whole(at), false
 		return false
 	case st.hasKey && at-st.keyAt < keyEvery:
 		return false // the PLI was most likely sent before that key frame arrived

@@ -45,6 +45,65 @@ func TestNewFollowerBeginsWithAKeyFrameJustGoneBy(t *testing.T) {
 	}
 }
 
+// A key frame whose first packet was lost and is repaired late is begun with as long as all that came behind it is there.
+func TestNobodyBeginsWithAKeyFrameOfWhichSomeWasLetGo(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		repaired     time.Duration // after the others came
+		joins        time.Duration // the second, after that
+		first, after bool          // they begin
+	}{
+		{"in time", 150 * time.Millisecond, 100 * time.Millisecond, true, true},
+		{"in time, and joined late", 150 * time.Millisecond, 250 * time.Millisecond, true, false},
+		{"too late", 350 * time.Millisecond, 50 * time.Millisecond, false, false},
+	} {
+		for _, start := range starts {
+			sc := newScene(t)
+			cam := sc.camera(0x20, 0, start)
+			first, second := sc.leg(proto.Video, 1), sc.leg(proto.Video, 500)
+			sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: first}}, cam.id)}})
+			sc.admit(cam.id, cam.frame(false, 1)...)
+			key := cam.frame(true, 8)
+			sc.admit(cam.id, key[1:]...)
+			pass := func(d time.Duration) (got []sent) {
+				for range d / (10 * time.Millisecond) {
+					sc.wait(10 * time.Millisecond)
+					got = append(got, sc.admit(cam.id, cam.frame(false, 1)...)...)
+				}
+				return got
+			}
+			whole := func(who string, begins bool, got []sent, from rtp.Seq, atLeast int) {
+				t.Helper()
+				if !begins {
+					if len(got) > 0 {
+						t.Errorf("%s, from %d: %s was sent %v, and some is missing", c.name, start, who, seqsOf(got))
+					}
+					return
+				}
+				if seqs := seqsOf(got); len(seqs) < atLeast || !slices.Equal(seqs, seqRange(from, len(seqs))) {
+					t.Errorf("%s, from %d: %s was sent %v, want all of the key frame and what came since", c.name, start, who, seqs)
+				}
+			}
+			pass(c.repaired)
+			of := func(leg LegID, all []sent) (got []sent) {
+				for _, p := range all {
+					if p.Leg == leg {
+						got = append(got, p)
+					}
+				}
+				return got
+			}
+			whole("who was there", c.first, sc.admit(cam.id, key[0]), 1, 8)
+			if due := sc.s.KeyFrameDue(sc.now, cam.id); due == c.first {
+				t.Errorf("%s, from %d: another key frame is asked for: %v", c.name, start, due)
+			}
+			pass(c.joins)
+			sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: first}, {Leg: second}}, cam.id)}})
+			whole("who came", c.after, of(second, pass(10*time.Millisecond)), 500, 8)
+		}
+	}
+}
+
 func TestKeyFrameRequestsAreMergedAndThrottled(t *testing.T) {
 	sc := newScene(t)
 	c := sc.camera(0x20, 0, 1)
