@@ -155,6 +155,39 @@ func TestSoundSetAsideWaitsNoLongerThanItsHold(t *testing.T) {
 	}
 }
 
+// A turn for pictures takes along what is set aside where that saves a wake-up soon.
+func TestATurnTakesAlongWhatIsSetAside(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		speaks bool
+		since  time.Duration // the last look
+		want   bool
+	}{
+		{"just looked", false, 0, false},
+		{"a while ago", false, asideEvery/2 - 1, false},
+		{"half of the time", false, asideEvery / 2, true},
+		{"overdue", false, 2 * asideEvery, true},
+		{"sound gathers for all of its time", true, holdAudio/2 + 1, false},
+		{"due before the next turn", true, holdAudio - gather, true},
+	} {
+		s := newStage(t, 1, PlaneConfig{HoldFrom: -1}).s
+		s.asides, s.holding = true, true
+		looked := time.Unix(1000, 0)
+		now := looked.Add(c.since)
+		if c.speaks {
+			s.soundUntil = now.Add(soundFor)
+		}
+		s.asideAt = looked.Add(s.asideWait(looked))
+		if got := s.looks(now, gather); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+	s := newStage(t, 1, PlaneConfig{HoldFrom: -1}).s
+	if s.asideAt = time.Unix(1000, 0); !s.looks(time.Unix(900, 0), gather) {
+		t.Error("a shard that is not busy does not look")
+	}
+}
+
 // Holding begins in the second after enough was sent in one, and ends likewise; of several shards each has its part.
 func TestHoldingFollowsTheLoad(t *testing.T) {
 	for _, c := range []struct {
