@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -30,9 +29,6 @@ type Balancer struct {
 
 // startBalancer starts a balancer on the servers' side of the internet.
 func (in *Internet) startBalancer(addr, server netip.Addr) error {
-	if _, err := exec.LookPath("haproxy"); err != nil {
-		return err
-	}
 	n, err := in.attach("balancer", addr)
 	if err != nil {
 		return err

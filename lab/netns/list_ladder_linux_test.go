@@ -48,7 +48,7 @@ func ladder() []scenario {
 				opened := time.Now()
 				r.forward()
 				r.pause(6 * time.Second)
-				r.gap("all opens", 300*ms, opened) // it may go on as it is
+				r.gap("all opens", r.silence(), opened) // a native client goes on as it is, a browser may move
 				r.hasRung(proto.GroupAudio, udpRung)
 				r.hasRung(proto.GroupVideo, udpRung)
 			},

@@ -89,16 +89,20 @@ func (r *run) moves(what string, move func() error) {
 	}
 }
 
-// moved: media has gone over from one path to another, and nobody has heard it. A page's microphone changes its
-// encoder on the way.
+// moved: media has gone over from one path to another, and nobody has heard it.
 func (r *run) moved() {
 	r.Helper()
-	most := 300 * ms
-	if r.browser != "" {
-		most = 500 * ms
-	}
 	r.pause(2 * time.Second) // what comes on the new path
-	r.gap("from one path to the other", most, time.Now().Add(-5*time.Second))
+	r.gap("from one path to the other", r.silence(), time.Now().Add(-5*time.Second))
+}
+
+// silence is how long sound may be missing where media goes from one path to another. A page's microphone changes its
+// encoder on the way.
+func (r *run) silence() time.Duration {
+	if r.browser != "" {
+		return 500 * ms
+	}
+	return 300 * ms
 }
 
 // slack is how late a client may be for reasons of its own.
