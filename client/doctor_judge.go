@@ -112,8 +112,8 @@ const (
 // verdict is a Diagnosis in the making.
 type verdict struct {
 	*seen
-	d    Diagnosis
-	runs []string // what each medium runs over, said behind the reasons
+	d         Diagnosis
+	throttled bool // UDP takes less than pictures need
 }
 
 // judge puts what was seen into words. Pure.
@@ -128,8 +128,8 @@ func (s *seen) judge() *Diagnosis {
 		v.judgeZones()
 		v.judgeRungs()
 		v.judgeUDP()
+		v.judgeRuns()
 	}
-	v.d.Summary = append(v.d.Summary, v.runs...)
 	rank := func(c Cause) int {
 		if strings.HasPrefix(string(c), string(CauseMTU)) {
 			c = CauseMTU

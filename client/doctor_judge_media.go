@@ -19,23 +19,21 @@ func (v *verdict) judgeRungs() {
 		return
 	}
 	v.judgeWays()
-	extra := false // UDP on another port than 8801 only
-	for g := range proto.Group(proto.NGroups) {
-		i := slices.IndexFunc(v.rungs, func(r seenRung) bool { return r.group == g && r.rtt >= 0 })
-		if i < 0 {
-			v.runs = append(v.runs, join.SayNoPath(g))
-			continue
-		}
-		used := &v.rungs[i]
-		v.d.Rungs[g.String()] = used.rung
-		v.runs = append(v.runs, join.SayRuns(g, used.name(), false))
-		if silent := v.silentPorts(g); used.rung == proto.UDP8801 && used.port() != 8801 && slices.Contains(silent, "8801") { // which a site on ports of its own has not
-			if !extra {
-				v.say(join.SayOtherPort(silent, used.port()))
-			}
-			extra = true
-		}
+	v.judgeBrowsers()
+	v.judgeMarks()
+	v.judgeBlocked()
+}
+
+// bestFor is the best way that answers for a medium, nil where none does.
+func (v *verdict) bestFor(g proto.Group) *seenRung {
+	if i := slices.IndexFunc(v.rungs, func(r seenRung) bool { return r.group == g && r.rtt >= 0 }); i >= 0 {
+		return &v.rungs[i]
 	}
+	return nil
+}
+
+// judgeBrowsers says whether the way of browsers alone is open.
+func (v *verdict) judgeBrowsers() {
 	if t := v.turn; t != nil {
 		if t.rtt >= 0 {
 			v.find("media", "Browsers, TLS 443", OK, millis(t.rtt), "")
@@ -43,7 +41,46 @@ func (v *verdict) judgeRungs() {
 			v.find("media", "Browsers, TLS 443", Warn, t.err, "Browsers need this way (TURN over TLS) where neither UDP nor TCP 8801 passes. The native client does not.")
 		}
 	}
-	v.judgeMarks()
+}
+
+// judgeRuns says what would carry each medium: the best way that answers, but for pictures that UDP does not carry well.
+func (v *verdict) judgeRuns() {
+	if !v.media() && (v.best() == nil || !v.controlled()) {
+		return // there is a tunnel, or nothing at all
+	}
+	short := v.small.sent > 0 && v.both > 0 && v.both < mediaPacket
+	for g := range proto.Group(proto.NGroups) {
+		picture := g != proto.GroupAudio
+		carries := func(r seenRung) bool { return r.group == g && r.rtt >= 0 }
+		i := slices.IndexFunc(v.rungs, func(r seenRung) bool {
+			return carries(r) && !(picture && (short || v.throttled) && r.rung == proto.UDP8801)
+		})
+		if i < 0 {
+			i = slices.IndexFunc(v.rungs, carries)
+		}
+		if i < 0 {
+			v.say(join.SayNoPath(g))
+			continue
+		}
+		used := &v.rungs[i]
+		v.d.Rungs[g.String()] = used.rung
+		if picture && short && used.rung != proto.UDP8801 && v.passes(proto.UDP8801) {
+			v.say(join.SayRunsSinceShort(g, used.name()))
+		} else {
+			v.say(join.SayRuns(g, used.name(), false))
+		}
+	}
+}
+
+// judgeBlocked says what keeps media from the best way, and which rules would let it take that.
+func (v *verdict) judgeBlocked() {
+	extra := false // UDP on another port than 8801 only
+	if r := v.bestFor(proto.GroupAudio); r != nil && r.rung == proto.UDP8801 && r.port() != 8801 {
+		silent := v.silentPorts(proto.GroupAudio)
+		if extra = slices.Contains(silent, "8801"); extra { // which a site on ports of its own has not
+			v.say(join.SayOtherPort(silent, r.port()))
+		}
+	}
 	udp, tcp, tls := v.passes(proto.UDP8801), v.passes(proto.TCP8801), v.passes(proto.TLS443)
 	stunOnly := !udp && slices.ContainsFunc(v.rungs, func(r seenRung) bool { return r.stunOnly })
 	const better = "sound and pictures without the delay that TCP adds when packets are lost"
@@ -228,16 +265,21 @@ func (m marked) String() string {
 // judgeNoRung: no way to a router answers. Where no zone does either that is said already.
 func (v *verdict) judgeNoRung() {
 	v.judgeWays()
-	if v.best() == nil || !slices.ContainsFunc(v.zones, func(z seenZone) bool { return z.rtt() >= 0 }) {
+	if v.best() == nil {
+		return
+	}
+	if !v.controlled() {
+		if slices.ContainsFunc(v.tunnels, func(t seenServer) bool { return t.rtt >= 0 }) && !slices.ContainsFunc(v.zones, func(z seenZone) bool { return z.udp() }) {
+			v.say(join.SayNothingDirect())
+		}
+		v.allowRung("UDP", proto.UDP8801, "sound and pictures the best way")
+		v.allowRung("TCP", proto.TLS443, "the meetings' servers")
 		return
 	}
 	if slices.ContainsFunc(v.tunnels, func(t seenServer) bool { return t.rtt >= 0 }) {
 		v.blame(CauseTunnelOnly, Limited)
 	} else {
 		v.blame(CauseNoPath, Useless)
-	}
-	for g := range proto.Group(proto.NGroups) {
-		v.say(join.SayNoPath(g))
 	}
 	v.allowRung("UDP", proto.UDP8801, "sound and pictures the best way")
 	v.allowRung("TCP", proto.TCP8801, "sound and pictures the second best way")
@@ -283,6 +325,11 @@ func (v *verdict) allowRung(protocol string, rung proto.Rung, improves string) {
 		}
 	}
 	v.allowAt(protocol, to, improves)
+}
+
+// controlled reports whether the controller of any zone answers.
+func (v *verdict) controlled() bool {
+	return slices.ContainsFunc(v.zones, func(z seenZone) bool { return z.rtt() >= 0 })
 }
 
 // media reports whether any way to a router answers.

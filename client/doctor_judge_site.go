@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"parley/core/join"
@@ -83,6 +84,9 @@ func (v *verdict) judgeSilence() {
 		port, _ = strconv.Atoi(u.Port())
 	}
 	v.allow("TCP", port, append([]string{v.hostname()}, v.addrs...), "the site: without it nobody can join")
+	if errors.Is(v.siteErr, syscall.ECONNRESET) {
+		v.advise("Something on the way cuts connections to the site that had come about, as firewalls do that let browsers pass and no other program: let this program pass too, or join in a browser.")
+	}
 	v.advise("If this network has a proxy, name it: --proxy http://HOST:PORT, or --pac URL.")
 }
 

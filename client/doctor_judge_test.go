@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"parley/core/join"
 	"parley/sys/proxy"
 	"parley/wire/proto"
 	"parley/wire/stun"
@@ -163,6 +165,7 @@ func TestJudge(t *testing.T) {
 		{"proxy gone, direct way open", func(s *seen) { s.unused = "The proxy proxy:3128 does not answer" }, Best, "[proxy_unusable]", "", "The proxy proxy:3128 does not answer; servers are reached directly."},
 		{"proxy gone, direct way closed", func(s *seen) { s.unused = "The proxy proxy:3128 does not answer"; silent(s, errors.New("no answer")) }, Useless, "[proxy_unusable]", "", "See that the proxy"},
 		{"proxy refuses", func(s *seen) { silent(s, &proxy.Refused{Proxy: "proxy:3128", Status: 403}) }, Useless, "[proxy_refuses]", "", "Let the proxy proxy:3128 pass CONNECT to meet.test:443"},
+		{"connections are cut", func(s *seen) { silent(s, fmt.Errorf("reading: %w", syscall.ECONNRESET)) }, Useless, "[no_path]", "TCP 443 meet.test,192.0.2.9", "let browsers pass and no other program"},
 		{"name unknown", func(s *seen) {
 			s.dnsErr = "this computer can't find the name meet.test"
 			silent(s, errors.New("no such host"))
@@ -177,11 +180,11 @@ func TestJudge(t *testing.T) {
 			s.zones[0].probes[0].back = 0
 			s.tunnels = []seenServer{{url: "https://t1.test", rtt: time.Millisecond}}
 			s.lose(func(seenRung) bool { return true })
-		}, Limited, "[tunnel_only]", "TCP 443 zc.test", "No zone controller answered over HTTPS."},
+		}, Limited, "[tunnel_only]", "TCP 443 zc.test|UDP 8801 192.0.2.1|TCP 443 mmr.test", "Without the tunnel nothing answers"},
 		{"zones silent, no tunnel", func(s *seen) {
 			s.zones[0].controllers[0] = seenServer{url: "https://zc.test", rtt: -1, err: "no answer in time"}
 			s.lose(func(seenRung) bool { return true })
-		}, Useless, "[no_path]", "TCP 443 zc.test", "No zone controller answered over HTTPS."},
+		}, Useless, "[no_path]", "TCP 443 zc.test|UDP 8801 192.0.2.1|TCP 443 mmr.test", "No zone controller answered over HTTPS."},
 		{"no server", func(s *seen) { s.zones[0].Routers = nil; s.rungs = nil }, Useless, "[no_router]", "", ""},
 		{"routers out of reach", func(s *seen) { s.lose(func(seenRung) bool { return true }) }, Useless, "[no_path]", "UDP 8801 192.0.2.1|TCP 8801 192.0.2.1|TCP 443 mmr.test", "Audio has no path."},
 	} {
@@ -242,6 +245,37 @@ func TestWaysAreListed(t *testing.T) {
 		}
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s:\n%s\nwant\n%s", tt.name, strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+		}
+	}
+}
+
+// Pictures leave a UDP path that does not carry them well, as they do in a meeting.
+func TestPicturesRunWhereTheyWillInAMeeting(t *testing.T) {
+	small := func(s *seen) { s.up, s.both = 1200, 1200 }
+	for _, tt := range []struct {
+		name  string
+		given func(*seen)
+		want  []string
+	}{
+		{"small datagrams alone", small, []string{"Audio runs over UDP 8801.", "Video runs over TCP 8801, since large UDP datagrams get lost.", "Content runs over TCP 8801, since large UDP datagrams get lost."}},
+		{"and TLS alone", func(s *seen) {
+			small(s)
+			s.lose(func(r seenRung) bool { return r.rung == proto.TCP8801 })
+		}, []string{"Audio runs over UDP 8801.", "Video runs over TLS 443, since large UDP datagrams get lost.", "Content runs over TLS 443, since large UDP datagrams get lost."}},
+		{"and nothing else", func(s *seen) {
+			small(s)
+			s.lose(func(r seenRung) bool { return r.rung != proto.UDP8801 })
+		}, []string{"Audio runs over UDP 8801.", "Video runs over UDP 8801.", "Content runs over UDP 8801."}},
+		{"throttled", func(s *seen) { s.large.back = 10 }, []string{"UDP works, and loses too many packets.", "Audio runs over UDP 8801.", "Video runs over TCP 8801.", "Content runs over TCP 8801."}},
+	} {
+		s := healthy()
+		tt.given(s)
+		d := s.judge()
+		if got := d.Summary[max(0, len(d.Summary)-len(tt.want)):]; !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+		if over := "over " + join.WayName(d.Rungs["video"], 0); !strings.Contains(tt.want[len(tt.want)-2], over) {
+			t.Errorf("%s: video %s, but the words are %q", tt.name, over, tt.want)
 		}
 	}
 }

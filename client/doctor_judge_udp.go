@@ -57,6 +57,8 @@ func (v *verdict) judgeUDP() {
 	value = fmt.Sprintf("%.0f %% lost, %s later than small packets", 100*v.large.lost(), millis(max(late, 0)))
 	if v.both > 0 && (more >= throttled || v.large.back > 0 && late >= throttledLag) {
 		v.blame(CauseUDPThrottled, Limited)
+		v.throttled = true
+		v.say(join.SayUDPLossy())
 		v.find("network", "A second of pictures", Warn, value, "UDP passes, but not as much of it as pictures need. Sound can stay on UDP; pictures take TCP.")
 		v.allowRung("UDP", proto.UDP8801, "pictures over UDP: exempt it from the rate limit, which is below 400 kbit/s")
 	} else {

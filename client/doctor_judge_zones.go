@@ -159,7 +159,10 @@ func (v *verdict) allowAt(protocol string, endpoints []string, improves string) 
 
 // judgeTunnels reports the first tunnel that answers. needed says that they are the only way.
 func (v *verdict) judgeTunnels(needed bool) (first string) {
-	n := 0
+	n, note := 0, ""
+	if needed {
+		note = "Tunnels are for networks in which no zone can be reached."
+	}
 	for _, t := range v.tunnels {
 		if t.rtt >= 0 {
 			n++
@@ -173,9 +176,9 @@ func (v *verdict) judgeTunnels(needed bool) (first string) {
 		if needed {
 			s = Fail
 		}
-		v.find("zones", "Tunnels", s, fmt.Sprintf("none of %d answers", len(v.tunnels)), "Tunnels are for networks in which no zone can be reached.")
+		v.find("zones", "Tunnels", s, fmt.Sprintf("none of %d answers", len(v.tunnels)), note)
 	default:
-		v.find("zones", "Tunnels", OK, fmt.Sprintf("%d of %d answer", n, len(v.tunnels)), "Tunnels are for networks in which no zone can be reached.")
+		v.find("zones", "Tunnels", OK, fmt.Sprintf("%d of %d answer", n, len(v.tunnels)), note)
 	}
 	return first
 }

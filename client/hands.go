@@ -3,9 +3,11 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"net/url"
+	"syscall"
 	"time"
 
 	"parley/core/join"
@@ -229,9 +231,18 @@ func blame(err error) (proto.Code, string) {
 	}
 	var dns *net.DNSError
 	var wrapped *url.Error
+	var slow net.Error
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &slow) && slow.Timeout():
 		return "", "no answer in time"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "", "the connection was cut on the way"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "", "the connection was refused"
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return "", "this computer has no way there"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "", "the connection was closed without an answer"
 	case errors.As(err, &dns):
 		return "", "the name " + dns.Name + " is not known"
 	case errors.As(err, &wrapped):

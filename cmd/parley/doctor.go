@@ -105,9 +105,12 @@ func (o *doctorOutput) report(d *client.Diagnosis) {
 	}
 	for _, p := range phases {
 		titled := false
-		for _, f := range d.Findings {
+		for i, f := range d.Findings {
 			if f.Phase != p.name {
 				continue
+			}
+			if i+1 < len(d.Findings) && d.Findings[i+1].Phase == f.Phase && d.Findings[i+1].Note == f.Note {
+				f.Note = "" // said once, below the last it is about
 			}
 			if !titled {
 				o.line("\n%s", o.bold(p.title))
@@ -131,7 +134,7 @@ func (o *doctorOutput) report(d *client.Diagnosis) {
 	if len(d.Rules)+len(d.Advice) == 0 {
 		return
 	}
-	o.line("\n%s", o.bold("What to tell your network administrator"))
+	o.line("\n%s", o.bold("What to do, or to tell your network administrator"))
 	for _, r := range d.Rules {
 		o.wrap("  - ", "    ", fmt.Sprintf("Allow outgoing %s to port %d of %s, and the answers. This gives %s.", r.Protocol, r.Port, strings.Join(r.To, ", "), r.Improves))
 	}
