@@ -148,7 +148,7 @@ const deeds = {
 	share: () => press(["Share your screen"]),
 	stuck: () => there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Try again"), 60000),
 	back: () => press(["Try again"]).then(() => there(page, () => [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Join now" && !b.disabled), 20000)),
-	join: () => press(["Join now"]),
+	join: () => press(["Join now"]).then(inside),
 };
 createInterface({ input: process.stdin })
 	.on("line", line => {

@@ -106,7 +106,7 @@ func proxies() []scenario {
 					r.forward(onlyUDP()...)
 					r.must(r.client.Do("back", 30*time.Second))
 					r.freeAt = time.Now()
-					r.must(r.client.Do("join", 20*time.Second))
+					r.must(r.client.Do("join", 40*time.Second))
 				}
 			},
 			pageSays: []string{`Sound runs over UDP \d+\.`},

@@ -20,6 +20,7 @@ func zones() []scenario {
 			number: "24c", cause: client.CauseTunnelOnly, browsers: []string{"chromium"}, says: []string{"It began through a tunnel"}, pageSays: []string{"It began through a tunnel"}, name: "the same, and then zones are in reach", audio: only(udpRung), video: only(udpRung), within: 1500*ms + slack, friend: true,
 			prepare: func(r *run) { r.forward("ip daddr " + r.servers("ctl", "mmr") + " drop") },
 			after: func(r *run) {
+				r.markedDown(tlsRung)
 				r.pause(7 * time.Second)
 				r.heard.Forget()
 				r.forward()
