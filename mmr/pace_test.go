@@ -188,6 +188,29 @@ func TestATurnTakesAlongWhatIsSetAside(t *testing.T) {
 	}
 }
 
+// What a busy shard counts is told a moment later, and at once when it is not busy any more.
+func TestCountsOfABusyShardAreTold(t *testing.T) {
+	st := newStage(t, 1, PlaneConfig{HoldFrom: -1})
+	st.setAside()
+	st.turn() // in which the load is judged
+	if !st.s.busy(st.now) {
+		t.Fatal("the shard is not busy")
+	}
+	told := func(want uint64) {
+		t.Helper()
+		if got := st.plane.Drops()[DropSeal.String()]; got != want {
+			t.Errorf("%d told, want %d", got, want)
+		}
+	}
+	st.s.drops[DropSeal] = 1
+	st.wait(tellEvery + asideEvery)
+	told(1)
+	st.s.drops[DropSeal] = 2
+	st.s.holding = false
+	st.turn()
+	told(2)
+}
+
 // Holding begins in the second after enough was sent in one, and ends likewise; of several shards each has its part.
 func TestHoldingFollowsTheLoad(t *testing.T) {
 	for _, c := range []struct {

@@ -44,6 +44,7 @@ type shard struct {
 	clock      func() time.Time // for where a turn takes long
 	batches    []*batch         // of the sockets it reads itself
 	listening  bool             // sound is being looked for
+	tellAt     time.Time        // when a busy shard's counts are next copied out
 	pacedAt    time.Time        // where things come thick: no hold ends before
 	read       int              // datagrams of this turn, a merged one as one
 	soundUntil time.Time        // when sound that came lately is forgotten
@@ -73,7 +74,7 @@ type shard struct {
 	sent                 struct{ packets, sends uint64 }
 
 	drops   [nDrops]uint64
-	publish counters // copied out once per batch
+	publish counters // copied out for others, see turn
 
 	exchange *exchange // with the plane's other shards; nil where there are none
 
