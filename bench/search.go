@@ -21,8 +21,8 @@ type fit struct {
 const (
 	// probes is about how many runs a search takes.
 	probes = 7
-	// fitWithin is how near a search comes.
-	fitWithin = 0.05
+	// fitWithin is how near a search comes: each step nearer is another set-up of half a minute.
+	fitWithin = 0.06
 	// firstStep is how far from where it begins a search looks next.
 	firstStep = 0.12
 	// badLuck is the loss that a busy neighbour may have caused; more is not tried again.
