@@ -72,8 +72,8 @@ soak: modules
 fuzz: modules
 	scripts/fuzz.sh $(FUZZTIME)
 
-## bench: what a forwarded packet costs, beside what it costs at least, with one shard and with two: half an hour to three
-## quarters, and how much is left is on stderr; the table is kept in tests/out/bench.md and .json; BENCH="-quick" takes a minute and a half
+## bench: what a forwarded packet costs, beside what it costs at least, with one shard and with two: half an hour, and how
+## much is left is on stderr; the table is kept in tests/out/bench.md and .json, each row once it is there; BENCH="-quick" takes a minute and a half
 bench: build
 	$(GO) build -trimpath -o bin/bench ./bench
 	$(GO) -C lab/interop test -c -o ../../bin/strangers .

@@ -65,7 +65,7 @@ func run() error {
 	flag.BoolVar(&o.fresh, "fresh", false, "a server and people of its own for each run, instead of one set-up for all of a scenario")
 	flag.StringVar(&o.against, "against", "", "another binary of the server: pairs of it and of -parley, in turn, and the difference with its spread")
 	flag.StringVar(&o.save, "save", "", "write the table to this file with .md added, and its rows with .json added, after each scenario")
-	flag.DurationVar(&o.measure, "for", 0, "time measured in each window (default 3s)")
+	flag.DurationVar(&o.measure, "for", 0, "time measured in each window (default 2s, quick 3s)")
 	flag.DurationVar(&o.warm, "warm", 0, "time published before the first (default 1.5s, quick 1s)")
 	flag.BoolVar(&o.asJSON, "json", false, "one JSON object per window, then one for each row of the table, instead of the table")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the server to this file, which costs some percent")
@@ -90,7 +90,7 @@ func run() error {
 			}
 		}
 	}
-	def(&o.measure, 3*time.Second, 3*time.Second)
+	def(&o.measure, 2*time.Second, 3*time.Second)
 	def(&o.warm, 1500*time.Millisecond, time.Second)
 	o.defaultShards()
 	if o.runs == 0 {

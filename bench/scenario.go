@@ -54,8 +54,8 @@ func scenarios() []scenario {
 		{name: "churn 20/s of 1000", members: []load.Member{camera(1), viewing(1000)}, feed: func(c *load.Config) { c.Churn = 20 }},
 		{name: "join storm 500 in 5 s", members: []load.Member{speaker(), viewing(500)}, feed: func(c *load.Config) { c.JoinIn = 5 * time.Second; c.Parallel = 64 }, fresh: true},
 		{name: "join one by one, 1→50", members: []load.Member{speaker(), viewing(50)}, plain: true, fresh: true, feed: func(c *load.Config) { c.Parallel = 1 }},
-		{name: "meetings of ten, as many as fit", fit: &fit{from: 52, people: 10, due: 10*tiles + 27*voice, members: func(n int) (int, []load.Member) { return n, ofTen() }}},
-		{name: "webinar, as many as fit", fit: &fit{from: 2300, people: 1, due: camera720 + voice, members: func(n int) (int, []load.Member) {
+		{name: "meetings of ten, as many as fit", fit: &fit{from: 58, people: 10, due: 10*tiles + 27*voice, members: func(n int) (int, []load.Member) { return n, ofTen() }}},
+		{name: "webinar, as many as fit", fit: &fit{from: 2800, people: 1, due: camera720 + voice, members: func(n int) (int, []load.Member) {
 			return 1, []load.Member{speaker(), {Count: n, Due: load.Due{Streams: 2, PerSecond: camera720 + voice}}}
 		}}},
 	}
