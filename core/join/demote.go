@@ -217,7 +217,11 @@ func (m *Mind) demote(now time.Time, floor int, why string, groups ...proto.Grou
 		return false
 	}
 	for _, g := range groups { // one that is below already, or not there yet, does not go back up alone
-		m.lanes[g].floor = max(m.lanes[g].floor, floor)
+		l := &m.lanes[g]
+		l.floor = max(l.floor, floor)
+		if l.inUse != nil {
+			m.dropTries(now, g, func(o *rungTry) bool { return o != l.inUse && m.rank(g, o.rung) < floor }, why)
+		}
 	}
 	if fresh { // with all lanes, so every floor has been set before
 		if len(m.media.spare) > 0 {

@@ -131,3 +131,22 @@ func TestWhoLooksInVainFollowsTheOthers(t *testing.T) {
 	}
 	w.record("page-probes-vain")
 }
+
+// Pictures that leave a path take with them those that have not come up there yet: room for one is not room for both.
+func TestPicturesDoNotComeWhereOthersHaveLeft(t *testing.T) {
+	w := newWorld(t, Config{Rungs: allRungs}, zoneOf("a", 0, 0))
+	welcomes(w)
+	w.media = func(s StartTransport) (Event, float64) {
+		if s.Group == proto.GroupContent && s.Rung == proto.UDP8801 {
+			return TransportUp{Attempt: s.Attempt}, 4500
+		}
+		return TransportUp{Attempt: s.Attempt}, 60
+	}
+	for s := range 6 {
+		w.at(2500+float64(s)*1000, PathLoss{Group: proto.GroupVideo, Loss: 1})
+	}
+	w.run(20_000)
+	w.wantUsed(proto.GroupVideo, proto.UDP8801, proto.TCP8801)
+	w.wantUsed(proto.GroupContent, proto.TCP8801)
+	w.record("together-not-yet")
+}

@@ -219,7 +219,11 @@ function demote(m: Mind, now: Nanos, floor: number, why: Phrase, among: readonly
 	}
 	// One that is below already, or not there yet, does not go back up alone.
 	for (const g of among) {
-		m.lanes[g].floor = Math.max(m.lanes[g].floor, floor);
+		const l = m.lanes[g];
+		l.floor = Math.max(l.floor, floor);
+		if (l.inUse !== undefined) {
+			dropTries(m, now, g, o => o !== l.inUse && rank(m, g, o.rung) < floor, why);
+		}
 	}
 	// With all lanes, so every floor has been set before.
 	if (fresh) {
