@@ -27,6 +27,7 @@ export const stories = [
 	"ask",
 	"devices",
 	"connection",
+	"connection-words",
 	"shortcuts",
 	"reconnecting",
 	"joining",

@@ -3,6 +3,7 @@ import { type CallState, initialState, type Notice, type NoticeKind, type OverCo
 import { source } from "../../proto/ids.ts";
 import { type Chat, Kind } from "../../proto/messages.gen.ts";
 import { connection, phases } from "./connection.ts";
+import { sentences } from "./every.ts";
 import type { StoryName } from "./names.ts";
 import { meeting, nameOf, person } from "./people.ts";
 import { screen } from "./pictures.ts";
@@ -124,6 +125,8 @@ export const stories: Record<StoryName, () => CallState> = {
 	ask: () => guest({ asks: [{ kind: Kind.Audio, by: 3 }] }),
 	devices: () => meeting(3, { view: view({ panel: "devices" }) }),
 	connection: () => meeting(3, { view: view({ panel: "connection" }), phases, connection }),
+	"connection-words": () =>
+		meeting(3, { view: view({ panel: "connection" }), phases, connection: { ...connection, summary: sentences } }),
 	shortcuts: () => meeting(3, { view: view({ panel: "shortcuts" }) }),
 	reconnecting: () => ({ ...meeting(3), stage: "reconnecting" }),
 	joining: () => ({
