@@ -64,7 +64,11 @@ func (b *bench) search(ctx context.Context, s scenario, merges []bool) (runs []o
 	known := map[bool]map[int]bool{false: {}, true: {}} // who is served, as one set-up tells it of all merges
 	left := merges                                      // whose number is not found yet
 	var failed error                                    // of a set-up, the last
+	most := 0                                           // that were served with UDP_GRO: without it there are no more
 	served := func(n int, merge bool) (bool, error) {
+		if most > 0 && n > most {
+			return false, nil
+		}
 		windows := slices.DeleteFunc(slices.Clone(left), func(m bool) bool { _, ok := known[m][n]; return ok })
 		for last := range 2 {
 			if ok, found := known[merge][n]; found {
@@ -104,7 +108,7 @@ func (b *bench) search(ctx context.Context, s scenario, merges []bool) (runs []o
 		if err != nil {
 			return runs, err
 		}
-		b.fitted[key], from, left = best, best, left[1:]
+		b.fitted[key], from, left, most = best, best, left[1:], best
 		got, err := b.stand(ctx, s.with(best), slices.Repeat([]bool{merge}, b.runs))
 		if err != nil {
 			return runs, err
