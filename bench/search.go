@@ -101,7 +101,13 @@ func (b *bench) search(ctx context.Context, s scenario, merges []bool) (runs []o
 	from := s.fit.from
 	for _, merge := range merges {
 		key := fmt.Sprint(s.name, merge)
-		best, err := seek(cmp.Or(b.fitted[key], from), s.fit.people, func(n int) (bool, error) { return served(n, merge) })
+		sure := 0 // the most that are known to be served, from set-ups for others
+		for n, ok := range known[merge] {
+			if ok {
+				sure = max(sure, n)
+			}
+		}
+		best, err := seek(cmp.Or(b.fitted[key], sure, from), s.fit.people, func(n int) (bool, error) { return served(n, merge) })
 		if err == nil && best == 0 {
 			err = errors.Join(errors.New("not even one is served without loss"), failed)
 		}
