@@ -60,10 +60,11 @@ type carried struct {
 	mended fault // how it had failed before it was up again
 }
 
-// faredOn goes through the record in the order in which things ended.
+// faredOn goes through the record in the order in which things ended, from when the router in use was chosen: what
+// another did not answer says nothing of UDP.
 func (m *Mind) faredOn(g proto.Group, rung proto.Rung) (c carried) {
 	ended := slices.DeleteFunc(slices.Clone(m.record), func(a *Attempt) bool {
-		return a.Phase != "media" || a.Outcome == Pending || !strings.HasPrefix(a.What, g.String()+" over ")
+		return a.Phase != "media" || a.Outcome == Pending || a.StartMS < m.ms(m.grantAt) || !strings.HasPrefix(a.What, g.String()+" over ")
 	})
 	slices.SortStableFunc(ended, func(a, b *Attempt) int { return a.StartMS + a.TookMS - b.StartMS - b.TookMS })
 	for _, a := range ended {
@@ -113,8 +114,11 @@ func (m *Mind) udpSummary() []string {
 		}
 	}
 	for _, a := range m.record {
-		if a.Phase == "media" && a.Outcome == Lost && strings.HasSuffix(a.What, string(proto.UDP8801)) {
-			down++
+		if a.Phase == "media" && strings.HasSuffix(a.What, string(proto.UDP8801)) {
+			answered = answered || a.Outcome == Won // another router, perhaps
+			if a.Outcome == Lost {
+				down++
+			}
 		}
 	}
 	f := m.faredAll(proto.UDP8801)

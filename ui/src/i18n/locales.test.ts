@@ -12,6 +12,11 @@ test.each([
 	expect(pickLocale(wanted)).toBe(want);
 });
 
+test("French sets its marks apart by spaces at which no line ends", async () => {
+	const french = await locales.find(l => l.tag === "fr")?.load();
+	expect(Object.entries(french ?? {}).filter(([, text]) => / [;:!?»]|« /.test(text))).toEqual([]);
+});
+
 test("each language loads and has a name", async () => {
 	for (const l of locales) {
 		expect(Object.keys(await l.load()).length).toBeGreaterThan(10);

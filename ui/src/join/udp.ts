@@ -3,7 +3,7 @@ import { groupName, groups } from "../proto/ids.ts";
 import { Group, Rung } from "../proto/messages.gen.ts";
 import type { Fact } from "./explain.ts";
 import { soundOnUDP } from "./long.ts";
-import type { Mind } from "./mind.ts";
+import { type Mind, sinceStart } from "./mind.ts";
 import type { Phrase, PhraseCode } from "./words.ts";
 import { udpRTT, type Zone } from "./zones.ts";
 
@@ -50,11 +50,16 @@ interface Carried {
 	mended: Fault;
 }
 
-/** Goes through the record in the order in which things ended. */
+/**
+ * Goes through the record in the order in which things ended, from when the router in use was chosen: what another did
+ * not answer says nothing of UDP.
+ */
 function faredOn(m: Mind, g: Group, rung: Rung): Carried {
 	const c: Carried = { up: false, fault: "none", late: false, mended: "none" };
+	const from = sinceStart(m, m.grantAt);
 	const ended = m.record
-		.filter(a => a.phase === "media" && a.outcome !== "pending" && a.what.values["group"] === groupName(g))
+		.filter(a => a.phase === "media" && a.outcome !== "pending" && a.start_ms >= from)
+		.filter(a => a.what.values["group"] === groupName(g))
 		.sort((a, b) => a.start_ms + a.took_ms - b.start_ms - b.took_ms);
 	for (const a of ended) {
 		const here = a.what.code === "media" && a.what.values["rung"] === rung;
@@ -77,12 +82,13 @@ function faredOn(m: Mind, g: Group, rung: Rung): Carried {
 /** What probes and transports together tell of UDP. A probe that was not waited for tells nothing. */
 export function udpFacts(m: Mind): Fact[] {
 	const probes = m.zones.list.flatMap(z => z.probes);
-	const answered = probes.some(p => p.rtt >= 0);
+	const transports = m.record.filter(
+		a => a.phase === "media" && a.what.code === "media" && a.what.values["rung"] === Rung.UDP8801,
+	);
+	// Another router's transport counts too.
+	const answered = probes.some(p => p.rtt >= 0) || transports.some(a => a.outcome === "won");
 	const allDead = probes.length > 0 && probes.every(p => p.dead);
-	const down = m.record.filter(
-		a =>
-			a.phase === "media" && a.outcome === "lost" && a.what.code === "media" && a.what.values["rung"] === Rung.UDP8801,
-	).length;
+	const down = transports.filter(a => a.outcome === "lost").length;
 	const fared = groups.map(g => faredOn(m, g, Rung.UDP8801));
 	const out: Fact[] = [];
 	if (m.zones.open) {
