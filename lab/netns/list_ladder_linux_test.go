@@ -172,7 +172,7 @@ func crowded() []scenario {
 // keysLate: UDP answers a page's checks, and its handshake does not pass: STUN alone is let through, or a browser's
 // datagrams of up to 1200 bytes are too long. A browser prefers what answers, and does not say that no keys come: that
 // takes five seconds to see. Then fresh connections are made, of which it chooses the first that is up. Which of the
-// two it is a page can’t tell.
+// two it is a page can't tell.
 func keysLate(s *scenario) {
 	s.audio, s.video = []proto.Rung{tcpRung, tlsRung}, []proto.Rung{tcpRung, tlsRung}
 	s.within, s.after, s.never = 8*time.Second, nil, nil
