@@ -3,6 +3,7 @@ package tunnel
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/sys/link"
@@ -27,7 +28,8 @@ type flow struct {
 	client *link.Stream
 	socket link.PacketConn
 	remote netip.AddrPort
-	mark   uint8 // DSCP of what goes to the router, and on to the client (S12)
+	mark   atomic.Uint32 // DSCP of what goes to the router, and on to the client (S12)
+	page   *target       // the router, where a page can't say which mark it wishes for: it has that of what comes
 	once   sync.Once
 	wake   chan struct{} // there may be room, or something to send
 
@@ -101,7 +103,7 @@ func (f *flow) up(idle *time.Timer) {
 		total := 0
 		for i := range ms[:n] {
 			total += ms[i].N
-			ms[i].Addr, ms[i].Local, ms[i].DSCP = f.remote, netip.Addr{}, f.mark
+			ms[i].Addr, ms[i].Local, ms[i].DSCP = f.remote, netip.Addr{}, uint8(f.mark.Load())
 		}
 		if !f.spend(total) {
 			return
@@ -128,6 +130,9 @@ func (f *flow) down() {
 				continue
 			}
 			total += m.N
+			if f.page != nil && m.Mark > 0 {
+				f.mark.Store(uint32(f.page.grants(int(m.Mark) - 1)))
+			}
 			f.queue = append(f.queue, datagram{now, append([]byte(nil), m.Buf[:m.N]...)})
 		}
 		f.dropLocked(now)
@@ -178,7 +183,7 @@ func (f *flow) send() {
 			d := f.queue[0].data
 			f.queue = f.queue[1:]
 			f.mu.Unlock()
-			one[0] = link.Message{Buf: d, N: len(d), DSCP: f.mark}
+			one[0] = link.Message{Buf: d, N: len(d), DSCP: uint8(f.mark.Load())}
 			if _, err := f.client.WriteBatch(one); err != nil {
 				return
 			}

@@ -230,6 +230,49 @@ func TestAPagesMediaGoesToItsRouterAlone(t *testing.T) {
 	})
 }
 
+// A page's browser says nothing of marks: its media has those of what its router sends (S12), and no others.
+func TestAPagesMediaIsMarkedAsItsRouters(t *testing.T) {
+	inPageWorld(t, Limits{}, func(t *testing.T, w *world) {
+		h := w.net.Host("marking", lab.HostOpts{})
+		media := netip.AddrPortFrom(h.Addr(), 8801)
+		socket, err := h.ListenPacket(media)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer socket.Close()
+		w.routesAt("eu", "marking", "https://router", media.String(), w.meeting)
+		time.Sleep(1100 * time.Millisecond)
+		_, answer, _ := w.post("/server/eu/marking/relay", proto.TunnelRequest{V: 1, Token: w.token()})
+		relay, err := w.allocate(fmt.Sprint(answer["username"]), fmt.Sprint(answer["credential"]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer relay.Close()
+		in, buf := room(), make([]byte, 2048)
+		for _, tt := range []struct{ sent, want uint8 }{{0, 0}, {34, 34}, {46, 46}, {48, 0}} {
+			hello := func() link.Message {
+				if _, err := relay.WriteTo([]byte("hello"), net.UDPAddrFromAddrPort(media)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := socket.ReadBatch(in); err != nil {
+					t.Fatal(err)
+				}
+				return in[0]
+			}
+			to := hello().Addr
+			if _, err := socket.WriteBatch([]link.Message{{Buf: []byte("answer"), N: 6, Addr: to, DSCP: tt.sent}}); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := relay.ReadFrom(buf); err != nil {
+				t.Fatal(err)
+			}
+			if got := hello().Mark; got != tt.want+1 {
+				t.Errorf("after the router sent with %d, what the page sends has %d, want %d", tt.sent, int(got)-1, tt.want)
+			}
+		}
+	})
+}
+
 // What a page may not do, refused and counted.
 func TestPagesAreKeptToTheirServers(t *testing.T) {
 	inPageWorld(t, Limits{}, func(t *testing.T, w *world) {

@@ -88,12 +88,12 @@ func (s *Server) TURNUser(user string) (rtc.TURNUser, bool) {
 	}
 	return rtc.TURNUser{
 		Password: s.relayPassword(user), Peers: []netip.AddrPort{peer},
-		Serve: func(st *link.Stream) { s.relay(c, peer, st) },
+		Serve: func(st *link.Stream) { s.relay(c, t, peer, st) },
 	}, true
 }
 
 // relay carries datagrams between an allocation and the router, within the limits of any other transport.
-func (s *Server) relay(c proto.TunnelClaims, peer netip.AddrPort, st *link.Stream) {
+func (s *Server) relay(c proto.TunnelClaims, router target, peer netip.AddrPort, st *link.Stream) {
 	defer st.Close()
 	u, release, why, ok := s.limits.take(c)
 	if !ok {
@@ -102,7 +102,7 @@ func (s *Server) relay(c proto.TunnelClaims, peer netip.AddrPort, st *link.Strea
 	}
 	defer release()
 	if socket, err := s.socketTo(peer); err == nil {
-		s.carry(u, st, socket, peer, 0) // a page's browser says nothing of marks
+		s.carry(u, st, socket, peer, 0, &router)
 	}
 }
 

@@ -235,7 +235,7 @@ func (s *Server) media(w http.ResponseWriter, r *http.Request) {
 		o.ws.CloseNow()
 		return
 	}
-	s.carry(o.use, o.ws.Stream(proto.TLS443, netip.AddrPort{}), socket, remote, o.mark)
+	s.carry(o.use, o.ws.Stream(proto.TLS443, netip.AddrPort{}), socket, remote, o.mark, nil)
 }
 
 // socketTo is a socket for one tunnelled transport.
@@ -251,9 +251,10 @@ func (s *Server) socketTo(remote netip.AddrPort) (link.PacketConn, error) {
 	return socket, err
 }
 
-// carry carries datagrams until one of both sides ends, or their time is over.
-func (s *Server) carry(u *use, client *link.Stream, socket link.PacketConn, remote netip.AddrPort, mark uint8) {
-	f := &flow{s: s, use: u, client: client, socket: socket, remote: remote, mark: mark, wake: make(chan struct{}, 1)}
+// carry carries datagrams until one of both sides ends, or their time is over; of a page its router's marks come with them.
+func (s *Server) carry(u *use, client *link.Stream, socket link.PacketConn, remote netip.AddrPort, mark uint8, page *target) {
+	f := &flow{s: s, use: u, client: client, socket: socket, remote: remote, page: page, wake: make(chan struct{}, 1)}
+	f.mark.Store(uint32(mark))
 	if !s.enter(f) {
 		f.Close()
 		return
