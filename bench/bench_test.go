@@ -423,6 +423,24 @@ func TestWhatPairsLeaveOutIsNamed(t *testing.T) {
 	}
 }
 
+func TestWhatASearchFoundHasToHold(t *testing.T) {
+	good, bad := one{}, one{Load: load.Result{Lost: 1}}
+	for _, c := range []struct {
+		windows []one
+		want    bool
+	}{
+		{[]one{good, good, good}, true},
+		{[]one{good, bad, good}, true}, // a neighbour was busy
+		{[]one{bad, bad, good}, false},
+		{[]one{good, bad}, false},
+		{[]one{bad}, false},
+	} {
+		if got := holds(c.windows); got != c.want {
+			t.Errorf("%d windows: %v, want %v", len(c.windows), got, c.want)
+		}
+	}
+}
+
 // Where people can't be set up, they are too many: fewer are tried, down to one.
 func TestASetUpThatFailsIsNotServed(t *testing.T) {
 	var said bytes.Buffer

@@ -107,18 +107,27 @@ func (b *bench) search(ctx context.Context, s scenario, merges []bool) (runs []o
 				sure = max(sure, n)
 			}
 		}
-		best, err := seek(cmp.Or(b.fitted[key], sure, from), s.fit.people, func(n int) (bool, error) { return served(n, merge) })
-		if err == nil && best == 0 {
-			err = errors.Join(errors.New("not even one is served without loss"), failed)
-		}
-		if err != nil {
-			return runs, err
+		from = cmp.Or(b.fitted[key], sure, from)
+		var best int
+		var got []one
+		for again := range 2 {
+			best, err = seek(from, s.fit.people, func(n int) (bool, error) { return served(n, merge) })
+			if err == nil && best == 0 {
+				err = errors.Join(errors.New("not even one is served without loss"), failed)
+			}
+			if err != nil {
+				return runs, err
+			}
+			if got, err = b.stand(ctx, s.with(best), slices.Repeat([]bool{merge}, b.runs)); err != nil {
+				return runs, err
+			}
+			if holds(got) || again > 0 {
+				break
+			}
+			b.progress.say("%s: %d people, GRO %v: not served once more", b.called(s), best*s.fit.people, merge)
+			known[merge][best], from = false, best
 		}
 		b.fitted[key], from, left, most = best, best, left[1:], best
-		got, err := b.stand(ctx, s.with(best), slices.Repeat([]bool{merge}, b.runs))
-		if err != nil {
-			return runs, err
-		}
 		for _, r := range got {
 			r.Fits = best * s.fit.people
 			b.tell(r)
@@ -126,6 +135,17 @@ func (b *bench) search(ctx context.Context, s scenario, merges []bool) (runs []o
 		}
 	}
 	return runs, nil
+}
+
+// holds reports whether most windows had everybody served.
+func holds(windows []one) bool {
+	served := 0
+	for i := range windows {
+		if short(&windows[i]) == "" {
+			served++
+		}
+	}
+	return 2*served > len(windows)
 }
 
 // seek finds the largest n for which ok is true, within fitWithin, beginning at from, which is likely to be near;
