@@ -233,6 +233,10 @@ func blame(err error) (proto.Code, string) {
 	var wrapped *url.Error
 	var slow net.Error
 	switch {
+	case errors.As(err, &dns) && dns.IsTimeout:
+		return "", "no name server answers for " + dns.Name
+	case errors.As(err, &dns):
+		return "", "the name " + dns.Name + " is not known"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &slow) && slow.Timeout():
 		return "", "no answer in time"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
@@ -243,8 +247,6 @@ func blame(err error) (proto.Code, string) {
 		return "", "this computer has no way there"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "", "the connection was closed without an answer"
-	case errors.As(err, &dns):
-		return "", "the name " + dns.Name + " is not known"
 	case errors.As(err, &wrapped):
 		return "", wrapped.Err.Error()
 	}
