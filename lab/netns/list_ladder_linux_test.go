@@ -75,7 +75,7 @@ func ladder() []scenario {
 			after:   func(r *run) { r.pause(6 * time.Second) }, // until UDP has been given up
 		},
 		{
-			number: "7b", browsers: []string{"chromium"}, cause: client.CauseOnly443, says: []string{"UDP did not answer at first, and works now"}, pageSays: []string{"UDP did not answer at first, and works now"}, never: []string{"blocked", "TCP"}, name: "the same, and then all opens", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack, friend: true,
+			number: "7b", browsers: []string{"chromium"}, cause: client.CauseOnly443, says: []string{"UDP did not answer at first, and works now"}, pageSays: []string{"UDP did not answer at first, and works now"}, never: []string{"blocked"}, name: "the same, and then all opens", audio: only(tlsRung), video: only(tlsRung), within: time.Second + slack, friend: true,
 			prepare: func(r *run) { r.forward(blockUDP, onlyTCP443) },
 			after: func(r *run) {
 				r.markedDown(tlsRung)
