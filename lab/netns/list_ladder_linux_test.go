@@ -96,7 +96,7 @@ func ladder() []scenario {
 			},
 		},
 		{
-			number: "20b", browsers: []string{"chromium"}, page: keysLate, cause: "mtu_1200", name: "MTU 1200, no ICMP", audio: only(udpRung), within: 6*rtt + slack, offered: 1000, friend: true,
+			number: "20b", browsers: []string{"chromium"}, page: keysLate, cause: "mtu_1200", doctor: []string{"Audio runs over UDP 8801", "Video runs over TCP 8801, since large UDP"}, name: "MTU 1200, no ICMP", audio: only(udpRung), within: 6*rtt + slack, offered: 1000, friend: true,
 			link: wire.Link{Delay: rtt / 2, MTU: 1200, Silent: true}, prepare: clampMSS, says: []string{"MTU", "Audio runs over UDP 8801", "Video runs over TCP 8801, since large UDP"},
 			after: func(r *run) { r.picturesElsewhere(5 * time.Second) },
 		},
