@@ -20,10 +20,14 @@ const (
 	turnFor = 50 * time.Millisecond
 	// turnAnswers is how many answers tell more than chance does.
 	turnAnswers = 4
-	// othersFrom is how much of a queue is believed to be somebody else's. Answers may come 40 ms late, or 100.
+	// othersFrom is how much of a queue is believed to be somebody else's at once. Answers may come 40 ms late, or 100:
+	// of less it has to be sure, which it is when no answer was quicker for sureFor.
 	othersFrom = 150 * time.Millisecond
-	// othersFor is how long that is believed: when they have gone, what stands in the queue is ours.
+	sureFor    = 3 * time.Second
+	// othersFor is how long that is believed: when they have gone, what stands in the queue is ours. So a turn then has
+	// probePart of the window.
 	othersFor = 30 * time.Second
+	probePart = 4
 	// lookEvery is how often the system is asked while pictures wait, and lookAfter how soon it is asked again at all.
 	lookEvery = 5 * time.Millisecond
 	lookAfter = 2 * time.Millisecond
@@ -53,9 +57,13 @@ type flight struct {
 	window  int
 	begun   bool // answers were late once: from then on it grows slowly
 	// others is by how much answers are later while next to nothing of ours is under way: somebody else keeps the path's
-	// queue full, and to wait for it to empty is to wait for ever.
+	// queue full, and to wait for it to empty is to wait for ever; or the path has become longer, of which the system
+	// tells minutes later.
 	others   time.Duration
 	othersAt time.Time
+	low      time.Duration // by how much the quickest was later since the window has been the least
+	lowAt    time.Time     // since when; zero: it is not
+	probed   int           // the window before this turn, which finds out whose queue it is; 0: it does not
 
 	marks     [nMarks]mark // what was written when, and is not answered; a ring
 	first, n  int
@@ -168,12 +176,9 @@ func (f *flight) turn(now time.Time) {
 		took = f.age(now)
 	}
 	used := f.most >= f.window/2
-	switch beyond := took - f.held.minRTT; {
-	case f.answers == 0 || over:
-	case beyond < f.others-aloft || f.others > 0 && now.Sub(f.othersAt) > othersFor:
-		f.others, most = 0, f.held.minRTT+aloft
-	case f.window == leastWindow && beyond >= max(othersFrom, f.others+aloft):
-		f.others, f.othersAt, f.begun, most = beyond, now, false, took
+	if f.answers > 0 && !over {
+		f.blame(now, took-f.held.minRTT)
+		most = f.held.minRTT + f.others + aloft
 	}
 	switch {
 	case took > most:
@@ -187,8 +192,38 @@ func (f *flight) turn(now time.Time) {
 	default:
 		f.window += max(int(float64(f.window)*min(float64(most-took)/float64(took), 0.25)), 100)
 	}
+	if f.others > 0 && f.probed == 0 && now.Sub(f.othersAt) > othersFor {
+		f.probed, f.window = f.window, f.window/probePart
+	}
 	f.window = min(max(f.window, leastWindow), maxWindow)
 	f.answers, f.limited, f.most, f.turnAt, f.turnTaken = 0, false, f.under(), now, f.held.taken
+}
+
+// blame tells whose it is that the quickest answer of a turn was so much later than the quickest of all.
+func (f *flight) blame(now time.Time, beyond time.Duration) {
+	switch {
+	case f.window > leastWindow:
+		f.lowAt = time.Time{}
+	case f.lowAt.IsZero():
+		f.low, f.lowAt = beyond, now
+	default:
+		f.low = min(f.low, beyond)
+	}
+	believe := func(others time.Duration) { f.others, f.othersAt, f.begun, f.lowAt = others, now, false, time.Time{} }
+	switch {
+	case f.probed > 0:
+		f.window, f.probed, f.othersAt = f.probed, 0, now
+		if beyond < f.others/2 {
+			f.window, f.others = f.window/probePart, 0
+		}
+	case beyond < f.others-aloft:
+		f.others = 0
+	case f.window > leastWindow:
+	case beyond >= max(othersFrom, f.others+aloft):
+		believe(beyond)
+	case now.Sub(f.lowAt) >= sureFor && f.low >= f.others+aloft:
+		believe(f.low)
+	}
 }
 
 // room is how much more may be under way.

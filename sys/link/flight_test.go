@@ -3,6 +3,7 @@ package link
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -123,7 +124,6 @@ func TestAPauseIsNoDelay(t *testing.T) {
 
 // TestPicturesStandInNoQueue: whatever a path takes is used, and what is sent over it waits no longer than a moment.
 func TestPicturesStandInNoQueue(t *testing.T) {
-
 	for _, tc := range []struct {
 		name string
 		path aPath
@@ -157,5 +157,54 @@ func TestPicturesStandInNoQueue(t *testing.T) {
 				t.Errorf("2 s after it got narrow, one packet in a hundred waits %v for it", p99)
 			}
 		})
+	}
+}
+
+// TestALongerWayIsUsed: the quickest answer there ever was says nothing of it any more.
+func TestALongerWayIsUsed(t *testing.T) {
+	for _, longer := range []time.Duration{20, 45, 60, 80, 100, 140, 160, 300} {
+		p := aPath{rtt: 20 * time.Millisecond, rate: 10_000_000 / 8}
+		f := &flight{look: p.look, window: firstWindow}
+		p.fill(f, 5*time.Second)
+		p.others = longer * time.Millisecond
+		p.fill(f, 10*time.Second)
+		if _, speed := p.fill(f, 2*othersFor); speed < p.rate/2 {
+			t.Errorf("by %d ms: %d bytes a second go, the path takes %d", longer, speed, p.rate)
+		}
+	}
+}
+
+// TestWhoAsksForRoomAgainAndAgainGetsIt: not everybody waits to be told.
+func TestWhoAsksForRoomAgainAndAgainGetsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := aPath{rtt: 60 * time.Millisecond, rate: 10_000_000 / 8}
+		s := &Stream{room: maxRoom, flight: flight{look: p.look, window: firstWindow}}
+		began, half := time.Now(), uint64(0)
+		for p.now < 10*time.Second {
+			if p.now = time.Since(began); p.now < 5*time.Second {
+				half = p.taken
+			}
+			for s.Room() >= 1200 {
+				p.write(1200)
+				s.flight.wrote(time.Now())
+			}
+			time.Sleep(lookEvery)
+		}
+		if speed := int(p.taken-half) / 5; speed < p.rate/2 {
+			t.Errorf("%d bytes a second go, the path takes %d", speed, p.rate)
+		}
+	})
+}
+
+// TestSlowAnswersAreNoQueue: a receiver that answers a single packet late answers two at once.
+func TestSlowAnswersAreNoQueue(t *testing.T) {
+	for _, every := range []time.Duration{40, 100} {
+		p := aPath{rtt: 20 * time.Millisecond, rate: 10_000_000 / 8}
+		f := &flight{look: p.look, window: leastWindow, begun: true}
+		p.every = every * time.Millisecond
+		p.fill(f, 10*time.Second)
+		if _, speed := p.fill(f, 2*othersFor); speed < p.rate/2 {
+			t.Errorf("answers %d ms apart: %d bytes a second go, the path takes %d", every, speed, p.rate)
+		}
 	}
 }

@@ -190,7 +190,11 @@ func (s *Stream) Room() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flight.see(time.Now(), lookAfter)
-	return s.roomLocked()
+	room := s.roomLocked()
+	if room < minRoom {
+		s.flight.limited = true // whoever asks looks again, as well as waits
+	}
+	return room
 }
 
 func (s *Stream) roomLocked() int {
