@@ -228,7 +228,7 @@ func (m *Mind) zoneSummary() []string {
 		case z.rtt() >= 0 && z.deaf() && m.udpOpenSomewhere():
 			deaf = append(deaf, orText(z.Name, z.ID))
 		}
-		if z.least() >= 0 && z.least() < near.least()-keepBy && float64(z.Bias-best.Bias) >= best.least()-z.least() {
+		if z.least() >= 0 && !z.deaf() && z.least() < near.least()-keepBy && float64(z.Bias-best.Bias) >= best.least()-z.least() {
 			near = z
 		}
 	}

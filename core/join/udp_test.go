@@ -182,6 +182,11 @@ func TestWhyAZoneIsNotUsedIsTold(t *testing.T) {
 			a.Bias = 200
 			w.udp[b.Probes[0]], w.rtt[b.Controllers[0]] = 60, 60
 		}, []string{"Zone A is nearer, 20 ms away, but the site prefers others: it is busy, or meant for other people."}},
+		{"zone-deaf-and-busy", func(w *world, a, _ *proto.Zone) {
+			a.Bias = 200
+			w.rtt[a.Controllers[0]] = 10
+			delete(w.udp, a.Probes[0])
+		}, []string{"Zone A does not answer over UDP, but over HTTPS."}},
 		{"zone-nearest", func(w *world, _, b *proto.Zone) { b.Bias = 200 }, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -171,7 +171,12 @@ function zoneFacts(m: Mind, best: Zone | undefined): Fact[] {
 	let near = best;
 	for (const z of m.zones.list) {
 		const rtt = leastRTT(z);
-		if (rtt >= 0 && rtt < leastRTT(near) - keepBy && z.offer.bias - best.offer.bias >= leastRTT(best) - rtt) {
+		if (
+			rtt >= 0 &&
+			!isDeaf(z) &&
+			rtt < leastRTT(near) - keepBy &&
+			z.offer.bias - best.offer.bias >= leastRTT(best) - rtt
+		) {
 			near = z;
 		}
 	}
