@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/client"
 	"parley/lab/netns/wire"
 	"parley/wire/proto"
 )
@@ -85,6 +86,7 @@ func play(r *run, s scenario, clip string, res *row) {
 			fault("it says that %s runs over %q, the router's record has %q", g, said, record.Rungs[g])
 		}
 	}
+	r.foretold(s, res, record, fault)
 	told := r.client.Told()
 	res.told = strings.Join(strings.Fields(firstWords(told)), " ")
 	for _, want := range s.says {
@@ -155,7 +157,7 @@ func (r *run) examine(s scenario, res *row, fault func(string, ...any)) {
 		fault("the doctor: %v", err)
 		return
 	}
-	res.doctor = string(d.Cause)
+	res.doctor, r.doctor = string(d.Cause), d.Rungs
 	if d.Cause != s.cause || code != int(d.Grade) {
 		fault("the doctor says %q of %q, grade %d, exit code %d; want %q\n%+v", d.Cause, d.Causes, d.Grade, code, s.cause, d.Findings)
 	}
@@ -163,6 +165,21 @@ func (r *run) examine(s scenario, res *row, fault func(string, ...any)) {
 	for _, want := range s.doctor {
 		if !regexp.MustCompile(want).MatchString(told) {
 			fault("the doctor does not tell %q:\n%s", want, told)
+		}
+	}
+}
+
+// foretold compares what the doctor says that media would run over with the router's record, at first or at the end.
+// Pictures that a path does not take whole, or not fast enough, are elsewhere in between.
+func (r *run) foretold(s scenario, res *row, end Seat, fault func(string, ...any)) {
+	between := s.cause == client.CauseUDPThrottled || strings.HasPrefix(string(s.cause), string(client.CauseMTU))
+	for kind, seen := range map[string][]string{"audio": {res.audio, string(end.Rungs[0])}, "video": {res.video, string(end.Rungs[1])}} {
+		would := string(r.doctor[kind])
+		if would == "" || kind == "video" && between || seen[1] == "" {
+			continue
+		}
+		if !slices.Contains(seen, would) {
+			fault("the doctor says that %s would run over %q, the router's record has %q", kind, would, seen)
 		}
 	}
 }

@@ -76,8 +76,9 @@ type run struct {
 	link    string // what a browser opens; "" the meeting's link
 	browser string // "" for the native client
 	notes   []string
-	fast    bool          // times are not judged
-	joining chan struct{} // closed when the client has been started
+	doctor  map[string]proto.Rung // what the doctor says that each medium would run over
+	fast    bool                  // times are not judged
+	joining chan struct{}         // closed when the client has been started
 	stalls  stalls
 	began   map[*Process]waits // how long each server and the client had been kept waiting at the click, or when something was done to its network
 	heardAt time.Time          // when it was in
