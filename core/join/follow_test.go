@@ -150,3 +150,15 @@ func TestPicturesDoNotComeWhereOthersHaveLeft(t *testing.T) {
 	w.wantUsed(proto.GroupContent, proto.TCP8801)
 	w.record("together-not-yet")
 }
+
+// Ten seconds of loss are ten times told, though a timer may run a little fast.
+func TestLossToldALittleEarlyCountsInFull(t *testing.T) {
+	w := ladderWorld(t, Config{})
+	for s := range 20 {
+		w.at(10_000+float64(s)*997, PathLoss{Group: proto.GroupVideo, Loss: 0.4})
+	}
+	w.run(30_000)
+	if at := w.wantUsed(proto.GroupVideo, proto.UDP8801, proto.TCP8801); at[1] != 10_000+9*997+60 {
+		t.Errorf("video moved at %v ms, want it when loss was told for the tenth time", at[1])
+	}
+}
