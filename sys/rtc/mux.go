@@ -3,11 +3,9 @@ package rtc
 import (
 	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -79,8 +77,8 @@ type Mux struct {
 	cfg        MuxConfig
 	transports map[string]*Transport // by local ufrag
 	paths      map[pathKey]*path
-	hosts      map[hostKey][]*Transport // by where they send from, see rebound
-	recent     [nRecent]*path           // where datagrams came from lately, by recentOf: seldom looked for in paths
+	hosts      map[hostKey]*host // see rebound
+	recent     [nRecent]*path    // where datagrams came from lately, by recentOf: seldom looked for in paths
 	held       map[pathKey]*heldHello
 	probes     *limiter
 	counters   Counters
@@ -134,7 +132,7 @@ func NewMux(cfg MuxConfig) *Mux {
 		cfg:        cfg,
 		transports: make(map[string]*Transport),
 		paths:      make(map[pathKey]*path),
-		hosts:      make(map[hostKey][]*Transport),
+		hosts:      make(map[hostKey]*host),
 		held:       make(map[pathKey]*heldHello),
 		seats:      make(map[any][]*handshake),
 		probes:     newLimiter(cfg.ProbesPerSecond),
@@ -200,9 +198,12 @@ func (m *Mux) handleSRTP(now time.Time, key pathKey, local netip.Addr, mark uint
 	} else if inner, ok := stun.Undress(b); ok {
 		m.handleDressed(now, key, local, mark, inner)
 		return in
-	} else if t = m.rebound(key, b); t == nil {
-		m.drop(ReasonUnknownAddr)
-		return in
+	} else {
+		var why Reason
+		if t, why = m.rebound(now, key, b); t == nil {
+			m.drop(why)
+			return in
+		}
 	}
 	if t.in == nil {
 		m.drop(ReasonNoKeys)
@@ -260,63 +261,8 @@ func (m *Mux) handleSRTP(now time.Time, key pathKey, local netip.Addr, mark uint
 	return append(in, Inbound{t, rtcp, plain})
 }
 
-// rebound finds the transport of a peer whose NAT has changed its port, by the SSRC of its media: a check
-// would tell only seconds later. The host must be the one media came from so far, so that nobody is sent
-// what they did not ask for, and the packet must turn out authentic and new; media that moves to another
-// host waits for a check.
-func (m *Mux) rebound(key pathKey, b []byte) *Transport {
-	at := 8 // of the SSRC
-	if isRTCP(b) {
-		at = 4
-	}
-	if len(b) < at+4 {
-		return nil
-	}
-	ssrc := binary.BigEndian.Uint32(b[at:])
-	for _, t := range m.hosts[hostKey{key.via, key.addr.Addr()}] {
-		if t.released && t.in.Knows(ssrc) {
-			return t
-		}
-	}
-	return nil
-}
-
 // isRTCP tells RTCP from RTP on one port (RFC 5761 §4).
 func isRTCP(b []byte) bool { return b[1] >= 192 && b[1] <= 223 }
-
-// hostKey is a peer's host on one link.
-type hostKey struct {
-	via  link.PacketConn
-	addr netip.Addr
-}
-
-// settle keeps the index of who sends from where, when a transport's send path changes.
-func (m *Mux) settle(now time.Time, t *Transport, to *path) {
-	var was, is hostKey
-	if from := t.sendPath; from != nil {
-		was = hostKey{from.key.via, from.key.addr.Addr()}
-	}
-	if t.sendPath = to; to != nil {
-		is = hostKey{to.key.via, to.key.addr.Addr()}
-	}
-	if was != is {
-		if list := slices.DeleteFunc(m.hosts[was], func(x *Transport) bool { return x == t }); len(list) == 0 {
-			delete(m.hosts, was)
-		} else {
-			m.hosts[was] = list
-		}
-		if to != nil {
-			m.hosts[is] = append(m.hosts[is], t)
-		}
-	}
-	if to == nil {
-		return
-	}
-	before := t.rung
-	if t.rung = rungOf(to.key.via); before != "" && before != t.rung && m.cfg.Moved != nil {
-		m.cfg.Moved(now, t)
-	}
-}
 
 func reasonOf(err error) Reason {
 	switch {

@@ -271,6 +271,12 @@ func (b *bare) keyedTransport(from string) (*Transport, *srtp.Context) {
 	b.t.Helper()
 	b.take(from, checkOf("user1:x", password))
 	tr := b.Transport("user1")
+	return tr, b.key(tr)
+}
+
+// key gives a transport keys, releases it and returns its peer's sealing end.
+func (b *bare) key(tr *Transport) *srtp.Context {
+	b.t.Helper()
 	key, salt := make([]byte, 16), make([]byte, 12)
 	var ends [3]*srtp.Context
 	for i := range ends {
@@ -281,7 +287,7 @@ func (b *bare) keyedTransport(from string) (*Transport, *srtp.Context) {
 	}
 	tr.keyed(b.now, &keyed{in: ends[0], out: ends[1], fingerprint: "sha-256 00"})
 	tr.Release()
-	return tr, ends[2]
+	return ends[2]
 }
 
 func TestThePacketPathAllocatesNothing(t *testing.T) {

@@ -53,7 +53,7 @@ const (
 // Reason says why a datagram was dropped or a transport ended.
 type Reason uint8
 
-// The reasons. Those up to ReasonReports are for datagrams, the others for transports.
+// The reasons. Those up to ReasonStrays are for datagrams, the others for transports.
 const (
 	ReasonNone        Reason = iota
 	ReasonMalformed          // neither STUN, DTLS, RTP nor RTCP, or cut short
@@ -77,6 +77,7 @@ const (
 	ReasonReplay             // SRTP seen before, or too old to tell
 	ReasonStreams            // SRTP with one SSRC too many
 	ReasonReports            // SRTCP beyond what its sender may say, not opened
+	ReasonStrays             // SRTP from an unknown address of a host from which too much of it comes, not looked for
 	ReasonClosed             // closed by its owner
 	ReasonPeerClosed         // the peer said close_notify
 	ReasonAnew               // the peer has begun anew with another peer connection
@@ -88,7 +89,7 @@ const (
 
 var reasonNames = [nReasons]string{"none", "malformed", "unknown user", "integrity", "busy address", "unknown address",
 	"held full", "held expired", "probe too small", "probe limit", "amplification", "handshakes full", "handshake replaced", "bad dtls",
-	"queue full", "no path", "no keys", "unreleased", "authentication", "replay", "streams", "reports", "closed", "peer closed",
+	"queue full", "no path", "no keys", "unreleased", "authentication", "replay", "streams", "reports", "strays", "closed", "peer closed",
 	"begun anew", "lost", "handshake failed", "shutdown"}
 
 // String is the name used in logs, metrics and test failures.
