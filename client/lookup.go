@@ -58,6 +58,9 @@ func (c *Client) lookup(a join.Lookup) {
 		if err != nil {
 			code, text := blame(err)
 			failed := join.LookupFailed{Code: code, Text: text, Final: proxy.Final(err)}
+			if refusal, ok := errors.AsType[*proto.Error](err); ok {
+				failed.RetryAfter = refusal.RetryAfter
+			}
 			if code == "" && !failed.Final && c.portal(c.ctx) {
 				if c.signedIn() {
 					c.post(func(now time.Time) { c.lookupAgain(now, a) })

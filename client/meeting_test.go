@@ -329,6 +329,22 @@ func TestRefusalIsPassedOn(t *testing.T) {
 	})
 }
 
+// Who is told to wait asks again as soon as may be, and hears of it when the time for trying is over.
+func TestWhoIsToldToWaitAsksAgain(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.refusal = proto.NewError(proto.CodeSlowDown, "Too many wrong tries.")
+		w.refusal.RetryAfter = 4
+		began := time.Now()
+		var no *client.Refused
+		if err := w.join("ben", nil).end(); !errors.As(err, &no) || no.Code != proto.CodeSlowDown {
+			t.Errorf("ended with %v", err)
+		}
+		if took := time.Since(began); len(w.lookups) != 4 || took < 12*time.Second || took > 14*time.Second {
+			t.Errorf("%d lookups, and ended after %v", len(w.lookups), took)
+		}
+	})
+}
+
 // The zone of the last meeting is what the next choice leans to (S9), and told to the site (S7).
 func TestTheZoneUsedLastIsRemembered(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

@@ -31,6 +31,8 @@ type LookupFailed struct {
 	Text string     `json:"text,omitempty"`
 	// Final: it will be the same however often one asks (a certificate nobody here trusts).
 	Final bool `json:"final,omitempty"`
+	// RetryAfter is how long to wait before asking again, in seconds; with slow_down.
+	RetryAfter int `json:"retry_after,omitempty"`
 }
 
 // Asking says that the lookup waits for a person (a proxy wants a password), Asked that it goes on.

@@ -73,6 +73,7 @@ const (
 	directSeldom    = 10 * time.Minute // the same where controllers are reached without one, and routers were not
 	controlTimeout  = 5 * time.Second  // TCP, TLS, upgrade; and again for the answer to hello
 	asleepAfter     = 5 * time.Second  // woken so much too late
+	sitePause       = 5 * time.Second  // between lookups beside the rounds over the controllers
 	steadyAfter     = 5 * time.Second  // in the meeting this long: the next loss starts a new count
 	transportFor    = 5 * time.Second  // one attempt on one rung
 	grantMargin     = time.Second      // a grant about to lapse is not used

@@ -19,8 +19,17 @@ func (m *Mind) handleStart(now time.Time) {
 // startLookup begins phase one, first or again after the token ran out.
 func (m *Mind) startLookup(now time.Time) {
 	m.state, m.try = LookingUp, 0
-	m.lookupLimit = now.Add(m.cfg.LookupFor)
+	m.lookupLimit = now.Add(m.lookupFor())
 	m.sendLookup(now)
+}
+
+// lookupFor is how long the site may take: who has been in the meeting goes back there, and waits for the site as long
+// as for a router.
+func (m *Mind) lookupFor() time.Duration {
+	if m.control.everIn {
+		return max(m.cfg.LookupFor, m.cfg.ReachFor)
+	}
+	return m.cfg.LookupFor
 }
 
 func (m *Mind) sendLookup(now time.Time) {
@@ -31,7 +40,16 @@ func (m *Mind) sendLookup(now time.Time) {
 }
 
 func (m *Mind) handleLookupDone(now time.Time, e LookupDone) {
-	if m.state != LookingUp {
+	switch {
+	case m.reach.asking && m.reach.since.IsZero(): // a router stands
+		m.stopAsking(now)
+		return
+	case m.reach.asking:
+		since := m.reach.since // the time for trying is what it was
+		m.reach.asking = false
+		m.forget(now)
+		m.reach.since = since
+	case m.state != LookingUp:
 		return
 	}
 	m.lookupAttempt.end(m, now, Won, "")
@@ -88,12 +106,23 @@ func (m *Mind) good(now time.Time, g proto.Grant) bool {
 }
 
 func (m *Mind) handleLookupFailed(now time.Time, e LookupFailed) {
+	if m.reach.asking {
+		m.handleSiteFailed(now, e)
+		return
+	}
 	if m.state != LookingUp || !m.lookupAgainAt.IsZero() {
 		return
 	}
 	m.lookupAttempt.end(m, now, Lost, orText(e.Text, "no answer"))
 	m.failure = Failed{Code: e.Code, Text: e.Text}
-	if final(e.Code) || e.Code == proto.CodeSlowDown {
+	if e.Code == proto.CodeSlowDown {
+		// Whoever guesses at the meeting makes others wait, who are let in then.
+		if m.lookupAgainAt = now.Add(max(time.Second, seconds(e.RetryAfter))); !m.lookupAgainAt.Before(m.lookupLimit) {
+			m.fail(now, e.Code, e.Text, true)
+		}
+		return
+	}
+	if final(e.Code) {
 		m.fail(now, e.Code, e.Text, true)
 		return
 	}
@@ -102,7 +131,7 @@ func (m *Mind) handleLookupFailed(now time.Time, e LookupFailed) {
 		return
 	}
 	at := now.Add(500 * time.Millisecond << min(m.try-1, 2))
-	if m.try > 3 || at.After(m.lookupLimit) {
+	if m.try > 3 && !m.control.everIn || at.After(m.lookupLimit) {
 		m.fail(now, e.Code, "The site does not answer: "+orText(e.Text, "no connection"), false)
 		return
 	}
@@ -119,7 +148,7 @@ func (m *Mind) handleAsking(now time.Time, e Asking) {
 
 func (m *Mind) handleAsked(now time.Time) {
 	if m.state == LookingUp {
-		m.lookupLimit = now.Add(m.cfg.LookupFor)
+		m.lookupLimit = now.Add(m.lookupFor())
 	}
 }
 
@@ -153,5 +182,7 @@ func orText(s, def string) string {
 }
 
 func millis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
+
+func seconds(s int) time.Duration { return time.Duration(s) * time.Second }
 
 func toMillis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

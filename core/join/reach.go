@@ -25,6 +25,8 @@ type reach struct {
 	fulls     int    // router_full in a row
 	lastCode  proto.Code
 	lastText  string
+	stale     bool // there was a router once: what the site said before may not hold any more
+	asking    bool // the site is being asked again, beside the rounds
 }
 
 type target struct {
@@ -181,14 +183,51 @@ func (m *Mind) refreshToken(now time.Time) {
 		return
 	}
 	m.tokenRefreshed = true
+	m.stopAsking(now)
+	m.forget(now)
+	m.startLookup(now)
+}
+
+// forget drops all that the last lookup led to.
+func (m *Mind) forget(now time.Time) {
+	m.closeControl()
 	m.settle()
 	if m.zones.open {
 		m.stopMeasuring(now, nil)
 	}
-	m.closeLanes(now, "looking the meeting up again")
+	m.closeLanes(now, whyAgain)
+	m.reach.try.end(m, now, Lost, whyAgain)
 	m.grant = proto.Grant{}
 	m.reach = reach{}
-	m.startLookup(now)
+}
+
+// siteAt is when the site is asked again beside the rounds, for it may name others than the controllers that are silent:
+// half way through the time for trying. Zero where it is not to be asked.
+func (m *Mind) siteAt() time.Time {
+	if !m.reach.stale || m.reach.asking || m.reach.since.IsZero() {
+		return time.Time{}
+	}
+	return later(m.reach.since.Add(m.cfg.ReachFor/2), m.lookupAgainAt)
+}
+
+// stopAsking ends that: a router answers, or the network is another.
+func (m *Mind) stopAsking(now time.Time) {
+	if m.reach.asking {
+		m.reach.asking = false
+		m.lookupAttempt.end(m, now, Lost, whyFaster)
+		m.do(Cancel{What: "lookup"})
+	}
+}
+
+// handleSiteFailed: the site could not be reached either, or it refuses, which is told when nothing else has helped.
+func (m *Mind) handleSiteFailed(now time.Time, e LookupFailed) {
+	m.reach.asking = false
+	m.lookupAttempt.end(m, now, Lost, orText(e.Text, "no answer"))
+	if e.Code != "" {
+		m.reach.lastCode, m.reach.lastText = e.Code, e.Text
+	}
+	m.reach.stale = !final(e.Code) && !e.Final
+	m.lookupAgainAt = now.Add(max(sitePause, seconds(e.RetryAfter)))
 }
 
 // useGrant goes to a router: control channel and media at once.
@@ -261,7 +300,7 @@ func (m *Mind) handleControlUp(now time.Time, e ControlUp) {
 }
 
 func (m *Mind) handleWaitingRoom(now time.Time, e WaitingRoom) {
-	if e.Attempt != m.control.id {
+	if e.Attempt != m.control.id || e.Attempt == 0 {
 		return
 	}
 	m.state = Lobby
@@ -271,7 +310,7 @@ func (m *Mind) handleWaitingRoom(now time.Time, e WaitingRoom) {
 }
 
 func (m *Mind) handleWelcomed(now time.Time, e Welcomed) {
-	if e.Attempt != m.control.id {
+	if e.Attempt != m.control.id || e.Attempt == 0 {
 		return
 	}
 	m.state = In
@@ -287,6 +326,11 @@ func (m *Mind) handleWelcomed(now time.Time, e Welcomed) {
 // arrived: there is a router. The pauses are reset only after some time with it, see handleControlLost.
 func (m *Mind) arrived(now time.Time) {
 	m.settle()
+	m.stopAsking(now)
+	m.reach.stale, m.lookupAgainAt = true, time.Time{}
+	if z := m.zoneByID(m.grant.Zone); z != nil && m.control.via == "" {
+		z.shut = false
+	}
 	m.control.deadline = time.Time{}
 	m.control.welcomedAt = now
 	m.reach.since, m.reach.moves, m.reach.fulls, m.reach.lost, m.reach.direct = time.Time{}, 0, 0, "", false
@@ -372,6 +416,8 @@ func (m *Mind) handleNetworkChanged(now time.Time, e NetworkChanged) {
 		m.openZones(now)
 	case m.state >= Routing:
 		m.reach.try.end(m, now, Lost, whyNet)
+		m.stopAsking(now)
+		m.lookupAgainAt = time.Time{}
 		// Old paths may look alive for seconds. A new control channel and fresh transports take four
 		// round trips (design §4).
 		m.note(now, "control", "server "+m.grant.Router, Lost, whyNet)
@@ -409,6 +455,10 @@ func (m *Mind) advanceReach(now time.Time) {
 		m.fail(now, code, text, false)
 		return
 	}
+	if due(now, m.siteAt()) {
+		m.reach.asking = true // the rounds go on beside it: what was out of reach may come back
+		m.sendLookup(now)
+	}
 	if m.state == Routing && due(now, m.reach.retryAt) {
 		m.startRouting(now, m.reach.lost)
 	}
@@ -423,6 +473,7 @@ func (m *Mind) wakeReach(w *waker) {
 	if !m.reach.since.IsZero() {
 		w.add(m.reach.since.Add(m.cfg.ReachFor), ReasonGiveUp)
 	}
+	w.add(m.siteAt(), ReasonLookup)
 }
 
 // fail ends the process with everything the user can act on.

@@ -50,6 +50,12 @@ func (m *Mind) advanceSilence(now time.Time) {
 	if m.zones.background && (m.control.up || m.reach.since.IsZero()) {
 		return // a router answered all the same
 	}
+	if m.control.everIn { // what has been reached may be again
+		if m.state == Measuring {
+			m.startRouting(now, "")
+		}
+		return
+	}
 	m.fail(now, "", fmt.Sprintf("None of the %d meeting zones can be reached from this network.", len(m.zones.list)), false)
 }
 
@@ -128,7 +134,7 @@ func (m *Mind) stopTunnels(now time.Time, winner string) {
 	m.do(Cancel{What: "tunnels"})
 	for url, try := range m.zones.tunnelsOut {
 		if url != winner {
-			try.end(m, now, Lost, "another path was faster")
+			try.end(m, now, Lost, whyFaster)
 		}
 	}
 	m.zones.tunnelsOut, m.zones.tunnels, m.zones.tunnelNextAt = nil, nil, time.Time{}

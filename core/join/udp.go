@@ -31,12 +31,14 @@ const (
 	whyHere   = "the meeting lives on this server"
 	whyLives  = "the meeting lives on server " // and its name
 	whyDirect = "a controller answers without it"
+	whyAgain  = "looking the meeting up again"
+	whyFaster = "another path was faster"
 )
 
 // blameless ends attempts whose path has done nothing wrong.
 var blameless = [...]string{
 	whyOver, whyNet, whyFull, whyOther, "a fresh grant came", "media leaves the tunnel", "media moves to fresh transports", "the server started anew",
-	"looking the meeting up again", "the meeting is on another server", "another path was faster", "a better path is up", "media has left it",
+	whyAgain, "the meeting is on another server", whyFaster, "a better path is up", "media has left it",
 	"video and content move together", "the server has another slot table", "waiting for a host",
 }
 

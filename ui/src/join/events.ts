@@ -25,7 +25,14 @@ export type JoinEvent =
 			classical?: boolean | undefined;
 	  }
 	/** The site refused (code), or could not be reached (no code); final: however often one asks. */
-	| { is: "lookup_failed"; code?: Code | undefined; text?: Told | undefined; final?: boolean | undefined }
+	| {
+			is: "lookup_failed";
+			code?: Code | undefined;
+			text?: Told | undefined;
+			final?: boolean | undefined;
+			/** How long to wait before asking again, in seconds; with slow_down. */
+			retry_after?: number | undefined;
+	  }
 	/** The lookup waits for a person (a proxy wants a password), */
 	| { is: "asking"; for: string }
 	/** and goes on. */

@@ -89,6 +89,11 @@ describe("lookup", () => {
 			() => json({ code: "no_such_meeting", text: "Check both." }, 404),
 			{ is: "lookup_failed", code: "no_such_meeting", text: "Check both." },
 		],
+		[
+			"how long to wait",
+			() => json({ code: "slow_down", text: "Too many.", retry_after: 8 }, 429),
+			{ is: "lookup_failed", code: "slow_down", text: "Too many.", retry_after: 8 },
+		],
 		["no network", () => Promise.reject(new TypeError("x")), { is: "lookup_failed", text: say("no_connection") }],
 		["a portal's page", () => new Response("<html>"), { is: "lookup_failed", text: say("bad_answer") }],
 		["another shape", () => json({ ...lookupAnswer, zones: 3 }), { is: "lookup_failed", text: say("bad_answer") }],

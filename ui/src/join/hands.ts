@@ -111,7 +111,7 @@ export class Hands {
 		// The cookie says who is signed in, and so who is host.
 		const r = await this.#ask("LookupAnswer", `${absolute("", this.#cfg.site)}/lookup`, signal, body, "same-origin");
 		if (!r.ok) {
-			return { is: "lookup_failed", code: r.code, text: r.text };
+			return { is: "lookup_failed", code: r.code, text: r.text, retry_after: r.retry_after };
 		}
 		const { token, tunnel_token = "", tunnels = [], zones } = r.answer;
 		this.#token = token;
@@ -230,6 +230,7 @@ export class Hands {
 					ok: false,
 					code: e.code || undefined,
 					text: e.text || say("status", { status: response.status }),
+					retry_after: e.retry_after,
 					grant: e.grant,
 				};
 			}
@@ -242,7 +243,13 @@ export class Hands {
 
 type Answered<T> =
 	| { ok: true; answer: T; took: number; rtt: number | undefined }
-	| { ok: false; text: Told; code?: EventOf<"route_failed">["code"]; grant?: SignedGrant | undefined };
+	| {
+			ok: false;
+			text: Told;
+			code?: Code | undefined;
+			retry_after?: number | undefined;
+			grant?: SignedGrant | undefined;
+	  };
 
 /** The base URL without a slash at its end. */
 function absolute(base: string, site: string): string {

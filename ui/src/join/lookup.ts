@@ -5,7 +5,7 @@ import { due, millis, millisecond, type Nanos, second, wholeMillis } from "./clo
 import { grantFor, prepare, takeSites } from "./decide.ts";
 import type { EventOf } from "./events.ts";
 import { act, amend, begin, end, type LookupState, type Mind, note, progress, step } from "./mind.ts";
-import { fail, takeGrant } from "./reach.ts";
+import { fail, forget, handleSiteFailed, stopAsking, takeGrant } from "./reach.ts";
 import { say, textOf, told } from "./words.ts";
 import { openZones } from "./zones.ts";
 
@@ -44,8 +44,16 @@ export function handleStart(m: Mind, now: Nanos): void {
 export function startLookup(m: Mind, now: Nanos): void {
 	m.state = "looking-up";
 	m.lookup.try = 0;
-	m.lookup.limit = now + m.cfg.lookup_for;
+	m.lookup.limit = now + lookupFor(m);
 	sendLookup(m, now);
+}
+
+/**
+ * How long the site may take: who has been in the meeting goes back there, and waits for the site as long as for a
+ * router.
+ */
+function lookupFor(m: Mind): Nanos {
+	return m.control.everIn ? Math.max(m.cfg.lookup_for, m.cfg.reach_for) : m.cfg.lookup_for;
 }
 
 export function sendLookup(m: Mind, now: Nanos): void {
@@ -58,7 +66,16 @@ export function sendLookup(m: Mind, now: Nanos): void {
 }
 
 export function handleLookupDone(m: Mind, now: Nanos, e: EventOf<"lookup_done">): void {
-	if (m.state !== "looking-up") {
+	const { asking, since } = m.reach;
+	if (asking && since === undefined) {
+		stopAsking(m, now); // a router stands
+		return;
+	}
+	if (asking) {
+		m.reach.asking = false;
+		forget(m, now);
+		m.reach.since = since; // the time for trying is what it was
+	} else if (m.state !== "looking-up") {
 		return;
 	}
 	const l = m.lookup;
@@ -127,6 +144,10 @@ export function serverTime(m: Mind, now: Nanos): number {
 
 export function handleLookupFailed(m: Mind, now: Nanos, e: EventOf<"lookup_failed">): void {
 	const l = m.lookup;
+	if (m.reach.asking) {
+		handleSiteFailed(m, now, e);
+		return;
+	}
 	if (m.state !== "looking-up" || l.againAt !== undefined) {
 		return;
 	}
@@ -134,7 +155,15 @@ export function handleLookupFailed(m: Mind, now: Nanos, e: EventOf<"lookup_faile
 	const text = textOf(e.text);
 	end(m, l.attempt, now, "lost", told(e.text, say("no_answer")));
 	m.failure = { do: "failed", code, text };
-	if (isFinal(code) || code === Code.SlowDown) {
+	if (code === Code.SlowDown) {
+		// Whoever guesses at the meeting makes others wait, who are let in then.
+		l.againAt = now + Math.max(1, e.retry_after ?? 0) * second;
+		if (l.limit !== undefined && l.againAt >= l.limit) {
+			fail(m, now, code, text, true);
+		}
+		return;
+	}
+	if (isFinal(code)) {
 		fail(m, now, code, text, true);
 		return;
 	}
@@ -143,7 +172,7 @@ export function handleLookupFailed(m: Mind, now: Nanos, e: EventOf<"lookup_faile
 		return;
 	}
 	const at = now + 500 * millisecond * 2 ** Math.min(l.try - 1, 2);
-	if (l.try > 3 || (l.limit !== undefined && at > l.limit)) {
+	if ((l.try > 3 && !m.control.everIn) || (l.limit !== undefined && at > l.limit)) {
 		fail(m, now, code, `The site does not answer: ${text || "no connection"}`, false);
 		return;
 	}
@@ -160,7 +189,7 @@ export function handleAsking(m: Mind, now: Nanos, e: EventOf<"asking">): void {
 
 export function handleAsked(m: Mind, now: Nanos): void {
 	if (m.state === "looking-up") {
-		m.lookup.limit = now + m.cfg.lookup_for;
+		m.lookup.limit = now + lookupFor(m);
 	}
 }
 

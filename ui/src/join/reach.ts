@@ -29,6 +29,7 @@ import { type Phrase, say, textOf, told, words } from "./words.ts";
 import { openZones, order, stopMeasuring } from "./zones.ts";
 
 const controlTimeout = 5 * second; // TCP, TLS, upgrade; and again for the answer to hello
+const sitePause = 5 * second; // between lookups beside the rounds over the controllers
 /** In the meeting this long: the next loss starts a new count. */
 export const steadyAfter = 5 * second;
 const maxMoves = 3; // routers followed in a row
@@ -59,6 +60,10 @@ export interface Reach {
 	fulls: number;
 	lastCode: Code | undefined;
 	lastText: string;
+	/** There was a router once: what the site said before may not hold any more. */
+	stale: boolean;
+	/** The site is being asked again, beside the rounds. */
+	asking: boolean;
 }
 
 export interface Target {
@@ -98,6 +103,8 @@ export function newReach(): Reach {
 		fulls: 0,
 		lastCode: undefined,
 		lastText: "",
+		stale: false,
+		asking: false,
 	};
 }
 
@@ -262,14 +269,55 @@ function refreshToken(m: Mind, now: Nanos): void {
 		return;
 	}
 	m.lookup.tokenRefreshed = true;
+	stopAsking(m, now);
+	forget(m, now);
+	startLookup(m, now);
+}
+
+/** Drops all that the last lookup led to. */
+export function forget(m: Mind, now: Nanos): void {
+	closeControl(m);
 	settle(m);
 	if (m.zones.open) {
 		stopMeasuring(m, now, undefined);
 	}
 	closeLanes(m, now, say("again"));
+	end(m, m.reach.try, now, "lost", say("again"));
 	m.grant = undefined;
 	m.reach = newReach();
-	startLookup(m, now);
+}
+
+/**
+ * When the site is asked again beside the rounds, for it may name others than the controllers that are silent: half way
+ * through the time for trying. Undefined where it is not to be asked.
+ */
+function siteAt(m: Mind): Nanos | undefined {
+	const { stale, asking, since } = m.reach;
+	if (!stale || asking || since === undefined) {
+		return undefined;
+	}
+	return Math.max(since + Math.trunc(m.cfg.reach_for / 2), m.lookup.againAt ?? 0);
+}
+
+/** Ends that the site is asked again: a router answers, or the network is another. */
+export function stopAsking(m: Mind, now: Nanos): void {
+	if (m.reach.asking) {
+		m.reach.asking = false;
+		end(m, m.lookup.attempt, now, "lost", say("faster"));
+		act(m, { do: "cancel", what: "lookup" });
+	}
+}
+
+/** The site could not be reached either, or it refuses, which is told when nothing else has helped. */
+export function handleSiteFailed(m: Mind, now: Nanos, e: EventOf<"lookup_failed">): void {
+	m.reach.asking = false;
+	end(m, m.lookup.attempt, now, "lost", told(e.text, say("no_answer")));
+	if (e.code !== undefined) {
+		m.reach.lastCode = e.code;
+		m.reach.lastText = textOf(e.text);
+	}
+	m.reach.stale = !isFinal(e.code) && e.final !== true;
+	m.lookup.againAt = now + Math.max(sitePause, (e.retry_after ?? 0) * second);
 }
 
 /** Goes to a router: control channel and media at once. */
@@ -344,7 +392,7 @@ export function handleControlUp(m: Mind, now: Nanos, e: EventOf<"control_up">): 
 }
 
 export function handleWaitingRoom(m: Mind, now: Nanos, e: EventOf<"waiting_room">): void {
-	if (e.attempt !== m.control.id) {
+	if (e.attempt !== m.control.id || e.attempt === 0) {
 		return;
 	}
 	m.state = "lobby";
@@ -354,7 +402,7 @@ export function handleWaitingRoom(m: Mind, now: Nanos, e: EventOf<"waiting_room"
 }
 
 export function handleWelcomed(m: Mind, now: Nanos, e: EventOf<"welcomed">): void {
-	if (e.attempt !== m.control.id) {
+	if (e.attempt !== m.control.id || e.attempt === 0) {
 		return;
 	}
 	m.state = "in";
@@ -376,6 +424,14 @@ export function handleWelcomed(m: Mind, now: Nanos, e: EventOf<"welcomed">): voi
 /** There is a router. The pauses are reset only after some time with it, see controlLost. */
 function arrived(m: Mind, now: Nanos): void {
 	settle(m);
+	stopAsking(m, now);
+	m.reach.stale = true;
+	m.lookup.againAt = undefined;
+	if (m.control.via === "") {
+		for (const z of m.zones.list) {
+			if (z.offer.id === m.grant?.zone) z.shut = false;
+		}
+	}
 	m.control.deadline = undefined;
 	m.control.welcomedAt = now;
 	m.reach.since = undefined;
@@ -464,6 +520,8 @@ export function handleNetworkChanged(m: Mind, now: Nanos, e: EventOf<"network_ch
 		openZones(m, now);
 	} else if (seeking(m)) {
 		end(m, m.reach.try, now, "lost", say("network"));
+		stopAsking(m, now);
+		m.lookup.againAt = undefined;
 		// Old paths may look alive for seconds. A new control channel and fresh transports take four round trips
 		// (design §4).
 		note(m, now, "control", say("server", { server: routerOf(m) }), "lost", say("network"));
@@ -496,6 +554,10 @@ export function advanceReach(m: Mind, now: Nanos): void {
 		fail(m, now, r.lastCode, r.lastText === "" ? text : `${text} Last: ${r.lastText}`, false);
 		return;
 	}
+	if (due(now, siteAt(m))) {
+		r.asking = true; // the rounds go on beside it: what was out of reach may come back
+		sendLookup(m, now);
+	}
 	if (m.state === "routing" && due(now, r.retryAt)) {
 		startRouting(m, now, r.lost);
 	}
@@ -510,6 +572,7 @@ export function wakeReach(m: Mind, w: Waker): void {
 	if (m.reach.since !== undefined) {
 		w.add(m.reach.since + m.cfg.reach_for, "give-up");
 	}
+	w.add(siteAt(m), "lookup");
 }
 
 /** Ends the process with everything the user can act on. */

@@ -43,6 +43,11 @@ export function advanceSilence(m: Mind, now: Nanos): void {
 	if (z.background && (m.control.up || m.reach.since === undefined)) {
 		return; // a router answered all the same
 	}
+	if (m.control.everIn) {
+		// What has been reached may be again.
+		if (m.state === "measuring") startRouting(m, now, "");
+		return;
+	}
 	const text = `None of the ${z.list.length} meeting zones can be reached from this network.`;
 	fail(m, now, undefined, text, false);
 }
