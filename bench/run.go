@@ -29,6 +29,7 @@ type bench struct {
 	bursts   map[string]float64 // packets in a send, by scenario, from the windows with UDP_GRO
 	rows     []one
 	failed   []string
+	ahead    []string // scenarios to come
 }
 
 // stand sets a server and its people up once and measures windows, each with or without UDP_GRO, and then what that costs
@@ -243,7 +244,16 @@ func benchAll(ctx context.Context, o options, list []scenario, merges []bool, sh
 	}
 	for _, s := range list {
 		for _, b.shards = range shards {
+			b.ahead = append(b.ahead, b.called(s))
+		}
+	}
+	if err := b.keep(table(b.rows, b.options, b.base), b.rows); err != nil {
+		return err // before anything was measured in vain
+	}
+	for _, s := range list {
+		for _, b.shards = range shards {
 			if ctx.Err() != nil {
+				b.ahead = nil
 				b.failed = append(b.failed, b.called(s)+": stopped before")
 				continue
 			}
@@ -261,8 +271,9 @@ func benchAll(ctx context.Context, o options, list []scenario, merges []bool, sh
 					json.NewEncoder(os.Stdout).Encode(r)
 				}
 			}
+			b.ahead = b.ahead[1:]
 			if err := b.keep(table(b.rows, b.options, b.base), b.rows); err != nil {
-				return err
+				b.progress.say("FAILED: %v", err) // the disk may have room again at the end
 			}
 		}
 	}
@@ -277,12 +288,13 @@ func (b *bench) called(s scenario) string {
 
 // missing is a table with a word on what is not in it.
 func (b *bench) missing(text string) string {
-	if len(b.failed) > 0 {
-		text += "\nNot measured:\n"
-		for _, f := range b.failed {
-			text += "- " + f + "\n"
+	list := func(head string, of []string) {
+		if len(of) > 0 {
+			text += "\n" + head + ":\n- " + strings.Join(of, "\n- ") + "\n"
 		}
 	}
+	list("Not measured", b.failed)
+	list("Not measured yet", b.ahead)
 	return text
 }
 
