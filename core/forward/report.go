@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"slices"
 	"time"
 
 	"parley/wire/rtp"
@@ -89,19 +90,28 @@ func (s *Shard) LegReport(now time.Time, id LegID) (info rtp.SenderInfo, ok bool
 		Packets: l.packets,
 		Octets:  l.octets,
 	}
-	l.reportNTP, l.reportAt = rtp.MiddleNTP(info.NTP), at
+	l.reports[l.reported] = legReport{rtp.MiddleNTP(info.NTP), at}
+	l.reported = (l.reported + 1) % nReports
 	return info, true
 }
 
-// RoundTrip reads the round-trip time to a leg's receiver from its report block, which must answer the
-// leg's last LegReport (RFC 3550 section 6.4.1: A − LSR − DLSR; our A is kept with the report, so that
+// nReports is how many of a leg's reports may be answered. One goes each second, and one at each switch; an answer
+// is a round trip and what the receiver waited old.
+const nReports = 4
+
+// RoundTrip reads the round-trip time to a leg's receiver from its report block, which must answer one of the
+// leg's last LegReports (RFC 3550 section 6.4.1: A − LSR − DLSR; our A is kept with the report, so that
 // nobody can answer one that was never sent). It is kept for spacing retransmissions.
 func (s *Shard) RoundTrip(now time.Time, id LegID, b rtp.ReportBlock) (time.Duration, bool) {
 	l := s.leg(id)
-	if l == nil || l.reportAt == 0 || b.LSR != l.reportNTP {
+	if l == nil {
 		return 0, false
 	}
-	rtt := s.since(now) - l.reportAt - rtp.FromShort(b.DLSR)
+	i := slices.IndexFunc(l.reports[:], func(r legReport) bool { return r.at != 0 && r.ntp == b.LSR })
+	if i < 0 {
+		return 0, false
+	}
+	rtt := s.since(now) - l.reports[i].at - rtp.FromShort(b.DLSR)
 	if rtt < 0 {
 		return 0, false
 	}

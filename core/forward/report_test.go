@@ -148,6 +148,51 @@ func TestLegReportsKeepSoundAndPictureInStep(t *testing.T) {
 	}
 }
 
+// A receiver's answer may be on its way for longer than it takes until the next report, even where switches make more
+// reports than one a second.
+func TestTheRoundTripToWhoIsFarIsKnown(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		trip  time.Duration
+		every time.Duration // between reports
+		want  bool
+	}{
+		{"next door", time.Millisecond, time.Second, true},
+		{"a satellite", 700 * time.Millisecond, time.Second, true},
+		{"beyond the next report", 1500 * time.Millisecond, time.Second, true},
+		{"beyond the second", 2200 * time.Millisecond, time.Second, true},
+		{"amid switches", 700 * time.Millisecond, 250 * time.Millisecond, true},
+		{"too far", 5 * time.Second, time.Second, false},
+	} {
+		sc := newScene(t)
+		c, leg := sc.camera(0x20, 0, 5), sc.leg(proto.Video, 77)
+		sc.s.Publish(1, &Table{Sources: []SourceRow{row([]Want{{Leg: leg}}, c.id)}})
+		sc.admit(c.id, c.frame(true, 1)...)
+		sc.s.SenderReport(sc.now, c.id, rtp.SenderInfo{NTP: 1 << 40, Time: c.time})
+		const held = 100 * time.Millisecond // by the receiver
+		asked, ok := sc.s.LegReport(sc.now, leg)
+		if !ok {
+			t.Fatal("no report")
+		}
+		wait := tt.trip + held
+		for ; wait >= tt.every; wait -= tt.every {
+			sc.wait(tt.every)
+			sc.s.LegReport(sc.now, leg)
+		}
+		sc.wait(wait)
+		got, ok := sc.s.RoundTrip(sc.now, leg, rtp.ReportBlock{LSR: rtp.MiddleNTP(asked.NTP), DLSR: rtp.Short(held)})
+		if ok != tt.want || ok && (got-tt.trip).Abs() > time.Millisecond {
+			t.Errorf("%s: round trip %v, %v, want %v, %v", tt.name, got, ok, tt.trip, tt.want)
+		}
+		if l, _ := sc.s.LegStats(leg); l.RTT != got {
+			t.Errorf("%s: %v is kept, want %v", tt.name, l.RTT, got)
+		}
+		if _, ok := sc.s.RoundTrip(sc.now, leg, rtp.ReportBlock{}); ok {
+			t.Errorf("%s: round trip from no report", tt.name)
+		}
+	}
+}
+
 func TestRecorderReportsWhatArrived(t *testing.T) {
 	for _, start := range starts {
 		now := time.Unix(1_800_000_000, 0)

@@ -210,11 +210,11 @@ type leg struct {
 	frame    uint16
 	tl0      uint8
 
-	rtt       time.Duration // to the receiver; 0 unknown
-	reportNTP uint32        // middle of the last report's NTP
-	reportAt  time.Duration
-	packets   uint32
-	octets    uint32
+	rtt      time.Duration // to the receiver; 0 unknown
+	reports  [nReports]legReport
+	reported uint8 // where the next goes
+	packets  uint32
+	octets   uint32
 
 	wishAt    time.Duration // of the last wish for a key frame that was passed on; 0: none
 	wishEvery time.Duration // until the next may be
@@ -224,6 +224,12 @@ type leg struct {
 	again uint32 // place in Shard.again plus one; 0: nothing was asked for yet
 	stats LegStats
 	iv    [nIntervals]interval
+}
+
+// legReport is a report that may still be answered.
+type legReport struct {
+	ntp uint32        // the middle of its NTP
+	at  time.Duration // 0: none
 }
 
 // since turns an instant into time since the shard's first call, which keeps the monotonic clock and
