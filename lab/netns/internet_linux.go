@@ -216,7 +216,7 @@ func (in *Internet) open() (err error) {
 		})
 	}
 	for _, z := range in.cfg.Zones {
-		start("ctl-"+z, fmt.Sprintf("zone: { id: %s, name: %q, server: ctl-%s, url: %q }\n", z, "Zone "+strings.ToUpper(z), z, "https://ctl-"+z+".parley.test"),
+		start("ctl-"+z, fmt.Sprintf("zone: { id: %s, name: %q, server: ctl-%s, url: %q }\n", z, strings.ToUpper(z), z, "https://ctl-"+z+".parley.test"),
 			map[string]any{"role": "zone", "zone": z})
 		addr := names["mmr-"+z]
 		if slices.Contains(in.cfg.Mapped, z) {
@@ -278,7 +278,7 @@ web: { zones: [%s] }
 `, data, SiteName, addr, v6(addr), strings.Join(slices.Concat(in.cfg.Zones, in.cfg.Small), ", "))
 	if in.cfg.Balanced {
 		s.config = strings.Replace(s.config, `":443"`, fmt.Sprintf(`":443", proxies: ["%s/32"]`, in.addrOf("bal", 0)), 1) +
-			fmt.Sprintf("zone: { id: a, name: Zone A, server: ctl-a }\nmmr: { id: mmr-a, advertise: [%q, %q] }\n", addr, v6(addr))
+			fmt.Sprintf("zone: { id: a, name: A, server: ctl-a }\nmmr: { id: mmr-a, advertise: [%q, %q] }\n", addr, v6(addr))
 	}
 	if err := in.run(s); err != nil {
 		return err

@@ -51,7 +51,7 @@ func zones() []scenario {
 		},
 		{
 			number: "x2", browsers: []string{"chromium"}, page: frozenLate, name: "the zone dies in the middle of joining", alone: true, world: InternetConfig{Tunnels: -1}, audio: only(udpRung), video: only(udpRung), within: 1300 * ms,
-			says: []string{"The best meeting zone is Zone B", "A does not answer", "Audio runs over UDP 8801"},
+			says: []string{"The best meeting zone is B,", "A does not answer", "Audio runs over UDP 8801"},
 			prepare: func(r *run) {
 				// Zone b is far, so a is chosen; it freezes when the lookup has been answered, or a page's Join clicked.
 				far(r.access, "b", 40*ms)
@@ -67,19 +67,19 @@ func zones() []scenario {
 		},
 		{
 			number: "x3", cause: client.CauseZone, doctor: []string{`Zone c does not answer over HTTPS to ctl-c`, `(?m)TCP 443 to ctl-c[^,]*$`}, browsers: []string{"chromium"}, name: "one of five zones is a black hole", alone: true, world: InternetConfig{Tunnels: -1, Small: []string{"c", "d", "e"}}, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
-			says: []string{"The best meeting zone is Zone", "Zone c does not answer", "Audio runs over UDP 8801"}, never: []string{"blocked"},
+			says: []string{"The best meeting zone is", "Zone c does not answer", "Audio runs over UDP 8801"}, never: []string{"blocked"},
 			prepare: func(r *run) { r.forward("ip daddr " + r.servers("ctl-c") + " drop") },
 		},
 		{
 			number: "x4", cause: client.CauseZone, browsers: []string{"chromium"}, doctor: []string{`A does not answer over HTTPS to ctl-a\S* and UDP 8801`, `Zone c does not answer over HTTPS to ctl-c`, `Zone e does not answer over HTTPS to ctl-e`, `TCP 443 to ctl-a`, `UDP 8801 to `}, name: "four of five zones are black holes", alone: true, world: InternetConfig{Tunnels: -1, Small: []string{"c", "d", "e"}}, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack,
-			says: []string{"The best meeting zone is Zone B", "A, c, d, e do not answer", "Audio runs over UDP 8801"}, never: []string{"blocked"},
+			says: []string{"The best meeting zone is B,", "A, c, d, e do not answer", "Audio runs over UDP 8801"}, never: []string{"blocked"},
 			prepare: func(r *run) {
 				r.forward("ip daddr " + r.servers("ctl-a", "mmr-a", "ctl-c", "ctl-d", "ctl-e") + " drop")
 			},
 		},
 		{
 			number: "x5", browsers: []string{"chromium"}, name: "the router is full", alone: true, world: InternetConfig{Tunnels: -1, Router: map[string]string{"a": ", max_people: 1"}}, audio: only(udpRung), video: only(udpRung), within: 7*rtt + slack,
-			says: []string{"The best meeting zone is Zone B", "A is nearer", "Audio runs over UDP 8801"}, pageSays: []string{"A is nearer"},
+			says: []string{"The best meeting zone is B,", "A is nearer", "Audio runs over UDP 8801"}, pageSays: []string{"A is nearer"},
 			prepare: func(r *run) {
 				far(r.access, "b", 40*ms)
 				other, err := r.in.NewMeeting("The only one there")
