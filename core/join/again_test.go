@@ -159,3 +159,23 @@ func TestAMemberIsNotPutOutByTheSite(t *testing.T) {
 		w.record(name)
 	}
 }
+
+// A router that was out of reach once, and is entered directly later, is not called out of reach any more.
+func TestARouterThatIsReachedAfterAllIsNotBlamed(t *testing.T) {
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	admit := w.control
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		if w.ms() < 8000 {
+			return nil, nil
+		}
+		return admit(o)
+	}
+	w.run(7000)
+	w.wantWhy("can't be reached directly")
+	w.run(20_000)
+	w.wantState(In)
+	if told := w.lines(); strings.Contains(told, "can't be reached") {
+		t.Errorf("the report says\n%s", told)
+	}
+	w.record("router-reached-after-all")
+}

@@ -162,6 +162,9 @@ func (m *Mind) summary() []string {
 		out = append(out, SayNoZone())
 	}
 	out = append(out, m.zoneSummary()...)
+	if shut := m.shutZones(); len(shut) > 0 {
+		out = append(out, SayZonesShut(shut))
+	}
 	if m.way.proxy != "" {
 		out = append(out, SayProxy(m.way.proxy))
 	}
@@ -225,7 +228,7 @@ func (m *Mind) zoneSummary() []string {
 		switch {
 		case z.gone:
 			silent = append(silent, orText(z.Name, z.ID))
-		case z.rtt() >= 0 && z.deaf() && m.udpOpenSomewhere():
+		case z.rtt() >= 0 && z.deaf() && !z.shut && m.udpOpenSomewhere():
 			deaf = append(deaf, orText(z.Name, z.ID))
 		}
 		if z.least() >= 0 && !z.deaf() && z.least() < near.least()-keepBy && float64(z.Bias-best.Bias) >= best.least()-z.least() {
@@ -242,6 +245,17 @@ func (m *Mind) zoneSummary() []string {
 		out = append(out, SayZoneNearer(orText(near.Name, near.ID), near.least()))
 	}
 	return out
+}
+
+// shutZones are the names of those whose controllers answer, and whose routers can't be reached.
+func (m *Mind) shutZones() []string {
+	var names []string
+	for i := range m.zones.list {
+		if z := &m.zones.list[i]; z.shut {
+			names = append(names, orText(z.Name, z.ID))
+		}
+	}
+	return names
 }
 
 // meetsThere reports whether the meeting had its home already.

@@ -2,6 +2,7 @@ package join
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"parley/wire/proto"
@@ -277,6 +278,10 @@ func TestARouterOutOfReachIsReachedThroughATunnel(t *testing.T) {
 	if len(o) != 2 || o[0].Via != "" || o[1].Via != "https://t1" || at[1] > 5500 {
 		t.Errorf("%d control attempts at %v\n%s", len(o), at, w.lines())
 	}
+	w.wantWhy("The meeting servers of zone A can't be reached directly.")
+	if told := w.lines(); strings.Contains(told, "nothing answers") {
+		t.Errorf("controllers answer, and the report says\n%s", told)
+	}
 	w.record("router-out-of-reach")
 }
 
@@ -302,5 +307,6 @@ func TestAZoneWhoseRouterIsOutOfReachIsAskedLast(t *testing.T) {
 	if j, at := last[Joined](w); j.Zone != "b" || at > 6000 {
 		t.Errorf("joined %+v at %v", j, at)
 	}
+	w.wantWhy("The meeting servers of zone A can't be reached directly.")
 	w.record("zone-out-of-reach")
 }

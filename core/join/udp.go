@@ -134,9 +134,11 @@ func (m *Mind) udpSummary() []string {
 	case m.overConnection() && f.failed(faultChecks):
 		out = append(out, SayChecksOnly())
 	case !answered && (n > 0 && dead == n || down > 0):
-		if m.zones.via != "" { // which is taken where no controller answers either
+		switch {
+		case len(m.shutZones()) > 0: // no port is to blame for a server that is out of reach
+		case m.zones.via != "": // which is taken where no controller answers either
 			out = append(out, SayNothingDirect())
-		} else {
+		default:
 			out = append(out, SayUDPBlocked(asked(n, down)))
 		}
 	case m.short || !m.overConnection():

@@ -33,6 +33,15 @@ func SayZonesDeaf(names []string) string {
 	return zonesDo(names, "not answer over UDP") + ", but over HTTPS."
 }
 
+// SayZonesShut says which zones have controllers that answer, and meeting servers that nothing from here gets to.
+func SayZonesShut(names []string) string {
+	zone := "zone"
+	if len(names) > 1 {
+		zone = "zones"
+	}
+	return fmt.Sprintf("The meeting servers of %s %s can't be reached directly.", zone, strings.Join(names, ", "))
+}
+
 func zonesDo(names []string, what string) string {
 	if len(names) == 1 {
 		return fmt.Sprintf("Zone %s does %s", names[0], what)

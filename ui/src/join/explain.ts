@@ -60,6 +60,7 @@ export type Fact =
 	| { key: "other_zone"; values: { best: string; zone: string } }
 	| { key: "zones_silent"; values: Zones }
 	| { key: "zones_deaf"; values: Zones }
+	| { key: "zones_shut"; values: Zones }
 	| { key: "zone_nearer"; values: { zone: string; ms: number } }
 	| { key: "proxy"; values: { proxy: string } }
 	| { key: "proxy_unused"; values: { why: string } }
@@ -117,6 +118,10 @@ export function facts(m: Mind): Fact[] {
 		out.push({ key: "no_controller", values: {} });
 	}
 	out.push(...zoneFacts(m, best));
+	const shut = m.zones.list.filter(z => z.shut).map(nameOf);
+	if (shut.length > 0) {
+		out.push({ key: "zones_shut", values: { n: shut.length, zones: shut.join(", ") } });
+	}
 	if (m.lookup.proxy !== "") {
 		out.push({ key: "proxy", values: { proxy: m.lookup.proxy } });
 	}
@@ -161,7 +166,7 @@ function zoneFacts(m: Mind, best: Zone | undefined): Fact[] {
 		return out; // what can't be reached directly says nothing of the zones
 	}
 	const gone = m.zones.list.filter(z => z.gone).map(nameOf);
-	const deaf = m.zones.list.filter(z => zoneRTT(z) >= 0 && isDeaf(z)).map(nameOf);
+	const deaf = m.zones.list.filter(z => zoneRTT(z) >= 0 && isDeaf(z) && !z.shut).map(nameOf);
 	if (gone.length > 0) {
 		out.push({ key: "zones_silent", values: { n: gone.length, zones: gone.join(", ") } });
 	}
@@ -246,6 +251,8 @@ function sentence({ key, values: v }: Fact): string {
 			return `${zonesDo(v, "not answer")}.`;
 		case "zones_deaf":
 			return `${zonesDo(v, "not answer over UDP")}, but over HTTPS.`;
+		case "zones_shut":
+			return `The meeting servers of ${v.n === 1 ? "zone" : "zones"} ${v.zones} can't be reached directly.`;
 		case "zone_nearer":
 			return `Zone ${v.zone} is nearer, ${rounded(v.ms)} ms away, but the site prefers others: it is busy, or meant for other people.`;
 		case "proxy":

@@ -98,11 +98,13 @@ export function udpFacts(m: Mind): Fact[] {
 	} else if (overConnection(m) && fared.some(c => c.fault === "checks")) {
 		out.push({ key: "checks_only", values: {} });
 	} else if (!answered && (allDead || down > 0)) {
-		out.push(
-			m.zones.via === ""
-				? { key: "udp_blocked", values: { probes: probes.length, transports: down } }
-				: { key: "nothing_direct", values: {} }, // a tunnel is taken where no controller answers either
-		);
+		if (m.zones.list.some(z => z.shut)) {
+			// No port is to blame for a server that is out of reach.
+		} else if (m.zones.via === "") {
+			out.push({ key: "udp_blocked", values: { probes: probes.length, transports: down } });
+		} else {
+			out.push({ key: "nothing_direct", values: {} }); // a tunnel is taken where no controller answers either
+		}
 	} else if (!m.short && overConnection(m)) {
 		const failed = fared.some(c => c.fault !== "none");
 		out.push({ key: answered && failed ? "stun_only" : "udp_waiting", values: {} });

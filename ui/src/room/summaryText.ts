@@ -27,6 +27,7 @@ export function summaryText(t: T, line: SummaryLine): string {
 		case "other_zone":
 		case "zones_silent":
 		case "zones_deaf":
+		case "zones_shut":
 		case "long_hello":
 		case "tunnel":
 		case "tunnel_left":

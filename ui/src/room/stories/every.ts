@@ -10,6 +10,7 @@ const every: { readonly [K in Fact["key"]]: Extract<Fact, { key: K }>["values"] 
 	other_zone: { best: "Paris", zone: "Tokyo" },
 	zones_silent: { n: 2, zones: "London, Frankfurt" },
 	zones_deaf: { n: 1, zones: "Amsterdam" },
+	zones_shut: { n: 1, zones: "Oslo" },
 	zone_nearer: { zone: "Lyon", ms: 7 },
 	proxy: { proxy: "proxy.example.org:3128" },
 	proxy_unused: { why: "The proxy script could not be used: its server answers 404" },
