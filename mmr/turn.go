@@ -3,6 +3,7 @@ package mmr
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,12 +31,7 @@ func (p *Plane) ServeTURN(conn net.Conn) {
 	}
 	var mu sync.Mutex
 	stranger := true
-	var peers []netip.AddrPort
-	for _, c := range p.Candidates() {
-		if a, err := netip.ParseAddrPort(c.Addr); err == nil && c.Rung == proto.UDP8801 {
-			peers = append(peers, a)
-		}
-	}
+	peers := relayedTo(p.Candidates())
 	err := rtc.ServeTURN(conn, rtc.TURNConfig{
 		Refused: &p.streams.foreign,
 		User: func(name string) (rtc.TURNUser, bool) {
@@ -60,6 +56,22 @@ func (p *Plane) ServeTURN(conn net.Conn) {
 		why = StreamUnproven
 	}
 	p.streams.leave(conn, addr, stranger, why)
+}
+
+// relayedTo is where TURN leads: the hosts of the UDP candidates, at the port that stands for nothing else. Were it
+// UDP's own, a browser would pair its relay with that as soon as a group is given UDP to try, and be on TLS before its
+// turn.
+func relayedTo(candidates []proto.Candidate) (out []netip.AddrPort) {
+	for _, c := range candidates {
+		a, err := netip.ParseAddrPort(c.Addr)
+		if err != nil || c.Rung != proto.UDP8801 {
+			continue
+		}
+		if peer := netip.AddrPortFrom(a.Addr(), rtc.TURNOnlyPort); !slices.Contains(out, peer) {
+			out = append(out, peer)
+		}
+	}
+	return out
 }
 
 // password is that of a ticket as long as a check with it would be accepted. Never called by the shard.
