@@ -14,12 +14,16 @@ import (
 // had: at fifteen people in a meeting two thirds of their memory (bench "meeting 15×15", 20 November 2026).
 // Hence, as soon as a burst is over, all of it is given back to the system.
 //
+// Leaving is a burst, too: nothing is allocated then, so that what people have left would lie about for minutes.
+//
 // While it lasts, memory is no matter and collecting is: at garbagePercent it took a seventh of what a join costs
 // (bench "join storm", 20 November 2026). So there may be burstRoom of garbage then.
 const (
 	calmEvery = 2 * time.Second
 	// burstFrom is what is allocated within calmEvery where somebody is coming, in bytes: eight joins.
 	burstFrom = 4 << 20
+	// leaversFrom is how many fewer people are there, at least; of many an eighth.
+	leaversFrom = 8
 	// calmBelow is the most where nobody is.
 	calmBelow = 1 << 20
 	// calmAfter is how long after somebody last came a burst is over even so: a large site always has more to do than that.
@@ -37,14 +41,21 @@ type calm struct {
 	at        time.Time // of it
 	burst     bool
 	quiet     int  // looks since somebody last came
+	people    int  // the most at a look since the last burst of leavers
 	ended     bool // the target is left alone
 }
 
-// over takes what has been allocated so far, in bytes, and reports whether a burst has just ended.
-func (c *calm) over(allocated uint64) bool {
+// over takes what has been allocated so far, in bytes, and how many people are there, and reports whether a burst has
+// just ended.
+func (c *calm) over(allocated uint64, people int) bool {
 	grown := allocated - c.last
 	c.last = allocated
 	c.quiet++
+	c.people = max(c.people, people)
+	if c.people-people >= max(leaversFrom, c.people/8) {
+		c.people, c.burst, c.quiet = people, true, 0
+		return false // what they had may end a moment after they do
+	}
 	if grown >= burstFrom {
 		c.burst, c.quiet = true, 0
 	}
@@ -86,8 +97,8 @@ func afterEach(f func() bool) {
 }
 
 // giveBack keeps garbage at percent, or as the environment says where that is negative, but in bursts, and returns
-// memory to the system after each, until ctx ends.
-func giveBack(ctx context.Context, percent int) {
+// memory to the system after each, until ctx ends. people is how many are there.
+func giveBack(ctx context.Context, percent int, people func() int) {
 	c := &calm{percent: percent}
 	c.last, _ = heap()
 	afterEach(func() bool {
@@ -103,7 +114,7 @@ func giveBack(ctx context.Context, percent int) {
 		c.Lock()
 		defer c.Unlock()
 		allocated, _ := heap()
-		over := c.over(allocated)
+		over := c.over(allocated, people())
 		if over && percent >= 0 {
 			debug.SetGCPercent(percent)
 		}

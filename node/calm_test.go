@@ -23,7 +23,7 @@ func TestTheEndOfABurstIsFound(t *testing.T) {
 		{0, true},
 	} {
 		total += step.grown
-		if got := c.over(total); got != step.want {
+		if got := c.over(total, 0); got != step.want {
 			t.Errorf("step %d, %d bytes more: over %v, want %v", i, step.grown, got, step.want)
 		}
 	}
@@ -35,7 +35,7 @@ func TestABurstEndsWhereThereIsAlwaysSomething(t *testing.T) {
 	total := uint64(0)
 	over := func(grown uint64) bool {
 		total += grown
-		return c.over(total)
+		return c.over(total, 0)
 	}
 	for range 2 { // bursts
 		over(30 << 20)
@@ -50,6 +50,35 @@ func TestABurstEndsWhereThereIsAlwaysSomething(t *testing.T) {
 		}
 		if ends != 1 {
 			t.Errorf("over %d times, want once", ends)
+		}
+	}
+}
+
+// What those leave behind who leave at once is given back too, though nothing is allocated then.
+func TestManyWhoLeaveAreABurst(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		people []int // at each look
+		want   int   // ends of bursts
+	}{
+		{"nobody has come", []int{0, 0, 0, 0}, 0},
+		{"they stay", []int{200, 200, 200}, 0},
+		{"a few of many leave", []int{200, 180, 180, 180}, 0},
+		{"a few of a few leave", []int{7, 7, 0, 0}, 0},
+		{"all leave", []int{200, 200, 0, 0, 0}, 1},
+		{"a small meeting ends", []int{10, 10, 0, 0}, 1},
+		{"one by one, looked at when an eighth has gone", []int{16, 15, 14, 13, 12, 11, 10, 9, 8, 8, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0}, 2},
+		{"twice", []int{100, 0, 0, 100, 0, 0}, 2},
+		{"half, and others come", []int{100, 50, 50, 90, 90}, 1},
+	} {
+		c, ends := &calm{}, 0
+		for _, n := range tt.people {
+			if c.over(0, n) {
+				ends++
+			}
+		}
+		if ends != tt.want {
+			t.Errorf("%s: memory given back %d times, want %d", tt.name, ends, tt.want)
 		}
 	}
 }
@@ -78,8 +107,8 @@ func TestInABurstTheCollectorHasRoom(t *testing.T) {
 			t.Errorf("step %d: %d %%, want %d", i, got, step.want)
 		}
 	}
-	c.over(allocated)
-	if !c.over(allocated) {
+	c.over(allocated, 0)
+	if !c.over(allocated, 0) {
 		t.Error("a burst that a collection has found does not end")
 	}
 	if got := c.collection(now.Add(time.Second), allocated+mib, 10*mib); got != 0 {

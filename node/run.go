@@ -65,7 +65,11 @@ func (n *Node) Run(ctx context.Context) error {
 	// Starting leaves five times as much garbage as a process without people holds (a password's hash alone takes
 	// 19 MiB), and the collector would wait for twice that much before it looks.
 	debug.FreeOSMemory()
-	floor.Go(func() { giveBack(floorCtx, percent) })
+	people := func() int { return 0 }
+	if n.plane != nil {
+		people = n.plane.Peers
+	}
+	floor.Go(func() { giveBack(floorCtx, percent, people) })
 
 	<-ctx.Done()
 	front.stopAccepting(drainFor)
