@@ -202,7 +202,9 @@ try {
 	}
 	page.on("pageerror", err => say({ event: "trouble", text: `page: ${err.message}` }));
 	if (wish.proxyUser) await page.authenticate({ username: wish.proxyUser, password: wish.proxyPassword });
-	await page.goto(wish.link, { waitUntil: "load", timeout: 20000 });
+	const open = () => page.goto(wish.link, { waitUntil: "load", timeout: 20000 });
+	// An address of this machine may have come up amid that, at which the browser drops what it loads.
+	await open().catch(err => String(err).includes("ERR_NETWORK_CHANGED") ? open() : Promise.reject(err));
 	let clicked = wish.hurry ? await hurry(1) : await look();
 	if (wish.again) {
 		await inside();
