@@ -25,7 +25,7 @@ func onlyUDP() []string {
 
 // scenarios are the networks, by their numbers in the list; x… are the further ones.
 func scenarios() []scenario {
-	return slices.Concat(ladder(), crowded(), changing(), proxies(), unheard(), zones(), balanced(), later())
+	return slices.Concat(ladder(), crowded(), changing(), proxies(), unheard(), zones(), unreached(), balanced(), later())
 }
 
 // later: what a later issue asks for.
