@@ -65,6 +65,10 @@ func (s *shard) media(now time.Time, c *conn, t *rtc.Transport, data []byte, out
 		s.drops[DropWrongPayload]++
 		return out
 	}
+	if !p.sources[b.kind].spend(now, b.kind, len(data)) {
+		s.drops[DropRate]++
+		return out
+	}
 	b.lastSeen = now
 	if b.kind.IsAudio() && s.holding {
 		s.soundUntil = now.Add(soundFor)

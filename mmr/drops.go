@@ -29,6 +29,7 @@ const (
 	DropLatePicture               // waited too long for a path over TCP or TLS
 	DropLateSound                 // a path over TCP or TLS has not moved for too long
 	DropLane                      // another shard was too far behind
+	DropRate                      // a source sends more than any browser does
 	nDrops
 )
 
@@ -36,7 +37,7 @@ const (
 func (d Drop) String() string {
 	names := [nDrops]string{"not_admitted", "malformed", "unknown_stream", "wrong_group", "wrong_payload",
 		"gate_closed", "no_receiver", "no_transport", "no_path", "seal", "write", "fingerprint", "orphan", "events",
-		"late_picture", "late_sound", "lane"}
+		"late_picture", "late_sound", "lane", "rate"}
 	if d < nDrops {
 		return names[d]
 	}

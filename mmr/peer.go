@@ -75,6 +75,8 @@ type conn struct {
 type source struct {
 	open    bool // the gate: packets may pass
 	streams [3]forward.StreamID
+	spent   time.Duration // of its allowance, as it was at spentAt; see spend
+	spentAt time.Time
 }
 
 // group is the transport a kind travels on for this peer.
