@@ -160,6 +160,21 @@ func TestAMemberIsNotPutOutByTheSite(t *testing.T) {
 	}
 }
 
+// A meeting server whose clock is wrong takes every hello for an old one: who is refused after a new lookup too is told
+// what the server says of its clock.
+func TestAServersWrongClockIsTold(t *testing.T) {
+	const says = "By the clock of meeting server a-1 this request is 75 s old. That clock may be wrong."
+	w := newWorld(t, Config{}, zoneOf("a", 0, 0))
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		return []Event{ControlUp{o.Attempt}, Refused{Attempt: o.Attempt, Code: proto.CodeTokenExpired, Text: says}}, []float64{60, 80}
+	}
+	w.run(20_000)
+	if f, _ := first[Failed](w); f.Code != proto.CodeTokenExpired || !strings.HasSuffix(f.Text, "a new one too. "+says) {
+		t.Errorf("failed: %+v", f)
+	}
+	w.record("server-clock")
+}
+
 // A router that was out of reach once, and is entered directly later, is not called out of reach any more.
 func TestARouterThatIsReachedAfterAllIsNotBlamed(t *testing.T) {
 	w := newWorld(t, Config{}, zoneOf("a", 0, 0))

@@ -3,6 +3,7 @@ package join
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"parley/wire/proto"
@@ -130,7 +131,7 @@ func (m *Mind) handleRouteFailed(now time.Time, e RouteFailed) {
 	case e.Code == proto.CodeMoved && e.Grant != nil:
 		m.follow(now, *e.Grant)
 	case e.Code == proto.CodeTokenExpired:
-		m.refreshToken(now)
+		m.refreshToken(now, e.Text)
 	case e.Code == proto.CodeRouterFull && m.otherZone():
 		m.askNext(now)
 	case e.Code == proto.CodeRouterFull:
@@ -175,11 +176,11 @@ func (m *Mind) full(now time.Time, text string) {
 	m.again(now, "")
 }
 
-// refreshToken looks the meeting up again, once per stay in the meeting.
-func (m *Mind) refreshToken(now time.Time) {
+// refreshToken looks the meeting up again, once per stay in the meeting; text is what the server said.
+func (m *Mind) refreshToken(now time.Time, text string) {
 	m.closeControl()
 	if m.tokenRefreshed {
-		m.fail(now, proto.CodeTokenExpired, "The right to join has run out, and a new one is refused.", true)
+		m.fail(now, proto.CodeTokenExpired, strings.TrimSpace("The right to join is refused, and a new one too. "+text), true)
 		return
 	}
 	m.tokenRefreshed = true
@@ -381,7 +382,7 @@ func (m *Mind) handleRefused(now time.Time, e Refused) {
 		m.follow(now, *e.Grant)
 	case e.Code == proto.CodeTokenExpired:
 		m.control.try.end(m, now, Lost, text)
-		m.refreshToken(now)
+		m.refreshToken(now, e.Text)
 	case e.Code == proto.CodeRouterFull && !m.zones.blind:
 		m.control.try.end(m, now, Lost, text)
 		m.closeControl()

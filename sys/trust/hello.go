@@ -46,6 +46,15 @@ func (i *Identity) SignHello(token, router string, at int64, nonce string) strin
 	return encode64(ed25519.Sign(i.priv, text))
 }
 
+// notNow says how far a hello's time is from that of a router, in seconds; positive: it is old. Whoever reads that after
+// a new lookup knows whose clock to look at.
+func notNow(router string, off int64) string {
+	if off > 0 {
+		return fmt.Sprintf("By the clock of meeting server %s this request is %d s old. That clock may be wrong.", router, off)
+	}
+	return fmt.Sprintf("By the clock of meeting server %s this request was made %d s from now. That clock may be wrong.", router, -off)
+}
+
 // CheckHello says whether a hello comes from the holder of the token whose verified claims are c, is
 // meant for this router, and was made now. The caller has got c from Verifier.Claims(h.Token) and
 // asks a Replay next. The error is a *proto.Error: too_old for the protocol version, token_invalid
@@ -74,7 +83,7 @@ func CheckHello(h proto.Hello, c proto.Claims, router string, now time.Time) err
 	}
 	// Compared in milliseconds: a duration would overflow on a wild At.
 	if off := now.UnixMilli() - h.At; off > HelloWindow.Milliseconds() || off < -HelloWindow.Milliseconds() {
-		return proto.NewError(proto.CodeTokenExpired, "this hello was not made now; look the meeting up again")
+		return proto.NewError(proto.CodeTokenExpired, notNow(router, off/1000))
 	}
 	return nil
 }

@@ -104,6 +104,25 @@ func TestCheckHello(t *testing.T) {
 	}
 }
 
+// Who is refused though they come from the lookup hears whose clock is off, and by how much.
+func TestARefusedHelloTellsTheTime(t *testing.T) {
+	id, err := NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := proto.Claims{Confirm: proto.Confirm{Key: KeyHash(id.Key())}}
+	for off, want := range map[time.Duration]string{
+		-75 * time.Second: "By the clock of meeting server mmr1 this request is 75 s old. That clock may be wrong.",
+		90 * time.Second:  "By the clock of meeting server mmr1 this request was made 90 s from now. That clock may be wrong.",
+	} {
+		at := start.Add(off).UnixMilli()
+		h := proto.Hello{V: proto.Version, Token: "tok", Key: id.Key(), At: at, Nonce: "0123456789", Sig: id.SignHello("tok", "mmr1", at, "0123456789")}
+		if err := CheckHello(h, claims, "mmr1", start); err == nil || err.Error() != want {
+			t.Errorf("%v off: %v, want %q", off, err, want)
+		}
+	}
+}
+
 func TestCheckKey(t *testing.T) {
 	id, err := NewIdentity()
 	if err != nil {

@@ -210,7 +210,7 @@ export function handleRouteFailed(m: Mind, now: Nanos, e: EventOf<"route_failed"
 	if (code === Code.Moved && grant !== undefined) {
 		follow(m, now, grant);
 	} else if (code === Code.TokenExpired) {
-		refreshToken(m, now);
+		refreshToken(m, now, text);
 	} else if (code === Code.RouterFull && otherZone(m)) {
 		askNext(m, now);
 	} else if (code === Code.RouterFull) {
@@ -261,11 +261,11 @@ function full(m: Mind, now: Nanos, text: string): void {
 	again(m, now, "");
 }
 
-/** Looks the meeting up again, once per stay in the meeting. */
-function refreshToken(m: Mind, now: Nanos): void {
+/** Looks the meeting up again, once per stay in the meeting; text is what the server said. */
+function refreshToken(m: Mind, now: Nanos, text: string): void {
 	closeControl(m);
 	if (m.lookup.tokenRefreshed) {
-		fail(m, now, Code.TokenExpired, "The right to join has run out, and a new one is refused.", true);
+		fail(m, now, Code.TokenExpired, `The right to join is refused, and a new one too. ${text}`.trim(), true);
 		return;
 	}
 	m.lookup.tokenRefreshed = true;
@@ -486,7 +486,7 @@ export function handleRefused(m: Mind, now: Nanos, e: EventOf<"refused">): void 
 		follow(m, now, e.grant);
 	} else if (e.code === Code.TokenExpired) {
 		end(m, m.control.try, now, "lost", why);
-		refreshToken(m, now);
+		refreshToken(m, now, e.text ?? "");
 	} else if (e.code === Code.RouterFull && !m.zones.blind) {
 		end(m, m.control.try, now, "lost", why);
 		closeControl(m);
