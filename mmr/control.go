@@ -266,6 +266,9 @@ func (s *Server) hello(ctx context.Context, ws *link.WebSocket) (*channel, *room
 		return nil, nil, err
 	}
 	if err := trust.CheckHello(h, claims, s.cfg.ID, now); err != nil {
+		if pe, ok := errors.AsType[*proto.Error](err); ok && pe.Code == proto.CodeTokenExpired {
+			s.clock.look(s.log, now, h, claims)
+		}
 		return nil, nil, err
 	}
 	if code := s.isRevoked(claims, now); code != "" {

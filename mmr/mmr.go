@@ -57,6 +57,7 @@ type Server struct {
 	cfg    Config
 	log    *slog.Logger
 	replay *trust.Replay
+	clock  clockDoubt
 	detach func()
 
 	mu      sync.Mutex
