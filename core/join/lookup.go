@@ -68,7 +68,11 @@ func (m *Mind) handleLookupDone(now time.Time, e LookupDone) {
 		m.cfg.WebURL = e.Answer.WebURL
 	}
 	m.step(now, "lookup", m.startAt, e.RTT)
-	m.progress(now, "lookup", fmt.Sprintf("%s, %d zones", e.Answer.Meeting.Topic, len(e.Answer.Zones)))
+	zones := "zones"
+	if len(e.Answer.Zones) == 1 {
+		zones = "zone"
+	}
+	m.progress(now, "lookup", fmt.Sprintf("%s, %d %s", e.Answer.Meeting.Topic, len(e.Answer.Zones), zones))
 	m.openZones(now)
 	if e.Via != "" {
 		// Where the site is out of reach zones are likely to be: the tunnels race beside the direct way.

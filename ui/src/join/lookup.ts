@@ -99,7 +99,8 @@ export function handleLookupDone(m: Mind, now: Nanos, e: EventOf<"lookup_done">)
 		m.cfg.web_url = e.answer.web_url;
 	}
 	step(m, now, "lookup", m.startAt, rtt);
-	progress(m, now, "lookup", `${e.answer.meeting.topic}, ${e.answer.zones.length} zones`);
+	const n = e.answer.zones.length;
+	progress(m, now, "lookup", `${e.answer.meeting.topic}, ${n} ${n === 1 ? "zone" : "zones"}`);
 	openZones(m, now);
 	if (e.via) {
 		// Where the site is out of reach zones are likely to be: the tunnels race beside the direct way.
