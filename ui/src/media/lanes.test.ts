@@ -11,6 +11,8 @@ class Connection extends EventTarget {
 	static made: Connection[] = [];
 	/** The m-lines whose checks are answered, and nothing else. */
 	static keyless: readonly string[] = [];
+	/** What statistics say of the way. */
+	static protocol = "udp";
 	readonly candidates: string[] = [];
 	offer = "";
 	/** How many slots the offer had that was answered when each candidate came. */
@@ -28,7 +30,10 @@ class Connection extends EventTarget {
 							getSelectedCandidatePair: () => ({ local: { type: "host" }, remote: { protocol: "udp" } }),
 						}),
 					}
-				: { state: "connected" },
+				: {
+						state: "connected",
+						iceTransport: Object.assign(new EventTarget(), { onselectedcandidatepairchange: null }),
+					},
 		),
 	);
 	constructor() {
@@ -39,13 +44,14 @@ class Connection extends EventTarget {
 		this.offer = d.sdp ?? "";
 	}
 	getTransceivers(): unknown[] {
-		const report = new Map([
-			["t", { type: "transport", selectedCandidatePairId: "p", bytesReceived: 1 }],
-			["p", { type: "candidate-pair", remoteCandidateId: "r" }],
-			["r", { type: "remote-candidate", protocol: "udp", port: 8801 }],
-		]);
+		const report = () =>
+			new Map([
+				["t", { type: "transport", selectedCandidatePairId: "p", bytesReceived: 1 }],
+				["p", { type: "candidate-pair", remoteCandidateId: "r" }],
+				["r", { type: "remote-candidate", protocol: Connection.protocol, port: 8801 }],
+			]);
 		const sender = {
-			getStats: async () => report,
+			getStats: async () => report(),
 			getParameters: () => ({ encodings: [] }),
 			setParameters: async () => {},
 		};
@@ -74,6 +80,7 @@ beforeEach(() => {
 	vi.stubGlobal("RTCPeerConnection", Connection);
 	Connection.made = [];
 	Connection.keyless = [];
+	Connection.protocol = "udp";
 	told = [];
 	lanes = new Lanes({} as RTCCertificate, false, expected, {
 		up: attempt => told.push(`up ${attempt}`),
@@ -81,7 +88,7 @@ beforeEach(() => {
 		answers: attempt => told.push(`answers ${attempt}`),
 		lost: (attempt, why) => told.push(`lost ${attempt}: ${words(why)}`),
 		silent: () => {},
-		moved: () => {},
+		moved: (attempt, rung) => told.push(`moved ${attempt}: ${rung}`),
 		use: () => {},
 		answered: () => {},
 	});
@@ -123,6 +130,17 @@ test("what was made for the table of the welcome stays", async () => {
 	await soon();
 	expect(told).toEqual(["up 1"]);
 	expect(Connection.made.map(c => c.open)).toEqual([true]);
+});
+
+test("a browser that moves is followed though its statistics are of a moment ago", async () => {
+	start(1, credentials("grant"));
+	await soon();
+	lanes.use(1);
+	Connection.made[0]?.transports[0]?.iceTransport.dispatchEvent(new Event("selectedcandidatepairchange"));
+	await vi.advanceTimersByTimeAsync(50);
+	Connection.protocol = "tcp";
+	await vi.advanceTimersByTimeAsync(100);
+	expect(told).toEqual(["up 1", "moved 1: tcp-8801"]);
 });
 
 test("checks do not wait for the slots to be taken in", async () => {

@@ -43,6 +43,8 @@ export type LaneEvents = {
 /** How often, and every how many milliseconds, a browser is asked which way a transport goes. */
 const askMost = 5;
 const askAgain = 40;
+/** Statistics are kept for 50 ms by a browser, and what moved then is not in them. */
+const statsKept = 100;
 /** A path that has answered is given this long, ms, to get its keys before a worse one is tried. */
 const keysWithin = 600;
 
@@ -246,7 +248,10 @@ export class Lanes {
 		const peer: Peer = new Peer(table, this.certificate, relay ? [relayServer(relay)] : direct, relay?.tunnel, {
 			up: group => void this.settle(peer, group),
 			down: (group, why) => this.peerDown(peer, group, why),
-			moved: group => void this.settle(peer, group),
+			moved: group => {
+				void this.settle(peer, group);
+				setTimeout(() => void this.settle(peer, group), statsKept);
+			},
 			silent: (group, silent) => {
 				const used = this.inUse.get(group);
 				if (used?.peer === peer) this.on.silent(used.attempt, silent);
