@@ -284,6 +284,10 @@ func (r *run) watch(s scenario, res *row, fault func(string, ...any)) bool {
 // agree waits until the client has what the router has seen it begin: the router is sure of a path half a round trip
 // earlier. What they don't agree on shows when it has left.
 func (r *run) agree() {
+	if r.client.browser {
+		r.rest(time.Second)
+		return
+	}
 	for deadline := time.Now().Add(r.patience()); time.Now().Before(deadline); time.Sleep(20 * ms) {
 		record, known := r.client.Seat()
 		said := map[string]proto.Rung{}
@@ -297,8 +301,20 @@ func (r *run) agree() {
 			// Through a tunnel the router sees UDP, from the tunnel on.
 			differ = differ || said[kind] != record.Rungs[g] && said[kind] != tlsRung
 		}
-		if !known || r.client.browser || !differ {
+		if !known || !differ {
 			return
+		}
+	}
+}
+
+// rest waits until the router's record has been the same for so long: a browser moves one medium after the other, and
+// says what it knows when it leaves.
+func (r *run) rest(long time.Duration) {
+	last, _ := r.client.Seat()
+	since := time.Now()
+	for deadline := since.Add(r.patience()); time.Since(since) < long && time.Now().Before(deadline); time.Sleep(50 * ms) {
+		if now, _ := r.client.Seat(); now.Rungs != last.Rungs {
+			last, since = now, time.Now()
 		}
 	}
 }
