@@ -129,7 +129,7 @@ func changing() []scenario {
 			},
 		},
 		{
-			number: "x8", browsers: []string{"chromium"}, name: "sound on UDP, pictures on TLS, which is 40 ms slower", audio: only(udpRung), friend: true, offered: 1000,
+			number: "x8", quiet: true, browsers: []string{"chromium"}, name: "sound on UDP, pictures on TLS, which is 40 ms slower", audio: only(udpRung), friend: true, offered: 1000,
 			says: []string{"UDP works, and loses too many packets", "Audio runs over UDP 8801", "Video runs over TLS 443", "Content runs over TLS 443"},
 			// All that a cold join waits for goes over TLS: the lookup three times, TCP and TLS to the router, and the hello there.
 			within: 11*(rtt+2*40*ms)/2 + slack,

@@ -147,7 +147,7 @@ func ladder() []scenario {
 func crowded() []scenario {
 	one := func(number, over string, rung proto.Rung, obstacle func(r *run) []string) scenario {
 		return scenario{
-			number: number, pageOnly: true, browsers: []string{"chromium"}, name: "500 kbit/s, and 2.5 Mbit/s of pictures offered, " + over, audio: only(rung), video: only(rung),
+			number: number, pageOnly: true, quiet: true, browsers: []string{"chromium"}, name: "500 kbit/s, and 2.5 Mbit/s of pictures offered, " + over, audio: only(rung), video: only(rung),
 			within: 4 * time.Second, friend: true, offered: 2500,
 			prepare: func(r *run) {
 				r.forward(obstacle(r)...)
