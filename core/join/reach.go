@@ -370,6 +370,7 @@ func (m *Mind) handleRefused(now time.Time, e Refused) {
 
 func (m *Mind) handleNetworkChanged(now time.Time, e NetworkChanged) {
 	m.moved = m.moved || m.state == In
+	m.forgetShut(now)
 	if m.zones.blind && !e.Kept {
 		m.leaveBlind(now, whyNet)
 	}
@@ -397,7 +398,7 @@ func (m *Mind) handleNetworkChanged(now time.Time, e NetworkChanged) {
 		m.closeControl()
 		m.closeLanes(now, whyNet)
 		m.forgetLong()
-		m.reach.round = 0
+		m.reach.round, m.reach.since = 0, time.Time{} // here nothing has been tried yet
 		m.again(now, "")
 	}
 }

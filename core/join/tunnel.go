@@ -238,3 +238,13 @@ func (m *Mind) unreached(now time.Time) {
 		m.turn(now)
 	}
 }
+
+// forgetShut: in another network routers may be within reach that were not, without the tunnel too.
+func (m *Mind) forgetShut(now time.Time) {
+	for i := range m.zones.list {
+		m.zones.list[i].shut = false
+	}
+	if m.zones.via != "" {
+		m.zones.directAt = now.Add(directEvery)
+	}
+}

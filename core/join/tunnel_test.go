@@ -285,6 +285,37 @@ func TestARouterOutOfReachIsReachedThroughATunnel(t *testing.T) {
 	w.record("router-out-of-reach")
 }
 
+// What was out of reach in one network may not be in the next: the tunnel is left there as any other is.
+func TestARouterOutOfReachIsReachedFromAnotherNetwork(t *testing.T) {
+	w := tunnelWorld(t, Config{Rungs: allRungs})
+	admit, carry := w.control, w.media
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		if o.Via == "" {
+			return nil, nil
+		}
+		return admit(o)
+	}
+	w.media = func(s StartTransport) (Event, float64) {
+		if s.Via == "" {
+			return nil, 0
+		}
+		return carry(s)
+	}
+	w.rtt["https://a/a"] = 20
+	w.run(60_000)
+	w.wantState(In)
+	w.control, w.media = admit, carry
+	w.at(60_001, NetworkChanged{})
+	w.run(120_000)
+	w.wantState(In)
+	o, at := find[OpenControl](w)
+	if l := len(o) - 1; o[l].Via != "" || at[l] > 76_000 {
+		t.Errorf("the last control channel of %d is through %q, since %v", l+1, o[l].Via, at[l])
+	}
+	w.wantWhy("It began through a tunnel; servers answer directly by now, and it is not used any more.")
+	w.record("router-in-another-network")
+}
+
 // Where there are no tunnels another zone may have a router that can be reached.
 func TestAZoneWhoseRouterIsOutOfReachIsAskedLast(t *testing.T) {
 	w := newWorld(t, Config{Rungs: allRungs}, zoneOf("a", 0, 0), zoneOf("b", 0, 0))

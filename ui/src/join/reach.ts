@@ -23,7 +23,7 @@ import {
 	sinceStart,
 	step,
 } from "./mind.ts";
-import { enterBlind, leaveBlind, nextWay, settle, unreached } from "./tunnel.ts";
+import { enterBlind, forgetShut, leaveBlind, nextWay, settle, unreached } from "./tunnel.ts";
 import type { Waker } from "./waker.ts";
 import { type Phrase, say, textOf, told, words } from "./words.ts";
 import { openZones, order, stopMeasuring } from "./zones.ts";
@@ -503,6 +503,7 @@ export function handleRefused(m: Mind, now: Nanos, e: EventOf<"refused">): void 
 
 export function handleNetworkChanged(m: Mind, now: Nanos, e: EventOf<"network_changed">): void {
 	m.moved ||= m.state === "in";
+	forgetShut(m, now);
 	if (m.zones.blind && !e.kept) {
 		leaveBlind(m, now, say("network"));
 	}
@@ -530,6 +531,7 @@ export function handleNetworkChanged(m: Mind, now: Nanos, e: EventOf<"network_ch
 		closeLanes(m, now, say("network"));
 		forgetLong(m);
 		m.reach.round = 0;
+		m.reach.since = undefined; // here nothing has been tried yet
 		again(m, now, "");
 	}
 }

@@ -251,3 +251,13 @@ export function unreached(m: Mind, now: Nanos): void {
 		turn(m, now);
 	}
 }
+
+/** In another network routers may be within reach that were not, without the tunnel too. */
+export function forgetShut(m: Mind, now: Nanos): void {
+	for (const z of m.zones.list) {
+		z.shut = false;
+	}
+	if (m.zones.via !== "") {
+		m.zones.directAt = now + directEvery;
+	}
+}
