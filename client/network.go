@@ -198,10 +198,10 @@ func (c *Client) follow(now time.Time) {
 // ladder is climbed again, since what was closed there may be open here.
 func (c *Client) moved(now time.Time) {
 	c.families.recall(lastNetwork(c.cfg.State, now))
+	c.requests.renew()
+	c.tunnels.renew()
 	for _, l := range c.media.active {
 		if l != nil && l.rung != proto.UDP8801 {
-			c.requests.renew()
-			c.tunnels.renew()
 			c.mind.Handle(now, join.NetworkChanged{})
 			return
 		}
@@ -211,8 +211,6 @@ func (c *Client) moved(now time.Time) {
 	}
 	c.mind.Handle(now, join.NetworkChanged{Kept: true})
 	if ch := c.control.ch; ch != nil {
-		c.requests.renew()
-		c.tunnels.renew()
 		c.dropControl(ch.attempt)
 		c.mind.Handle(now, join.ControlLost{Attempt: ch.attempt, Text: "the network changed"})
 	}

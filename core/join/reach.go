@@ -377,6 +377,12 @@ func (m *Mind) handleNetworkChanged(now time.Time, e NetworkChanged) {
 	switch {
 	case e.Kept:
 		m.forgetLong()
+		if !m.reach.since.IsZero() { // the control channel had been lost before
+			m.reach.since, m.reach.round = now, 0
+		}
+		if !m.reach.retryAt.IsZero() {
+			m.reach.retryAt = now
+		}
 	case m.state == LookingUp:
 		m.lookupAttempt.end(m, now, Lost, whyNet)
 		m.do(Cancel{What: "lookup"})

@@ -518,28 +518,33 @@ func TestSleepIsNoTimeOfTrying(t *testing.T) {
 
 // Who was without any network for 28 s, in a tunnel of a railway say, has all the time for trying once there is one.
 func TestAnotherNetworkHasAllTheTimeForTrying(t *testing.T) {
-	w := newWorld(t, Config{Rungs: allRungs}, zoneOf("a", 0, 0))
-	lookup, route, admit := w.lookup, w.route, w.control
-	w.run(9000)
-	w.lookup = func(int) (Event, float64) { return nil, 0 }
-	w.route = func(Route) (Event, float64) { return nil, 0 }
-	w.control = func(OpenControl) ([]Event, []float64) { return nil, nil }
-	w.at(10_000, ControlLost{Attempt: w.m.control.id, Text: "reset"})
-	w.run(38_000)
-	w.wantState(Routing)
-	w.lookup, w.route = lookup, route
-	w.control = func(o OpenControl) ([]Event, []float64) {
-		events, at := admit(o)
-		for i := range at {
-			at[i] += 2000 // the radio wakes up
+	for _, tt := range []struct {
+		name string
+		NetworkChanged
+	}{{"network-late", NetworkChanged{}}, {"network-late-kept", NetworkChanged{Kept: true}}} {
+		w := newWorld(t, Config{Rungs: allRungs}, zoneOf("a", 0, 0))
+		lookup, route, admit := w.lookup, w.route, w.control
+		w.run(9000)
+		w.lookup = func(int) (Event, float64) { return nil, 0 }
+		w.route = func(Route) (Event, float64) { return nil, 0 }
+		w.control = func(OpenControl) ([]Event, []float64) { return nil, nil }
+		w.at(10_000, ControlLost{Attempt: w.m.control.id, Text: "reset"})
+		w.run(38_000)
+		w.wantState(Routing)
+		w.lookup, w.route = lookup, route
+		w.control = func(o OpenControl) ([]Event, []float64) {
+			events, at := admit(o)
+			for i := range at {
+				at[i] += 2000 // the radio wakes up
+			}
+			return events, at
 		}
-		return events, at
+		w.at(38_001, tt.NetworkChanged)
+		w.run(45_000)
+		w.wantState(In)
+		if j, at := last[Joined](w); !j.Resumed || at > 40_500 {
+			t.Errorf("%s: joined %+v at %v", tt.name, j, at)
+		}
+		w.record(tt.name)
 	}
-	w.at(38_001, NetworkChanged{})
-	w.run(45_000)
-	w.wantState(In)
-	if j, at := last[Joined](w); !j.Resumed || at > 40_500 {
-		t.Errorf("joined %+v at %v", j, at)
-	}
-	w.record("network-late")
 }

@@ -509,6 +509,13 @@ export function handleNetworkChanged(m: Mind, now: Nanos, e: EventOf<"network_ch
 	}
 	if (e.kept) {
 		forgetLong(m);
+		if (m.reach.since !== undefined) {
+			m.reach.since = now; // the control channel had been lost before
+			m.reach.round = 0;
+		}
+		if (m.reach.retryAt !== undefined) {
+			m.reach.retryAt = now;
+		}
 	} else if (m.state === "looking-up") {
 		end(m, m.lookup.attempt, now, "lost", say("network"));
 		act(m, { do: "cancel", what: "lookup" });
