@@ -32,6 +32,10 @@ const (
 // pictures are the groups that move together; sound decides for itself.
 var pictures = [...]proto.Group{proto.GroupVideo, proto.GroupContent}
 
+// early is when better rungs are looked at after the welcome that ends a change of network, or a loss that may have been
+// one: Chromium on Linux makes connections for the old network until two seconds after, and later on a busy machine.
+var early = [...]time.Duration{3 * time.Second, 10 * time.Second}
+
 // alike are the groups that go where one of them goes.
 func alike(g proto.Group) []proto.Group {
 	if g == proto.GroupAudio {
@@ -284,6 +288,34 @@ func (m *Mind) askFresh(now time.Time) {
 	}
 }
 
+// earlyAt is the next early look of a lane; zero where there is none. What has failed media twice is not in a hurry, and a
+// page has to have credentials for it.
+func (m *Mind) earlyAt(now time.Time, l *lane) time.Time {
+	if m.media.backAt.IsZero() || l.fell > 1 || m.cfg.FreshWays && len(m.media.spare) == 0 {
+		return time.Time{}
+	}
+	for _, d := range early {
+		if at := m.media.backAt.Add(d); now.Before(at) {
+			return at
+		}
+	}
+	return time.Time{}
+}
+
+// backIn: there is a welcome, and what was tried at once may have been tried too early.
+func (m *Mind) backIn(now time.Time) {
+	if !m.media.shaken {
+		return
+	}
+	m.media.shaken, m.media.backAt = false, now
+	for g := range m.lanes {
+		l := &m.lanes[g]
+		if at := m.earlyAt(now, l); !at.IsZero() && at.Before(l.probeAt) {
+			l.probeAt = at
+		}
+	}
+}
+
 // advanceDescent tries the better rungs again, in good time.
 func (m *Mind) advanceDescent(now time.Time, g proto.Group) {
 	l := &m.lanes[g]
@@ -291,12 +323,17 @@ func (m *Mind) advanceDescent(now time.Time, g proto.Group) {
 		l.probeAt = time.Time{}
 		return
 	}
-	best := m.rank(g, l.inUse.rung)
-	trying := slices.ContainsFunc(l.tries, func(t *rungTry) bool { return !t.done && m.rank(g, t.rung) < best })
+	best, soon := m.rank(g, l.inUse.rung), m.earlyAt(now, l)
+	// A browser's attempt goes on with the network that it began with: an early look does not wait for its end.
+	trying := slices.ContainsFunc(l.tries, func(t *rungTry) bool {
+		return !t.done && m.rank(g, t.rung) < best && (soon.IsZero() || !m.cfg.FreshWays || t.set > m.media.set)
+	})
 	better := m.onRungs(g, 0, best)
 	switch {
 	case trying || len(better) == 0:
 		l.probeAt = time.Time{}
+	case l.probeAt.IsZero() && !soon.IsZero():
+		l.probeAt = soon
 	case l.probeAt.IsZero():
 		l.probeAt = now.Add(min(probeMin<<min(max(l.fell-1, 0), 4), probeMost))
 	case due(now, l.probeAt):

@@ -63,6 +63,8 @@ type mediaClock struct {
 	set       int       // counts the sets of credentials used
 	spare     []proto.Credentials
 	apartAt   time.Time // video and content use different rungs: one follows the other then
+	shaken    bool      // the network is another since the last welcome, or may be
+	backAt    time.Time // the welcome after that
 	askAt     time.Time // fresh credentials may be asked for from then on
 }
 

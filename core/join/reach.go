@@ -292,6 +292,7 @@ func (m *Mind) handleWelcomed(now time.Time, e Welcomed) {
 	m.step(now, "control", m.grantAt, 0)
 	m.do(Joined{Router: m.grant.Router, Zone: m.grant.Zone, Resumed: m.control.everIn, MS: m.ms(now)})
 	m.welcomeLanes(now, m.control.everIn && !e.Resumed, e.Groups)
+	m.backIn(now)
 	m.control.everIn = true
 }
 
@@ -328,6 +329,7 @@ func (m *Mind) controlLost(now time.Time, text string) {
 			m.unreached(now)
 		}
 	} else {
+		m.media.shaken = true
 		m.note(now, "control", "server "+m.grant.Router, Lost, text)
 		m.progress(now, "resume", "the connection to the server is lost: "+text)
 		if now.Sub(m.control.welcomedAt) >= steadyAfter {
@@ -394,6 +396,7 @@ func (m *Mind) handleNetworkChanged(now time.Time, e NetworkChanged) {
 		}
 		m.openZones(now)
 	case m.state >= Routing:
+		m.media.shaken = true
 		m.reach.try.end(m, now, Lost, whyNet)
 		m.stopAsking(now)
 		m.lookupAgainAt = time.Time{}

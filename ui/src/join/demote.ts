@@ -16,6 +16,7 @@ import {
 	findTry,
 	handleTransportDown,
 	hasten,
+	type Lane,
 	newTry,
 	pathName,
 	type RungTry,
@@ -42,6 +43,12 @@ const apartFor = 5 * second; // pictures on different rungs: a browser may be ab
 
 /** The groups that move together; sound decides for itself. */
 const pictures = [Group.Video, Group.Content] as const;
+
+/**
+ * When better rungs are looked at after the welcome that ends a change of network, or a loss that may have been one:
+ * Chromium on Linux makes connections for the old network until two seconds after, and later on a busy machine.
+ */
+const early = [3 * second, 10 * second] as const;
 
 /** The groups that go where one of them goes. */
 function alike(g: Group): readonly Group[] {
@@ -284,6 +291,34 @@ function askFresh(m: Mind, now: Nanos): void {
 	}
 }
 
+/**
+ * The next early look of a lane; undefined where there is none. What has failed media twice is not in a hurry, and a page
+ * has to have credentials for it.
+ */
+function earlyAt(m: Mind, now: Nanos, l: Lane): Nanos | undefined {
+	const { backAt, spare } = m.media;
+	if (backAt === undefined || l.fell > 1 || (m.cfg.fresh_ways && spare.length === 0)) {
+		return undefined;
+	}
+	return early.map(d => backAt + d).find(at => now < at);
+}
+
+/** There is a welcome, and what was tried at once may have been tried too early. */
+export function backIn(m: Mind, now: Nanos): void {
+	if (!m.media.shaken) {
+		return;
+	}
+	m.media.shaken = false;
+	m.media.backAt = now;
+	for (const g of groups) {
+		const l = m.lanes[g];
+		const at = earlyAt(m, now, l);
+		if (at !== undefined && l.probeAt !== undefined && at < l.probeAt) {
+			l.probeAt = at;
+		}
+	}
+}
+
 /** Tries the better rungs again, in good time. */
 export function advanceDescent(m: Mind, now: Nanos, g: Group): void {
 	const l = m.lanes[g];
@@ -293,8 +328,13 @@ export function advanceDescent(m: Mind, now: Nanos, g: Group): void {
 	}
 	const best = rank(m, g, l.inUse.rung);
 	const better = onRungs(m, now, g, 0, best);
-	if (better.length === 0 || l.tries.some(t => !t.done && rank(m, g, t.rung) < best)) {
+	const soon = earlyAt(m, now, l);
+	// A browser's attempt goes on with the network that it began with: an early look does not wait for its end.
+	const goesOn = (t: RungTry): boolean => soon === undefined || !m.cfg.fresh_ways || t.set > m.media.set;
+	if (better.length === 0 || l.tries.some(t => !t.done && rank(m, g, t.rung) < best && goesOn(t))) {
 		l.probeAt = undefined;
+	} else if (l.probeAt === undefined && soon !== undefined) {
+		l.probeAt = soon;
 	} else if (l.probeAt === undefined) {
 		l.probeAt = now + Math.min(probeMin * 2 ** Math.min(Math.max(l.fell - 1, 0), 4), probeMost);
 	} else if (due(now, l.probeAt)) {

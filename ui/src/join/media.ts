@@ -78,6 +78,10 @@ export interface MediaClock {
 	spare: readonly Credentials[];
 	/** Video and content use different rungs: one follows the other then. */
 	apartAt: Nanos | undefined;
+	/** The network is another since the last welcome, or may be. */
+	shaken: boolean;
+	/** The welcome after that. */
+	backAt: Nanos | undefined;
 	/** Fresh credentials may be asked for from then on. */
 	askAt: Nanos;
 }
@@ -96,7 +100,17 @@ export function newLane(): Lane {
 }
 
 export function newMediaClock(): MediaClock {
-	return { contentAt: undefined, limit: undefined, everUp: false, set: 0, spare: [], apartAt: undefined, askAt: 0 };
+	return {
+		contentAt: undefined,
+		limit: undefined,
+		everUp: false,
+		set: 0,
+		spare: [],
+		apartAt: undefined,
+		shaken: false,
+		backAt: undefined,
+		askAt: 0,
+	};
 }
 
 /** H of the design. */

@@ -4,6 +4,7 @@ import { Code, type Grant } from "../proto/messages.gen.ts";
 import { some } from "./actions.ts";
 import { due, millis, millisecond, type Nanos, second } from "./clock.ts";
 import { unprepare } from "./decide.ts";
+import { backIn } from "./demote.ts";
 import type { EventOf } from "./events.ts";
 import { tried } from "./explain.ts";
 import { forgetLong } from "./long.ts";
@@ -418,6 +419,7 @@ export function handleWelcomed(m: Mind, now: Nanos, e: EventOf<"welcomed">): voi
 		ms: sinceStart(m, now),
 	});
 	welcomeLanes(m, now, resumed && e.resumed !== true, e.groups ?? []);
+	backIn(m, now);
 	m.control.everIn = true;
 }
 
@@ -461,6 +463,7 @@ function controlLost(m: Mind, now: Nanos, why: Phrase): void {
 			unreached(m, now);
 		}
 	} else {
+		m.media.shaken = true;
 		note(m, now, "control", say("server", { server: routerOf(m) }), "lost", why);
 		progress(m, now, "resume", `the connection to the server is lost: ${words(why)}`);
 		if (now - welcomedAt >= steadyAfter) {
@@ -527,6 +530,7 @@ export function handleNetworkChanged(m: Mind, now: Nanos, e: EventOf<"network_ch
 		}
 		openZones(m, now);
 	} else if (seeking(m)) {
+		m.media.shaken = true;
 		end(m, m.reach.try, now, "lost", say("network"));
 		stopAsking(m, now);
 		m.lookup.againAt = undefined;

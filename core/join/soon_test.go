@@ -1,0 +1,146 @@
+package join
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"parley/wire/proto"
+)
+
+// looks lists when a group tried UDP from a time on.
+func (w *world) looks(g proto.Group, from float64) (out []float64) {
+	all, at := find[StartTransport](w)
+	for i, s := range all {
+		if s.Group == g && s.Rung == proto.UDP8801 && at[i] >= from {
+			out = append(out, at[i])
+		}
+	}
+	return out
+}
+
+// blind is a world whose network is another from 10 s on, and whose transports over UDP come up from a time on, if they are
+// made then: a browser that does not know its new network yet makes them for the old one.
+func blind(t *testing.T, cfg Config, until float64) *world {
+	w := ladderWorld(t, cfg)
+	w.media = func(s StartTransport) (Event, float64) {
+		if s.Rung == proto.UDP8801 && w.ms() < until {
+			return nil, 0
+		}
+		return TransportUp{Attempt: s.Attempt}, 60
+	}
+	w.at(10_000, ControlLost{w.m.control.id, "the server fell silent"})
+	for g := range w.m.lanes {
+		w.at(10_010, PathSilent{w.m.lanes[g].inUse.id})
+	}
+	return w
+}
+
+// TestAPageThatIsBackBeforeItsBrowserSeesTheNewNetworkLooksAgainSoon: the fresh connections were made too early, and what
+// is in use stays until the next ones are up.
+func TestAPageThatIsBackBeforeItsBrowserSeesTheNewNetworkLooksAgainSoon(t *testing.T) {
+	w := blind(t, Config{FreshWays: true}, 12_000)
+	w.run(13_000)
+	for g := range proto.NGroups {
+		w.wantUsed(proto.Group(g), proto.UDP8801, proto.TCP8801)
+	}
+	w.run(15_000)
+	var back float64
+	for g := range proto.NGroups {
+		back = max(back, w.wantUsed(proto.Group(g), proto.UDP8801, proto.TCP8801, proto.UDP8801)[2])
+	}
+	if back > 13_500 {
+		t.Errorf("all media is back on UDP at %v ms, want three seconds after the welcome\n%s", back, w.lines())
+	}
+	closed, times := find[CloseTransport](w)
+	for i, c := range closed {
+		if at := w.wantUsed(c.Group, proto.UDP8801, proto.TCP8801, proto.UDP8801); c.Rung == proto.TCP8801 && times[i] < at[2] {
+			t.Errorf("%v over TCP was closed before its successor was up", c.Group)
+		}
+	}
+	w.record("back-too-early-page")
+}
+
+// A native client's attempt goes on for five seconds, and finds by itself what opens meanwhile; what opens later is found
+// by the second look.
+func TestANetworkThatOpensUpLateIsFoundSoon(t *testing.T) {
+	w := blind(t, Config{}, 16_000)
+	w.at(10_000, NetworkChanged{})
+	w.run(40_000)
+	for g := range proto.NGroups {
+		if at := w.wantUsed(proto.Group(g), proto.UDP8801, proto.TCP8801, proto.UDP8801); at[2] > 21_000 {
+			t.Errorf("%v is back on UDP at %v ms, want ten seconds after the welcome\n%s", proto.Group(g), at[2], w.lines())
+		}
+	}
+	w.record("back-too-early")
+}
+
+// TestEarlyLooksAreTwo: where UDP stays shut a change costs two looks more, and then there is one a minute as ever.
+func TestEarlyLooksAreTwo(t *testing.T) {
+	for _, c := range []struct {
+		trace string
+		cfg   Config
+	}{{"stays-shut", Config{}}, {"stays-shut-page", Config{FreshWays: true}}} {
+		w := blind(t, c.cfg, 1_000_000)
+		w.run(160_000)
+		_, welcomed := last[Joined](w)
+		got := w.looks(proto.GroupAudio, welcomed+1)
+		late := slices.DeleteFunc(slices.Clone(got), func(at float64) bool { return at < welcomed+15_000 })
+		if soon := got[:len(got)-len(late)]; !slices.Equal(soon, []float64{welcomed + 3000, welcomed + 10_000}) {
+			t.Fatalf("%s: UDP is looked at %v ms, joined at %v, want it 3 and 10 s after\n%s", c.trace, got, welcomed, w.lines())
+		}
+		for i, at := range late {
+			before := got[len(got)-len(late)+i-1]
+			if at-before < 60_000 {
+				t.Errorf("%s: UDP is looked at %v ms, want once a minute after the early ones", c.trace, got)
+			}
+		}
+		if len(late) != 2 {
+			t.Errorf("%s: UDP is looked at %v ms, want looks to go on", c.trace, got)
+		}
+		w.record(c.trace)
+	}
+}
+
+// TestWhoFallsAgainAndAgainIsNotLookedAtEarly: UDP that comes up and then carries nothing may take the control channel
+// with it each time.
+func TestWhoFallsAgainAndAgainIsNotLookedAtEarly(t *testing.T) {
+	w := ladderWorld(t, Config{})
+	var back []float64
+	for range 3 {
+		l := &w.m.lanes[proto.GroupAudio]
+		w.at(w.ms()+1000, PathSilent{l.inUse.id})
+		w.at(w.ms()+1200, ControlLost{w.m.control.id, "the server fell silent"})
+		w.run(w.ms() + 2000)
+		from := w.ms()
+		for l.inUse.rung != proto.UDP8801 {
+			w.run(w.ms() + 100)
+		}
+		back = append(back, w.ms()-from)
+	}
+	if back[0] > 4_000 || back[1] < 60_000 || back[2] < 120_000 {
+		t.Errorf("back on UDP after %v ms, want it soon the first time alone", back)
+	}
+	w.record("falls-again")
+}
+
+// TestARungThatFailsAtOnceIsLookedAtEarlyToo: a system without a route says so before there is a welcome.
+func TestARungThatFailsAtOnceIsLookedAtEarlyToo(t *testing.T) {
+	w := blind(t, Config{}, 12_000)
+	media := w.media
+	w.media = func(s StartTransport) (Event, float64) {
+		if e, ms := media(s); e != nil {
+			return e, ms
+		}
+		return TransportFailed{Attempt: s.Attempt, Text: "network is unreachable"}, 0
+	}
+	w.control = func(o OpenControl) ([]Event, []float64) {
+		return []Event{ControlUp{o.Attempt}, Welcomed{Attempt: o.Attempt}}, []float64{800, 900}
+	}
+	w.at(10_000, NetworkChanged{})
+	w.run(20_000)
+	if got, at := w.used(proto.GroupAudio); fmt.Sprint(got) != "[udp-8801 tcp-8801 udp-8801]" || at[2] > 14_500 {
+		t.Errorf("audio used %v at %v, want UDP three seconds after the welcome\n%s", got, at, w.lines())
+	}
+	w.record("unreachable-at-once")
+}
