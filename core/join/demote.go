@@ -96,7 +96,9 @@ func (m *Mind) handlePathSilent(now time.Time, e PathSilent) {
 	if t == nil || m.lanes[g].inUse != t || m.lanes[g].floor > m.rank(g, t.rung) {
 		return
 	}
-	if !m.demote(now, m.rank(g, t.rung)+1, "nothing arrives any more", alike(g)...) {
+	// What is left over from before a change says nothing of its rung after it, and its successor is on its way.
+	left := t.set != m.media.set && (m.media.shaken || t.upAt.Before(m.media.backAt))
+	if left || !m.demote(now, m.rank(g, t.rung)+1, "nothing arrives any more", alike(g)...) {
 		m.do(CloseTransport{Attempt: t.id, Group: g, Rung: t.rung})
 		m.handleTransportDown(now, t.id, "")
 	}

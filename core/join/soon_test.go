@@ -144,3 +144,40 @@ func TestARungThatFailsAtOnceIsLookedAtEarlyToo(t *testing.T) {
 	}
 	w.record("unreachable-at-once")
 }
+
+// TestWhatIsLeftOverFromBeforeSaysNothingOfTheNewNetwork: the old transport falls silent a moment after fresh ones have been
+// begun, or just before the loss is noticed. UDP goes on being tried, and the spare credentials are kept for an early look.
+func TestWhatIsLeftOverFromBeforeSaysNothingOfTheNewNetwork(t *testing.T) {
+	for _, c := range []struct {
+		trace  string
+		silent float64 // when sound's old transport is found so; the loss is noticed at 10 s
+		cfg    Config
+	}{
+		{"silence-left-over-page", 10_700, Config{FreshWays: true}},
+		{"silence-before-loss-page", 9_990, Config{FreshWays: true}},
+		{"silence-before-loss", 9_990, Config{}},
+	} {
+		t.Run(c.trace, func(t *testing.T) {
+			w := ladderWorld(t, c.cfg)
+			w.media = func(s StartTransport) (Event, float64) {
+				return TransportUp{Attempt: s.Attempt}, max(60, 13_000-w.ms()) // nothing passes until then
+			}
+			w.at(10_000, ControlLost{w.m.control.id, "the server fell silent"})
+			w.at(c.silent, PathSilent{w.m.lanes[proto.GroupAudio].inUse.id})
+			for _, g := range []proto.Group{proto.GroupVideo, proto.GroupContent} {
+				w.at(10_010, PathSilent{w.m.lanes[g].inUse.id})
+			}
+			w.run(12_990)
+			if len(w.m.media.spare) == 0 {
+				t.Errorf("no credentials are left for an early look\n%s", w.lines())
+			}
+			w.run(16_000)
+			for g := range w.m.lanes {
+				if l := w.m.lanes[g].inUse; l == nil || l.rung != proto.UDP8801 {
+					t.Errorf("%v is not back on UDP\n%s", proto.Group(g), w.lines())
+				}
+			}
+			w.record(c.trace)
+		})
+	}
+}

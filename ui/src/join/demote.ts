@@ -91,7 +91,10 @@ export function handlePathSilent(m: Mind, now: Nanos, e: EventOf<"path_silent">)
 	if (l.inUse !== t || l.floor > rank(m, g, t.rung)) {
 		return;
 	}
-	if (!demote(m, now, rank(m, g, t.rung) + 1, say("nothing"), alike(g))) {
+	// What is left over from before a change says nothing of its rung after it, and its successor is on its way.
+	const { set, shaken, backAt } = m.media;
+	const left = t.set !== set && (shaken || (t.upAt !== undefined && backAt !== undefined && t.upAt < backAt));
+	if (left || !demote(m, now, rank(m, g, t.rung) + 1, say("nothing"), alike(g))) {
 		act(m, { do: "close_transport", attempt: t.id, group: g, rung: t.rung });
 		handleTransportDown(m, now, t.id);
 	}
