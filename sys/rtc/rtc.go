@@ -41,7 +41,7 @@ const (
 
 // The sizes a server transport may reach.
 const (
-	maxPaths      = 8  // addresses of one transport
+	maxPaths      = 24 // addresses of one transport: a client's routes over UDP, as many over TCP, TLS, and some it has left
 	maxHeld       = 64 // addresses with datagrams that overtook their check
 	heldPerAddr   = 2  // a ClientHello of a browser is always two datagrams
 	maxHeldLen    = 1500

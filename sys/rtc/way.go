@@ -310,7 +310,8 @@ func (w *Way) Wait(ctx context.Context) error {
 	}
 }
 
-// ask sends the shortest authentic packet over the way, whichever is in use.
+// ask sends the shortest authentic packet over the way, whichever is in use, and a check before it: a router that has
+// had too many addresses of this transport may have forgotten this one.
 func (w *Way) ask() error {
 	c := w.c
 	c.mu.Lock()
@@ -321,6 +322,7 @@ func (w *Way) ask() error {
 	}
 	r := c.routes[at]
 	c.mu.Unlock()
+	c.check(r, time.Now())
 	return c.writeOn(r, hello(), (*srtp.Context).SealRTCP)
 }
 

@@ -1,13 +1,54 @@
 package rtc
 
 import (
+	"context"
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"parley/sys/link"
 	"parley/wire/proto"
 )
+
+// A router that has forgotten a way, as one does that has too many, learns of it again by whoever asks there.
+func TestAWayTheRouterHasForgottenComesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWires(oneWay)
+		r := startRouter(t, w, nil)
+		cfg := r.dialConfig(w.host("198.51.100.7"), "user1")
+		c := Open(cfg)
+		t.Cleanup(func() { c.Close() })
+		var last link.PacketConn
+		w.filter(func(from, _ netip.AddrPort, b []byte) bool {
+			return b[0] >= 20 && last != nil && from == last.LocalAddr() // DTLS goes the other way
+		})
+		forgotten := c.Try(proto.UDP8801, cfg.Remote)
+		c.mu.Lock()
+		last = c.sockets[0]
+		c.mu.Unlock()
+		other := c.Try(proto.UDP8801, cfg.Remote)
+		if err := c.Handshake(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := other.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.filter(nil)
+		r.do(func(now time.Time) {
+			for key := range r.mux.paths {
+				if key.addr == last.LocalAddr() {
+					r.mux.Unlink(now, key.via, key.addr)
+				}
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := forgotten.Wait(ctx); err != nil {
+			t.Errorf("the way the router had forgotten: %v", err)
+		}
+	})
+}
 
 // Two ways of one transport, of which one dies: what comes over the other must not speak for it.
 func TestEachWayIsHeardForItself(t *testing.T) {

