@@ -256,6 +256,40 @@ func TestAPortThatMovesToAnotherShardsSocketIsFollowed(t *testing.T) {
 	}
 }
 
+// Who sends no media is followed by its reports, whichever socket they come to, though all its transports report as one.
+func TestAReceiversPortThatMovesIsFollowedByItsReports(t *testing.T) {
+	st := newStage(t, 1, PlaneConfig{Shards: 2, Together: 1})
+	far := func() rtp.Seq { return 1000 }
+	a := st.join(1, false, far, far)
+	report := func(tr *actorTransport) {
+		b, err := tr.out.SealRTCP(nil, rtp.AppendRR(nil, a.rtcp))
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.receive(arrived{tr.addr, b})
+		st.wait(20 * time.Millisecond)
+	}
+	for _, tr := range a.all {
+		report(tr)
+	}
+	for i := range 3 * 2 * len(a.all) {
+		tr := a.all[i%len(a.all)]
+		st.place(tr)
+		for int(tr.addr.Port())%2 != i/len(a.all)%2 {
+			st.place(tr)
+		}
+		report(tr)
+		if tr.lastTo != tr.addr {
+			t.Errorf("group %d is sent to at %v, though its reports come from %v", tr.group, tr.lastTo, tr.addr)
+		}
+		for _, s := range st.plane.shards {
+			if got, want := s.exchange.routes[tr.addr].shard, st.of(a.key).index; got != want {
+				t.Errorf("to shard %d what comes from the new port is shard %d's, want %d's", s.index, got, want)
+			}
+		}
+	}
+}
+
 // FuzzHandingOn gives any bytes from any address to one of two shards' sockets: all of it is dropped or
 // handed on, and the other takes what it is handed.
 func FuzzHandingOn(f *testing.F) {

@@ -191,52 +191,23 @@ func (m *Mux) path(key pathKey) *path {
 }
 
 func (m *Mux) handleSRTP(now time.Time, key pathKey, local netip.Addr, mark uint8, b []byte, in []Inbound) []Inbound {
+	rtcp, newest := isRTCP(b), true
+	var plain []byte
+	var why Reason
 	p := m.path(key)
-	var t *Transport
 	if p != nil {
-		t = p.t
+		plain, newest, why = p.t.open(now, b, rtcp)
 	} else if inner, ok := stun.Undress(b); ok {
 		m.handleDressed(now, key, local, mark, inner)
 		return in
 	} else {
-		var why Reason
-		if t, why = m.rebound(now, key, b); t == nil {
-			m.drop(why)
-			return in
-		}
+		p, plain, why = m.rebound(now, key, b, rtcp)
 	}
-	if t.in == nil {
-		m.drop(ReasonNoKeys)
+	if why != ReasonNone {
+		m.drop(why)
 		return in
 	}
-	rtcp := isRTCP(b)
-	var plain []byte
-	var newest bool
-	var err error
-	if rtcp && !t.reports.more(now) {
-		m.drop(ReasonReports)
-		return in
-	} else if rtcp {
-		plain, newest, err = t.in.OpenRTCP(b)
-	} else {
-		plain, newest, err = t.in.OpenRTP(b)
-	}
-	if err != nil {
-		m.drop(reasonOf(err))
-		return in
-	}
-	if rtcp {
-		t.reports.left -= reportCost
-	}
-	if p == nil {
-		if !newest {
-			m.drop(ReasonUnknownAddr) // late, from a port that may be gone
-			return in
-		}
-		was := t.sendPath
-		p = t.addPath(now, key)
-		p.local, p.checkedAt, p.priority, p.nominated = local, was.checkedAt, was.priority, was.nominated
-	}
+	t := p.t
 	if p.local != local {
 		p.local = local
 	}
@@ -259,6 +230,27 @@ func (m *Mux) handleSRTP(now time.Time, key pathKey, local netip.Addr, mark uint
 	}
 	m.counters.Packets++
 	return append(in, Inbound{t, rtcp, plain})
+}
+
+// open decrypts a packet in place; see srtp.Context.OpenRTP.
+func (t *Transport) open(now time.Time, b []byte, rtcp bool) (plain []byte, newest bool, why Reason) {
+	var err error
+	switch {
+	case t.in == nil:
+		return nil, false, ReasonNoKeys
+	case !rtcp:
+		plain, newest, err = t.in.OpenRTP(b)
+	case !t.reports.more(now):
+		return nil, false, ReasonReports
+	default:
+		if plain, newest, err = t.in.OpenRTCP(b); err == nil {
+			t.reports.left -= reportCost
+		}
+	}
+	if err != nil {
+		return nil, false, reasonOf(err)
+	}
+	return plain, newest, ReasonNone
 }
 
 // isRTCP tells RTCP from RTP on one port (RFC 5761 §4).

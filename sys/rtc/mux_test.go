@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -274,10 +275,11 @@ func (b *bare) keyedTransport(from string) (*Transport, *srtp.Context) {
 	return tr, b.key(tr)
 }
 
-// key gives a transport keys, releases it and returns its peer's sealing end.
+// key gives a transport keys of its own, releases it and returns its peer's sealing end.
 func (b *bare) key(tr *Transport) *srtp.Context {
 	b.t.Helper()
-	key, salt := make([]byte, 16), make([]byte, 12)
+	of := sha256.Sum256([]byte(tr.ufrag))
+	key, salt := of[:16], of[16:28]
 	var ends [3]*srtp.Context
 	for i := range ends {
 		var err error

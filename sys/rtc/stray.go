@@ -1,7 +1,6 @@
 package rtc
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -9,13 +8,17 @@ import (
 	"parley/sys/link"
 )
 
-// straysPerSecond is for how many packets a second all transports of a host are looked through; a second's worth may
-// be saved up. A thousand people behind one NAT that gives all of them other ports at once need 1,500: each of
-// their 3,000 transports is found halfway on average. It is in proportion to what a shard carries: 26 ms of a second
-// with those 3,000, however much is sent in their host's name (BenchmarkStray, 21 November 2026).
+// straysPerSecond is for how many packets a second all transports of a host are looked through; straysSaved of them may be
+// saved up, so that a thousand people behind one NAT that gives all of their 3,000 transports other ports at once are
+// back within a second. It is in proportion to what a shard carries: with those 3,000 it is 13 ms of a second for
+// media and 57 for reports, however much is sent in their host's name (BenchmarkStray, 21 November 2026).
 const (
 	straysPerSecond = 1000
+	straysSaved     = 2000
 	strayCost       = time.Second / straysPerSecond
+	// straysOpened is for how many transports one of them is opened at most. Their SSRC alone does not tell: browsers
+	// that send no media all report as 1 (libwebrtc), and a native client reports as one on all its transports.
+	straysOpened = 4
 )
 
 // hostKey is a peer's host on one link.
@@ -31,31 +34,59 @@ type host struct {
 	at         time.Time
 }
 
-// rebound finds the transport of a peer whose NAT has changed its port, by the SSRC of its media: a check
-// would tell only seconds later. The host must be the one media came from so far, so that nobody is sent
-// what they did not ask for, and the packet must turn out authentic and new; media that moves to another
-// host waits for a check. Without one it says why.
-func (m *Mux) rebound(now time.Time, key pathKey, b []byte) (*Transport, Reason) {
-	at := 8 // of the SSRC
-	if isRTCP(b) {
-		at = 4
-	}
+// rebound finds the transport of a peer whose NAT has changed its port, by its media or reports: a check would tell only
+// seconds later. The host must be the one media came from so far, so that nobody is sent what they did not ask for,
+// and the packet must turn out authentic and new; media that moves to another host waits for a check. It returns the
+// new path and the packet, decrypted in place, or says why there is none.
+func (m *Mux) rebound(now time.Time, key pathKey, b []byte, rtcp bool) (*path, []byte, Reason) {
 	h := m.hosts[hostKey{key.via, key.addr.Addr()}]
-	if h == nil || len(b) < at+4 {
-		return nil, ReasonUnknownAddr
+	if h == nil {
+		return nil, nil, ReasonUnknownAddr
 	}
-	h.left = min(h.left+max(now.Sub(h.at), 0), time.Second)
+	h.left = min(h.left+max(now.Sub(h.at), 0), straysSaved*strayCost)
 	if h.at = now; h.left < strayCost {
-		return nil, ReasonStrays
+		return nil, nil, ReasonStrays
 	}
-	ssrc := binary.BigEndian.Uint32(b[at:])
-	i := slices.IndexFunc(h.transports, func(t *Transport) bool { return t.released && t.in.Knows(ssrc) })
-	if i < 0 {
-		h.left -= strayCost
-		return nil, ReasonUnknownAddr
+	h.left -= strayCost
+	why := ReasonUnknownAddr
+	for _, t := range h.likely(b, rtcp) {
+		if t == nil {
+			break
+		}
+		var plain []byte
+		if plain, _, why = t.open(now, append(m.scratch[:0], b...), rtcp); why != ReasonNone {
+			continue
+		}
+		was := t.sendPath
+		p := t.addPath(now, key)
+		p.checkedAt, p.priority, p.nominated = was.checkedAt, was.priority, was.nominated
+		return p, b[:copy(b, plain)], ReasonNone
 	}
-	h.left -= strayCost * time.Duration(i) / time.Duration(len(h.transports))
-	return h.transports[i], ReasonNone
+	return nil, nil, why
+}
+
+// likely is whose a packet may be, most likely first: of those that have sent with its SSRC, whose next number it is or
+// nearly so.
+func (h *host) likely(b []byte, rtcp bool) (found [straysOpened]*Transport) {
+	var by [straysOpened]uint64 // how far ahead of its newest it would be
+	for _, t := range h.transports {
+		if !t.released {
+			continue
+		}
+		ahead := t.in.Ahead(b, rtcp)
+		if ahead == 0 {
+			continue
+		}
+		for i := range found {
+			if found[i] == nil || ahead < by[i] {
+				found[i], t, by[i], ahead = t, found[i], ahead, by[i]
+			}
+			if t == nil {
+				break
+			}
+		}
+	}
+	return found
 }
 
 // settle keeps the index of who sends from where, when a transport's send path changes.
@@ -77,7 +108,7 @@ func (m *Mux) settle(now time.Time, t *Transport, to *path) {
 		if to != nil {
 			h := m.hosts[is]
 			if h == nil {
-				h = &host{left: time.Second, at: now}
+				h = &host{left: straysSaved * strayCost, at: now}
 				m.hosts[is] = h
 			}
 			h.transports = append(h.transports, t)

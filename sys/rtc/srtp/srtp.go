@@ -200,8 +200,33 @@ func derive(key, salt []byte, label byte, n int) []byte {
 	return out[:n]
 }
 
-// Knows reports whether a packet of this SSRC has been sealed or opened.
-func (c *Context) Knows(ssrc uint32) bool { return slices.Contains(c.ssrcs, ssrc) }
+// Ahead is by how much a packet that is to be opened says it is newer than the newest of its SSRC, from 1 on; 0 where it
+// is not, or nothing of this SSRC has been opened. It says so in clear: only opening tells whether that is true.
+func (c *Context) Ahead(packet []byte, rtcp bool) uint64 {
+	if rtcp {
+		at := len(packet) - 4 // of the index
+		if c.profile == CM80 {
+			at -= CM80.tagLen()
+		}
+		if at < 8 {
+			return 0
+		}
+		if i := slices.Index(c.ssrcs, binary.BigEndian.Uint32(packet[4:])); i >= 0 {
+			return c.streams[i].rtcp.ahead(uint64(binary.BigEndian.Uint32(packet[at:]) &^ encrypted))
+		}
+		return 0
+	}
+	if len(packet) < 12 {
+		return 0
+	}
+	if i := slices.Index(c.ssrcs, binary.BigEndian.Uint32(packet[8:])); i >= 0 {
+		w := &c.streams[i].rtp
+		if index, ok := w.guess(binary.BigEndian.Uint16(packet[2:])); ok {
+			return w.ahead(index)
+		}
+	}
+	return 0
+}
 
 // stream finds the state of an SSRC, nil where there is none yet.
 func (c *Context) stream(ssrc uint32) *stream {

@@ -320,6 +320,68 @@ func TestReplayAndForgeryMoveNothing(t *testing.T) {
 	}
 }
 
+func TestAheadTellsWhatIsNext(t *testing.T) {
+	for _, p := range profiles {
+		t.Run(p.String(), func(t *testing.T) {
+			out, in := newContext(t, p), newContext(t, p)
+			rtpOf := func(ssrc uint32, seq uint16) []byte {
+				b, err := out.SealRTP(nil, packet(ssrc, seq, 0, -1, 20))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return b
+			}
+			rtcpOf := func(ssrc uint32) []byte {
+				b, err := out.SealRTCP(nil, report(ssrc, 3))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return b
+			}
+			for range 5 {
+				if _, _, err := in.OpenRTCP(rtcpOf(1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			late, top := rtpOf(2, 65530), rtpOf(2, 65534)
+			if _, _, err := in.OpenRTP(bytes.Clone(top)); err != nil {
+				t.Fatal(err)
+			}
+			next := rtcpOf(1)
+			rtcpOf(1)
+			for _, c := range []struct {
+				name string
+				b    []byte
+				rtcp bool
+				want uint64
+			}{
+				{"the next report", next, true, 1},
+				{"after a lost one", rtcpOf(1), true, 3},
+				{"the first report of who sends media", rtcpOf(2), true, 1},
+				{"the first media of who reports", rtpOf(1, 40000), false, 1},
+				{"over the wrap", rtpOf(2, 2), false, 4},
+				{"late media", late, false, 0},
+				{"media again", top, false, 0},
+				{"an SSRC nobody has", rtpOf(3, 1), false, 0},
+				{"a report of nobody", rtcpOf(3), true, 0},
+				{"media cut short", top[:11], false, 0},
+				{"a report cut short", next[:11], true, 0},
+				{"nothing", nil, true, 0},
+			} {
+				if got := in.Ahead(c.b, c.rtcp); got != c.want {
+					t.Errorf("%s: %d ahead, want %d", c.name, got, c.want)
+				}
+			}
+			if _, _, err := in.OpenRTCP(bytes.Clone(next)); err != nil {
+				t.Errorf("what was only looked at does not open: %v", err)
+			}
+			if got := in.Ahead(next, true); got != 0 {
+				t.Errorf("a report again: %d ahead, want 0", got)
+			}
+		})
+	}
+}
+
 func TestStreamsAreBounded(t *testing.T) {
 	out, in := newContext(t, GCM128), newContext(t, GCM128)
 	for i := range uint32(MaxStreams) {

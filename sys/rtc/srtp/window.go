@@ -61,3 +61,14 @@ func (w *window) guess(seq uint16) (index uint64, ok bool) {
 	}
 	return w.top + uint64(int64(delta)), true
 }
+
+// ahead is by how much an index is newer than the newest, 0 where it is not. The first of all is the next.
+func (w *window) ahead(index uint64) uint64 {
+	switch {
+	case !w.seen:
+		return 1
+	case index <= w.top:
+		return 0
+	}
+	return index - w.top
+}
