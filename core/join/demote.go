@@ -34,7 +34,7 @@ var pictures = [...]proto.Group{proto.GroupVideo, proto.GroupContent}
 
 // early is when better rungs are looked at after the welcome that ends a change of network, or a loss that may have been
 // one: Chromium on Linux makes connections for the old network until two seconds after, and later on a busy machine.
-var early = [...]time.Duration{3 * time.Second, 10 * time.Second}
+var early = [...]time.Duration{2 * time.Second, 10 * time.Second}
 
 // alike are the groups that go where one of them goes.
 func alike(g proto.Group) []proto.Group {

@@ -39,8 +39,8 @@ func blind(t *testing.T, cfg Config, until float64) *world {
 // TestAPageThatIsBackBeforeItsBrowserSeesTheNewNetworkLooksAgainSoon: the fresh connections were made too early, and what
 // is in use stays until the next ones are up.
 func TestAPageThatIsBackBeforeItsBrowserSeesTheNewNetworkLooksAgainSoon(t *testing.T) {
-	w := blind(t, Config{FreshWays: true}, 12_000)
-	w.run(13_000)
+	w := blind(t, Config{FreshWays: true}, 11_500)
+	w.run(12_000)
 	for g := range proto.NGroups {
 		w.wantUsed(proto.Group(g), proto.UDP8801, proto.TCP8801)
 	}
@@ -49,8 +49,8 @@ func TestAPageThatIsBackBeforeItsBrowserSeesTheNewNetworkLooksAgainSoon(t *testi
 	for g := range proto.NGroups {
 		back = max(back, w.wantUsed(proto.Group(g), proto.UDP8801, proto.TCP8801, proto.UDP8801)[2])
 	}
-	if back > 13_500 {
-		t.Errorf("all media is back on UDP at %v ms, want three seconds after the welcome\n%s", back, w.lines())
+	if back > 12_500 {
+		t.Errorf("all media is back on UDP at %v ms, want two seconds after the welcome\n%s", back, w.lines())
 	}
 	closed, times := find[CloseTransport](w)
 	for i, c := range closed {
@@ -86,8 +86,8 @@ func TestEarlyLooksAreTwo(t *testing.T) {
 		_, welcomed := last[Joined](w)
 		got := w.looks(proto.GroupAudio, welcomed+1)
 		late := slices.DeleteFunc(slices.Clone(got), func(at float64) bool { return at < welcomed+15_000 })
-		if soon := got[:len(got)-len(late)]; !slices.Equal(soon, []float64{welcomed + 3000, welcomed + 10_000}) {
-			t.Fatalf("%s: UDP is looked at %v ms, joined at %v, want it 3 and 10 s after\n%s", c.trace, got, welcomed, w.lines())
+		if soon := got[:len(got)-len(late)]; !slices.Equal(soon, []float64{welcomed + 2000, welcomed + 10_000}) {
+			t.Fatalf("%s: UDP is looked at %v ms, joined at %v, want it 2 and 10 s after\n%s", c.trace, got, welcomed, w.lines())
 		}
 		for i, at := range late {
 			before := got[len(got)-len(late)+i-1]
@@ -126,7 +126,7 @@ func TestWhoFallsAgainAndAgainIsNotLookedAtEarly(t *testing.T) {
 
 // TestARungThatFailsAtOnceIsLookedAtEarlyToo: a system without a route says so before there is a welcome.
 func TestARungThatFailsAtOnceIsLookedAtEarlyToo(t *testing.T) {
-	w := blind(t, Config{}, 12_000)
+	w := blind(t, Config{}, 11_500)
 	media := w.media
 	w.media = func(s StartTransport) (Event, float64) {
 		if e, ms := media(s); e != nil {
@@ -139,8 +139,8 @@ func TestARungThatFailsAtOnceIsLookedAtEarlyToo(t *testing.T) {
 	}
 	w.at(10_000, NetworkChanged{})
 	w.run(20_000)
-	if got, at := w.used(proto.GroupAudio); fmt.Sprint(got) != "[udp-8801 tcp-8801 udp-8801]" || at[2] > 14_500 {
-		t.Errorf("audio used %v at %v, want UDP three seconds after the welcome\n%s", got, at, w.lines())
+	if got, at := w.used(proto.GroupAudio); fmt.Sprint(got) != "[udp-8801 tcp-8801 udp-8801]" || at[2] > 13_500 {
+		t.Errorf("audio used %v at %v, want UDP two seconds after the welcome\n%s", got, at, w.lines())
 	}
 	w.record("unreachable-at-once")
 }
@@ -160,14 +160,14 @@ func TestWhatIsLeftOverFromBeforeSaysNothingOfTheNewNetwork(t *testing.T) {
 		t.Run(c.trace, func(t *testing.T) {
 			w := ladderWorld(t, c.cfg)
 			w.media = func(s StartTransport) (Event, float64) {
-				return TransportUp{Attempt: s.Attempt}, max(60, 13_000-w.ms()) // nothing passes until then
+				return TransportUp{Attempt: s.Attempt}, max(60, 11_500-w.ms()) // nothing passes until then
 			}
 			w.at(10_000, ControlLost{w.m.control.id, "the server fell silent"})
 			w.at(c.silent, PathSilent{w.m.lanes[proto.GroupAudio].inUse.id})
 			for _, g := range []proto.Group{proto.GroupVideo, proto.GroupContent} {
 				w.at(10_010, PathSilent{w.m.lanes[g].inUse.id})
 			}
-			w.run(12_990)
+			w.run(11_490)
 			if len(w.m.media.spare) == 0 {
 				t.Errorf("no credentials are left for an early look\n%s", w.lines())
 			}

@@ -48,7 +48,7 @@ const pictures = [Group.Video, Group.Content] as const;
  * When better rungs are looked at after the welcome that ends a change of network, or a loss that may have been one:
  * Chromium on Linux makes connections for the old network until two seconds after, and later on a busy machine.
  */
-const early = [3 * second, 10 * second] as const;
+const early = [2 * second, 10 * second] as const;
 
 /** The groups that go where one of them goes. */
 function alike(g: Group): readonly Group[] {
