@@ -50,7 +50,7 @@ type Config struct {
 	Nack     float64       // fraction of receivers that ask for 1 % of their video packets again
 	Churn    int           // receivers that leave and come back per second, while measuring
 	Movers   int           // people whose ports change every second, while measuring
-	Liars    int           // receivers that are dead, or say what is not so, of each sort in turn; loss and latency are the others'
+	Liars    int           // receivers that are dead, or say what is not so, of each sort in turn; loss, latency and what is due are the others'
 
 	Settle  time.Duration // between the last join and publishing; 0: 1 s
 	Warm    time.Duration // published before measuring; 0: 2 s

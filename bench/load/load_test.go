@@ -292,13 +292,14 @@ func TestWhoGetsLessThanIsDueIsNotServed(t *testing.T) {
 		g := &generator{}
 		g.res.Seconds = 10
 		asked, other := &person{member: &Member{Due: Due{Streams: 3, PerSecond: 240}}}, &person{member: &Member{}}
+		liar := &person{member: asked.member, lie: dead}
 		for i, streams := range c.streams {
 			asked.transports[i] = &transport{}
 			for _, n := range streams {
 				asked.transports[i].streams = append(asked.transports[i].streams, stream{measured: n})
 			}
 		}
-		g.people = []*person{asked, other}
+		g.people = []*person{asked, other, liar}
 		if g.finish(); g.res.Unserved != c.want {
 			t.Errorf("%s: %d are not served, want %d", c.name, g.res.Unserved, c.want)
 		}

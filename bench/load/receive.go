@@ -273,7 +273,7 @@ func (g *generator) finish() {
 			}
 		}
 		r.Streams += streams
-		if due := p.member.Due; streams < due.Streams || float64(packets) < DueShare*due.PerSecond*r.Seconds {
+		if due := p.member.Due; p.lie == honest && (streams < due.Streams || float64(packets) < DueShare*due.PerSecond*r.Seconds) {
 			r.Unserved++
 		}
 	}
