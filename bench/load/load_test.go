@@ -89,7 +89,7 @@ func needTryRead(t *testing.T) {
 func configWith(cfg Config, ready node.Ready) Config {
 	cfg.Site, cfg.Token, cfg.TLS = ready.Site, ready.Token, link.ClientTLS(nil)
 	cfg.TLS.InsecureSkipVerify = true
-	cfg.Settle, cfg.Warm, cfg.Measure = 100*time.Millisecond, 500*time.Millisecond, time.Second
+	cfg.Settle, cfg.Warm, cfg.Measure = 100*time.Millisecond, 500*time.Millisecond, max(cfg.Measure, time.Second)
 	return cfg
 }
 
@@ -144,7 +144,7 @@ func TestEachWindowIsMeasuredForItself(t *testing.T) {
 
 func TestEverybodyIsHeardAndSeenInAMeeting(t *testing.T) {
 	r := run(t, Config{
-		Nack: 1, Uplink: 50, Churn: 0,
+		Nack: 1, Uplink: 50, Churn: 0, Measure: 4 * time.Second, // of each stream one packet in a hundred, at least, is asked for
 		Members: []Member{{Count: 3, Audio: true, Video: TileLayers(), Layout: OneLarge}},
 	})
 	// Of each of the two others a picture and a voice.
