@@ -26,6 +26,7 @@ const (
 	probeMin  = time.Minute // between looks at better rungs; twice as long after each demotion
 	probeMost = 10 * time.Minute
 	probeSoon = 5 * time.Second // after asking for credentials to do that with
+	lossApart = 5 * time.Minute // a control channel that is lost again sooner says nothing of the network
 	apartFor  = 5 * time.Second // pictures on different rungs: a browser may be about to move the others too
 )
 
@@ -309,7 +310,11 @@ func (m *Mind) backIn(now time.Time) {
 	if !m.media.shaken {
 		return
 	}
-	m.media.shaken, m.media.backAt = false, now
+	m.media.shaken = false
+	if at := m.media.backAt; !at.IsZero() && now.Sub(at) < lossApart {
+		return
+	}
+	m.media.backAt = now
 	for g := range m.lanes {
 		l := &m.lanes[g]
 		if at := m.earlyAt(now, l); !at.IsZero() && at.Before(l.probeAt) {

@@ -396,7 +396,7 @@ func (m *Mind) handleNetworkChanged(now time.Time, e NetworkChanged) {
 		}
 		m.openZones(now)
 	case m.state >= Routing:
-		m.media.shaken = true
+		m.media.shaken, m.media.backAt = true, time.Time{}
 		m.reach.try.end(m, now, Lost, whyNet)
 		m.stopAsking(now)
 		m.lookupAgainAt = time.Time{}

@@ -181,3 +181,32 @@ func TestWhatIsLeftOverFromBeforeSaysNothingOfTheNewNetwork(t *testing.T) {
 		})
 	}
 }
+
+// A box that cuts the control channel every 20 s is no change of network each time: looks stay seldom.
+func TestAControlChannelCutAgainAndAgainIsNoChangeOfNetwork(t *testing.T) {
+	for name, cfg := range map[string]Config{"cut-often": {Rungs: allRungs}, "cut-often-page": {Rungs: allRungs, FreshWays: true}} {
+		w := newWorld(t, cfg, zoneOf("a", 0, 0))
+		admit := w.control
+		w.control = func(o OpenControl) ([]Event, []float64) {
+			events, at := admit(o)
+			up := events[1].(Welcomed)
+			up.Groups = grantOf("a", "a-1", false).Groups
+			events[1] = up
+			return events, at
+		}
+		w.media = func(s StartTransport) (Event, float64) {
+			if s.Rung == proto.UDP8801 {
+				return nil, 0
+			}
+			return TransportUp{Attempt: s.Attempt}, 60
+		}
+		for at := 20_000.0; at <= 300_000; at += 20_000 {
+			w.run(at)
+			w.handle(ControlLost{w.m.control.id, "cut"})
+		}
+		if n := len(w.looks(proto.GroupAudio, 30_000)); n < 4 || n > 8 {
+			t.Errorf("%s: %d looks in five minutes, want one each, and two early ones", name, n)
+		}
+		w.record(name)
+	}
+}

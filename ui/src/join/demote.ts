@@ -39,6 +39,7 @@ const roomAfter = second; // when pictures have left a crowded path, sound finds
 const probeMin = minute; // between looks at better rungs; twice as long after each demotion
 const probeMost = 10 * minute;
 const probeSoon = 5 * second; // after asking for credentials to do that with
+const lossApart = 300 * second; // a control channel that is lost again sooner says nothing of the network
 const apartFor = 5 * second; // pictures on different rungs: a browser may be about to move the others too
 
 /** The groups that move together; sound decides for itself. */
@@ -312,6 +313,10 @@ export function backIn(m: Mind, now: Nanos): void {
 		return;
 	}
 	m.media.shaken = false;
+	const at = m.media.backAt;
+	if (at !== undefined && now - at < lossApart) {
+		return;
+	}
 	m.media.backAt = now;
 	for (const g of groups) {
 		const l = m.lanes[g];

@@ -531,6 +531,7 @@ export function handleNetworkChanged(m: Mind, now: Nanos, e: EventOf<"network_ch
 		openZones(m, now);
 	} else if (seeking(m)) {
 		m.media.shaken = true;
+		m.media.backAt = undefined;
 		end(m, m.reach.try, now, "lost", say("network"));
 		stopAsking(m, now);
 		m.lookup.againAt = undefined;
