@@ -195,7 +195,7 @@ test("checks that are answered without keys are told of, while another rung wait
 test("a rung that answers and gives no keys is left out of fresh connections for a while", async () => {
 	Connection.keyless = own;
 	start(1, credentials("first"));
-	await soon();
+	await vi.advanceTimersByTimeAsync(2000);
 	lanes.close(1);
 	const fresh = credentials("second");
 	start(2, fresh);
@@ -213,6 +213,16 @@ test("a rung that answers and gives no keys is left out of fresh connections for
 	expect(Connection.made.at(-1)?.candidates.length).toBe(1);
 });
 
+test("a rung whose checks have only just been answered is not left out: keys take a round trip or two", async () => {
+	Connection.keyless = own;
+	start(1, credentials("first"));
+	await vi.advanceTimersByTimeAsync(1000);
+	lanes.close(1); // for another reason: a fresh admission, say
+	start(2, credentials("second"));
+	await soon();
+	expect(Connection.made[1]?.candidates.map(c => c.split(" ")[2]?.toLowerCase())).toEqual(["udp"]);
+});
+
 test("a rung that carries another group is not left out: it is crowded", async () => {
 	Connection.keyless = ["uc"];
 	const set = credentials("first");
@@ -220,7 +230,7 @@ test("a rung that carries another group is not left out: it is crowded", async (
 	await soon();
 	lanes.use(1);
 	start(2, set, Rung.UDP8801, Group.Content);
-	await soon();
+	await vi.advanceTimersByTimeAsync(2000);
 	lanes.close(2);
 	start(3, credentials("second"));
 	await soon();

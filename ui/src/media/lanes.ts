@@ -53,6 +53,8 @@ const keysWithin = 600;
  * else, and a browser prefers what answers.
  */
 const keylessFor = 15_000;
+/** Such a path has been answered for this long, ms: keys take two round trips, and more where a packet gets lost. */
+const keylessAfter = 2000;
 
 type Attempt = StartTransport & { peer?: Peer; isUp: boolean; waited?: boolean; port?: number };
 type InUse = { attempt: number; peer: Peer; rung: Rung; port: number };
@@ -215,7 +217,7 @@ export class Lanes {
 	/** Tells of the attempts whose checks are answered, and for which no keys come. */
 	private tellKeyless(peer: Peer): void {
 		for (const a of [...this.attempts.values()])
-			if (a.peer === peer && !a.isUp && peer.keyless(a.group) === a.rung) this.on.answers(a.attempt);
+			if (a.peer === peer && !a.isUp && peer.keyless(a.group, 0) === a.rung) this.on.answers(a.attempt);
 	}
 
 	/** Whether something better than a rung has answered a peer. */
@@ -322,7 +324,7 @@ export class Lanes {
 		if (!a) return;
 		this.attempts.delete(attempt);
 		if (!a.isUp && !this.inUse.has(a.group) && a.peer?.answers) this.doubt = true;
-		const mute = a.isUp ? undefined : a.peer?.keyless(a.group);
+		const mute = a.isUp ? undefined : a.peer?.keyless(a.group, keylessAfter);
 		// Where others have their keys it is crowded, and no more than that.
 		const crowded = [...this.inUse.values()].some(u => u.rung === mute);
 		if (mute && !crowded) this.keyless.set(mute, performance.now() + keylessFor);

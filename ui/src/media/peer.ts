@@ -54,6 +54,8 @@ export class Peer {
 	private readonly transceivers = new Map<string, RTCRtpTransceiver>();
 	private readonly watched = new Map<RTCDtlsTransport, Group[]>();
 	private readonly heard = new Map<Group, Heard>();
+	/** Since when each transport's checks are answered, by performance.now(). */
+	private readonly answeredAt = new Map<RTCDtlsTransport, number>();
 	private readonly waiting: { group: Group; line: string }[] = [];
 	/** What was asked of each sender last: it takes a moment. */
 	private readonly sending = new Map<OwnMid, MediaStreamTrack | null>();
@@ -156,6 +158,8 @@ export class Peer {
 	private look(failed: boolean): void {
 		if (this.closed) return;
 		for (const [transport, groups] of this.watched) {
+			if (!checked(transport)) this.answeredAt.delete(transport);
+			else if (!this.answeredAt.has(transport)) this.answeredAt.set(transport, performance.now());
 			const gone = transport.state === "failed" || transport.state === "closed";
 			const cut = gone || transport.iceTransport?.state === "failed";
 			for (const group of groups) {
@@ -219,17 +223,19 @@ export class Peer {
 
 	/** Whether anything at all has been answered, on any group's transport. */
 	get answers(): boolean {
-		const alive = (t: RTCDtlsTransport) =>
-			t.state === "connected" || t.iceTransport?.state === "connected" || t.iceTransport?.state === "completed";
-		return [...this.watched.keys()].some(alive);
+		return [...this.watched.keys()].some(t => t.state === "connected" || checked(t));
 	}
 
-	/** The rung whose checks are answered though the group gets no keys; undefined where the browser does not say. */
-	keyless(group: Group): Rung | undefined {
-		for (const [{ state, iceTransport: ice }, groups] of this.watched) {
-			if (!groups.includes(group) || state === "connected") continue;
-			if (ice?.state !== "connected" && ice?.state !== "completed") continue;
-			const pair = ice.getSelectedCandidatePair?.();
+	/**
+	 * The rung whose checks have been answered for so long, ms, though the group gets no keys; undefined where the browser
+	 * does not say.
+	 */
+	keyless(group: Group, since: number): Rung | undefined {
+		for (const [transport, groups] of this.watched) {
+			if (!groups.includes(group) || transport.state === "connected" || !checked(transport)) continue;
+			const at = this.answeredAt.get(transport);
+			if (at === undefined || performance.now() - at < since) continue;
+			const pair = transport.iceTransport.getSelectedCandidatePair?.();
 			if (!pair) continue;
 			if (pair.local?.type === "relay") return Rung.TLS443;
 			return pair.remote?.protocol === "tcp" ? Rung.TCP8801 : Rung.UDP8801;
@@ -357,4 +363,9 @@ export class Peer {
 		this.up.clear();
 		this.pc.close();
 	}
+}
+
+/** Whether a transport's checks are answered. */
+function checked(t: RTCDtlsTransport): boolean {
+	return t.iceTransport?.state === "connected" || t.iceTransport?.state === "completed";
 }
