@@ -38,6 +38,9 @@ const (
 	maxRunLen = 65_000
 	// maxBox is how many packets wait for one receiver and group; more are released at once.
 	maxBox = 64
+	// keptRoom is of how many packets an outbox's room is kept for the next. A turn that takes long may need more, and
+	// hundreds of such rooms would stay for ever: 80 MB of two hundred people that a shard had been too slow for.
+	keptRoom = 4 * maxBox
 	// sendBatch and arenaLen bound what is sealed before it is handed to the kernel, so that the arena
 	// stays in the processor's cache.
 	sendBatch = 64
@@ -269,10 +272,18 @@ func (s *shard) clearBox(p *peer, g proto.Group) {
 // emptied takes an outbox's room for the next that needs some: most hold nothing most of the time, and room
 // used a moment ago is in the processor's cache.
 func (s *shard) emptied(box *outbox) {
-	if cap(box.descs) > 0 {
+	if n := cap(box.descs); n > 0 && n <= keptRoom {
 		s.spare = append(s.spare, box.descs[:0])
 	}
 	box.descs = nil
+}
+
+// tidySpare lets go of room that those who are there can't need all at once.
+func (s *shard) tidySpare() {
+	if most := proto.NGroups * len(s.peers); len(s.spare) > most {
+		clear(s.spare[most:])
+		s.spare = s.spare[:most]
+	}
 }
 
 // sendBox seals an outbox into runs of equal size. Packets of one SSRC keep their order; SSRCs go by

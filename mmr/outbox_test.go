@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"parley/core/forward"
+	"parley/wire/proto"
+	"parley/wire/rtp"
 )
 
 func TestRunsAreOfEqualSizeButTheLast(t *testing.T) {
@@ -102,5 +104,36 @@ func TestAHoldQueueIsFirstInFirstOutAndReusesItsRoom(t *testing.T) {
 	}
 	if popped != next {
 		t.Errorf("popped %d of %d", popped, next)
+	}
+}
+
+// Room that one turn needed for what had piled up, and that of who has left, is not kept.
+func TestRoomOfOutboxesGoesWithWhoNeededIt(t *testing.T) {
+	st := newStage(t, 13, PlaneConfig{HoldFrom: -1})
+	low := func() rtp.Seq { return 1000 }
+	a, b := st.join(1, false, low, low), st.join(2, false, low, low)
+	st.watch(a, b, 0, 2)
+	st.play(3)
+	s := st.of(a.key)
+	if len(s.spare) == 0 {
+		t.Fatal("no room is kept for what comes next")
+	}
+	piled := &outbox{descs: make([]forward.Desc, 20*maxBox)}
+	s.emptied(piled)
+	for _, room := range s.spare {
+		if cap(room) > keptRoom {
+			t.Errorf("room for %d packets is kept, want %d at most", cap(room), keptRoom)
+		}
+	}
+	for range 100 { // as many as were there once
+		s.emptied(&outbox{descs: make([]forward.Desc, 1)})
+	}
+	st.leave(a)
+	if n := len(s.spare); n == 0 || n > proto.NGroups {
+		t.Errorf("room of %d outboxes is kept for one person", n)
+	}
+	st.leave(b)
+	if n := len(s.spare); n > 0 {
+		t.Errorf("room of %d outboxes is kept for nobody", n)
 	}
 }

@@ -239,6 +239,7 @@ func (s *shard) havePeer(now time.Time, key peerKey) *peer {
 // losePeer forgets a seat.
 func (s *shard) losePeer(now time.Time, key peerKey) {
 	delete(s.peers, key)
+	s.tidySpare()
 	if s.exchange != nil {
 		s.plane.places.release(now, key)
 	}
