@@ -294,11 +294,11 @@ func (m *Mind) askFresh(now time.Time) {
 // earlyAt is the next early look of a lane; zero where there is none. What has failed media twice is not in a hurry, and a
 // page has to have credentials for it.
 func (m *Mind) earlyAt(now time.Time, l *lane) time.Time {
-	if m.media.backAt.IsZero() || l.fell > 1 || m.cfg.FreshWays && len(m.media.spare) == 0 {
+	if m.media.soonAt.IsZero() || l.fell > 1 || m.cfg.FreshWays && len(m.media.spare) == 0 {
 		return time.Time{}
 	}
 	for _, d := range early {
-		if at := m.media.backAt.Add(d); now.Before(at) {
+		if at := m.media.soonAt.Add(d); now.Before(at) {
 			return at
 		}
 	}
@@ -310,11 +310,11 @@ func (m *Mind) backIn(now time.Time) {
 	if !m.media.shaken {
 		return
 	}
-	m.media.shaken = false
-	if at := m.media.backAt; !at.IsZero() && now.Sub(at) < lossApart {
+	m.media.shaken, m.media.backAt = false, now
+	if at := m.media.soonAt; !at.IsZero() && now.Sub(at) < lossApart {
 		return
 	}
-	m.media.backAt = now
+	m.media.soonAt = now
 	for g := range m.lanes {
 		l := &m.lanes[g]
 		if at := m.earlyAt(now, l); !at.IsZero() && at.Before(l.probeAt) {

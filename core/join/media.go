@@ -65,6 +65,7 @@ type mediaClock struct {
 	apartAt   time.Time // video and content use different rungs: one follows the other then
 	shaken    bool      // the network is another since the last welcome, or may be
 	backAt    time.Time // the welcome after that
+	soonAt    time.Time // the same, where early looks count from it
 	askAt     time.Time // fresh credentials may be asked for from then on
 }
 

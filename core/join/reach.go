@@ -378,6 +378,7 @@ func (m *Mind) handleNetworkChanged(now time.Time, e NetworkChanged) {
 	}
 	switch {
 	case e.Kept:
+		m.media.soonAt = time.Time{}
 		m.forgetLong()
 		if !m.reach.since.IsZero() { // the control channel had been lost before
 			m.reach.since, m.reach.round = now, 0
@@ -396,7 +397,7 @@ func (m *Mind) handleNetworkChanged(now time.Time, e NetworkChanged) {
 		}
 		m.openZones(now)
 	case m.state >= Routing:
-		m.media.shaken, m.media.backAt = true, time.Time{}
+		m.media.shaken, m.media.soonAt = true, time.Time{}
 		m.reach.try.end(m, now, Lost, whyNet)
 		m.stopAsking(now)
 		m.lookupAgainAt = time.Time{}

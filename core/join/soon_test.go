@@ -210,3 +210,26 @@ func TestAControlChannelCutAgainAndAgainIsNoChangeOfNetwork(t *testing.T) {
 		w.record(name)
 	}
 }
+
+// TestWhoMovesTwiceIsLeftAloneByTheSilenceOfBeforeTwice: a second change within minutes is as good as the first.
+func TestWhoMovesTwiceIsLeftAloneByTheSilenceOfBeforeTwice(t *testing.T) {
+	w := ladderWorld(t, Config{FreshWays: true})
+	for _, at := range []float64{10_000, 40_000} {
+		w.run(at - 1)
+		w.media = func(s StartTransport) (Event, float64) {
+			return TransportUp{Attempt: s.Attempt}, max(60, at+3000-w.ms())
+		}
+		w.at(at, ControlLost{w.m.control.id, "the server fell silent"})
+		w.at(at+700, PathSilent{w.m.lanes[proto.GroupAudio].inUse.id})
+		for _, g := range []proto.Group{proto.GroupVideo, proto.GroupContent} {
+			w.at(at+10, PathSilent{w.m.lanes[g].inUse.id})
+		}
+		w.run(at + 4000)
+		for g := range w.m.lanes {
+			if l := w.m.lanes[g].inUse; l == nil || l.rung != proto.UDP8801 {
+				t.Errorf("%v is not back on UDP after the change at %v ms\n%s", proto.Group(g), at, w.lines())
+			}
+		}
+	}
+	w.record("moves-twice-page")
+}

@@ -93,8 +93,8 @@ export function handlePathSilent(m: Mind, now: Nanos, e: EventOf<"path_silent">)
 		return;
 	}
 	// What is left over from before a change says nothing of its rung after it, and its successor is on its way.
-	const { set, shaken, backAt } = m.media;
-	const left = t.set !== set && (shaken || (t.upAt !== undefined && backAt !== undefined && t.upAt < backAt));
+	const { upAt = now } = t;
+	const left = t.set !== m.media.set && (m.media.shaken || upAt < (m.media.backAt ?? upAt));
 	if (left || !demote(m, now, rank(m, g, t.rung) + 1, say("nothing"), alike(g))) {
 		act(m, { do: "close_transport", attempt: t.id, group: g, rung: t.rung });
 		handleTransportDown(m, now, t.id);
@@ -300,11 +300,11 @@ function askFresh(m: Mind, now: Nanos): void {
  * has to have credentials for it.
  */
 function earlyAt(m: Mind, now: Nanos, l: Lane): Nanos | undefined {
-	const { backAt, spare } = m.media;
-	if (backAt === undefined || l.fell > 1 || (m.cfg.fresh_ways && spare.length === 0)) {
+	const { soonAt, spare } = m.media;
+	if (soonAt === undefined || l.fell > 1 || (m.cfg.fresh_ways && spare.length === 0)) {
 		return undefined;
 	}
-	return early.map(d => backAt + d).find(at => now < at);
+	return early.map(d => soonAt + d).find(at => now < at);
 }
 
 /** There is a welcome, and what was tried at once may have been tried too early. */
@@ -313,11 +313,12 @@ export function backIn(m: Mind, now: Nanos): void {
 		return;
 	}
 	m.media.shaken = false;
-	const at = m.media.backAt;
+	m.media.backAt = now;
+	const at = m.media.soonAt;
 	if (at !== undefined && now - at < lossApart) {
 		return;
 	}
-	m.media.backAt = now;
+	m.media.soonAt = now;
 	for (const g of groups) {
 		const l = m.lanes[g];
 		const at = earlyAt(m, now, l);

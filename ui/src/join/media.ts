@@ -82,6 +82,8 @@ export interface MediaClock {
 	shaken: boolean;
 	/** The welcome after that. */
 	backAt: Nanos | undefined;
+	/** The same, where early looks count from it. */
+	soonAt: Nanos | undefined;
 	/** Fresh credentials may be asked for from then on. */
 	askAt: Nanos;
 }
@@ -109,6 +111,7 @@ export function newMediaClock(): MediaClock {
 		apartAt: undefined,
 		shaken: false,
 		backAt: undefined,
+		soonAt: undefined,
 		askAt: 0,
 	};
 }

@@ -511,6 +511,7 @@ export function handleNetworkChanged(m: Mind, now: Nanos, e: EventOf<"network_ch
 		leaveBlind(m, now, say("network"));
 	}
 	if (e.kept) {
+		m.media.soonAt = undefined;
 		forgetLong(m);
 		if (m.reach.since !== undefined) {
 			m.reach.since = now; // the control channel had been lost before
@@ -531,7 +532,7 @@ export function handleNetworkChanged(m: Mind, now: Nanos, e: EventOf<"network_ch
 		openZones(m, now);
 	} else if (seeking(m)) {
 		m.media.shaken = true;
-		m.media.backAt = undefined;
+		m.media.soonAt = undefined;
 		end(m, m.reach.try, now, "lost", say("network"));
 		stopAsking(m, now);
 		m.lookup.againAt = undefined;
