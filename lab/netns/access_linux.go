@@ -414,6 +414,18 @@ func (m *Machine) Prefer(a *Access) error {
 	return m.ip(fmt.Sprintf("route replace default via 192.168.%d.1 dev eth%d", 1+i, i))
 }
 
+// restless has addresses come and go for a while, on an interface that leads nowhere. Chromium makes connections for the
+// networks it knows, and asks which there are when nothing has changed for two seconds.
+func (m *Machine) restless(long time.Duration) error {
+	for end, verb, next := time.Now().Add(long), "add", "del"; time.Now().Before(end) || verb == "del"; verb, next = next, verb {
+		if err := m.ip("addr " + verb + " 192.168.77.1/32 dev eth0"); err != nil {
+			return err
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	return nil
+}
+
 // DialOut connects from the gateway itself, as its proxies do. Host names are the internet's.
 func (a *Access) DialOut(ctx context.Context, host, port string) (net.Conn, error) {
 	addr := host

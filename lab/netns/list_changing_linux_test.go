@@ -37,6 +37,36 @@ func changing() []scenario {
 			},
 		},
 		{
+			number: "15c", browsers: []string{"chromium"}, name: "Wi-Fi to mobile, where UDP opens 6 s later", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			after: func(r *run) {
+				mobile, err := r.in.NewAccess(NATSymmetric, wire.Both(wire.Link{Delay: 40 * ms}))
+				r.must(err)
+				r.must(mobile.Forward(blockUDP))
+				r.must(r.machine.Attach(mobile))
+				r.pause(time.Second)
+				r.must(r.machine.Use(mobile))
+				r.pause(6 * time.Second)
+				r.hasRung(proto.GroupAudio, tcpRung)
+				r.must(mobile.Forward())
+				r.upgraded(udpRung, 12*time.Second)
+			},
+		},
+		{
+			number: "15d", pageOnly: true, browsers: []string{"chromium"}, name: "Wi-Fi to mobile, which a browser sees late", audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
+			after: func(r *run) {
+				mobile, err := r.in.NewAccess(NATSymmetric, wire.Both(wire.Link{Delay: 40 * ms}))
+				r.must(err)
+				r.must(r.machine.Attach(mobile))
+				r.pause(time.Second)
+				r.must(r.machine.Use(mobile))
+				r.must(r.machine.restless(4 * time.Second))
+				r.pause(3 * time.Second) // until it sees it, and a moment
+				r.wait(15*time.Second, "back on UDP", func(s Seat) bool {
+					return s.Rungs == [proto.NGroups]proto.Rung{udpRung, udpRung, udpRung}
+				})
+			},
+		},
+		{
 			number: "16", udpOnly: true, cause: client.CauseNAT, browsers: []string{"chromium"}, name: "NAT forgets every 3 s", nat: NATSymmetric, audio: only(udpRung), video: only(udpRung), within: 6*rtt + slack, friend: true,
 			says: []string{"Audio runs over UDP 8801"}, never: []string{"blocked", "stopped"},
 			after: func(r *run) {
@@ -114,7 +144,8 @@ func changing() []scenario {
 			after: func(r *run) {
 				lossy := wire.Link{Delay: rtt / 2, Loss: 0.4}
 				r.wires(wire.Class{Proto: wire.UDP, Up: lossy, Down: lossy}, wire.Both(wire.Link{Delay: rtt / 2}))
-				r.wait(12*time.Second+r.slack(), "pictures on TCP", func(s Seat) bool { return s.Rungs[1] == tcpRung && together(s) })
+				// Ten seconds of loss, told each second, and a handshake while two packets of five are lost.
+				r.wait(14*time.Second+r.slack(), "pictures on TCP", func(s Seat) bool { return s.Rungs[1] == tcpRung && together(s) })
 			},
 		},
 		{

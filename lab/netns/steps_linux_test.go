@@ -83,7 +83,11 @@ func (r *run) moves(what string, move func() error) {
 	r.must(move())
 	r.pause(6 * time.Second)
 	r.gap(what, most, moved)
-	r.hasRung(proto.GroupAudio, udpRung)
+	if r.browser == "" {
+		r.hasRung(proto.GroupAudio, udpRung)
+	} else { // its browser may not have known the new network yet when it came back, and then it looks again soon
+		r.wait(6*time.Second, "on UDP", func(s Seat) bool { return s.Rungs[0] == udpRung })
+	}
 	if seat, ok := r.client.Seat(); !ok || seat.Participant != before.Participant {
 		r.Error("the router does not know it as the same participant")
 	}
