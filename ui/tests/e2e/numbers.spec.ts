@@ -67,13 +67,15 @@ test("the numbers of a connection agree everywhere, and reach the router every f
 	await sees(ada, native.id * 8 + 1);
 
 	// The way: as the router and the native client have it.
-	const { path, router, zone, rtt } = await connection(ada);
 	const own = async () => (await seats()).find(s => s.participant === id);
-	const seat = await own();
-	expect([seat?.router, seat?.zone]).toEqual([router, zone]);
-	expect(seat?.rungs).toEqual([path.audio, path.video, path.content ?? ""]);
-	expect(path.audio).toBe("udp-8801");
-	expect(rtt).toBeLessThan(500);
+	await expect(async () => {
+		const [{ path, router, zone, rtt }, seat] = [await connection(ada), await own()];
+		expect([seat?.router, seat?.zone]).toEqual([router, zone]);
+		expect(seat?.rungs).toEqual([path.audio, path.video, path.content ?? ""]);
+		expect(path.audio).toBe("udp-8801");
+		expect(rtt ?? Number.POSITIVE_INFINITY, "a round trip is known").toBeLessThan(500);
+	}).toPass({ timeout: 30_000 });
+	const { router, zone } = await connection(ada);
 
 	// The panel of somebody with screens: every number is there, and possible.
 	await zoe.keyboard.press("i");
