@@ -34,8 +34,9 @@ const (
 var pictures = [...]proto.Group{proto.GroupVideo, proto.GroupContent}
 
 // early is when better rungs are looked at after the welcome that ends a change of network, or a loss that may have been
-// one: Chromium on Linux makes connections for the old network until two seconds after, and later on a busy machine.
-var early = [...]time.Duration{2 * time.Second, 10 * time.Second}
+// one: when what was tried at once has been given up, and once more. Chromium on Linux makes connections for the old network
+// until two seconds after the change, and later on a busy machine.
+var early = [...]time.Duration{6 * time.Second, 15 * time.Second}
 
 // alike are the groups that go where one of them goes.
 func alike(g proto.Group) []proto.Group {
@@ -331,10 +332,7 @@ func (m *Mind) advanceDescent(now time.Time, g proto.Group) {
 		return
 	}
 	best, soon := m.rank(g, l.inUse.rung), m.earlyAt(now, l)
-	// A browser's attempt goes on with the network that it began with: an early look does not wait for its end.
-	trying := slices.ContainsFunc(l.tries, func(t *rungTry) bool {
-		return !t.done && m.rank(g, t.rung) < best && (soon.IsZero() || !m.cfg.FreshWays || t.set > m.media.set)
-	})
+	trying := slices.ContainsFunc(l.tries, func(t *rungTry) bool { return !t.done && m.rank(g, t.rung) < best })
 	better := m.onRungs(g, 0, best)
 	switch {
 	case trying || len(better) == 0:

@@ -46,10 +46,11 @@ const apartFor = 5 * second; // pictures on different rungs: a browser may be ab
 const pictures = [Group.Video, Group.Content] as const;
 
 /**
- * When better rungs are looked at after the welcome that ends a change of network, or a loss that may have been one:
- * Chromium on Linux makes connections for the old network until two seconds after, and later on a busy machine.
+ * When better rungs are looked at after the welcome that ends a change of network, or a loss that may have been one: when
+ * what was tried at once has been given up, and once more. Chromium on Linux makes connections for the old network until
+ * two seconds after the change, and later on a busy machine.
  */
-const early = [2 * second, 10 * second] as const;
+const early = [6 * second, 15 * second] as const;
 
 /** The groups that go where one of them goes. */
 function alike(g: Group): readonly Group[] {
@@ -338,9 +339,7 @@ export function advanceDescent(m: Mind, now: Nanos, g: Group): void {
 	const best = rank(m, g, l.inUse.rung);
 	const better = onRungs(m, now, g, 0, best);
 	const soon = earlyAt(m, now, l);
-	// A browser's attempt goes on with the network that it began with: an early look does not wait for its end.
-	const goesOn = (t: RungTry): boolean => soon === undefined || !m.cfg.fresh_ways || t.set > m.media.set;
-	if (better.length === 0 || l.tries.some(t => !t.done && rank(m, g, t.rung) < best && goesOn(t))) {
+	if (better.length === 0 || l.tries.some(t => !t.done && rank(m, g, t.rung) < best)) {
 		l.probeAt = undefined;
 	} else if (l.probeAt === undefined && soon !== undefined) {
 		l.probeAt = soon;
