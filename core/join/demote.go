@@ -174,6 +174,11 @@ func (m *Mind) handlePathLoss(now time.Time, e PathLoss) {
 	if soon.Sub(l.poorAt) < poorFor && !due(soon.Add(-deadFor), l.deadAt) {
 		return
 	}
+	below := m.rank(e.Group, l.inUse.rung) + 1
+	if m.cfg.FreshWays && len(m.media.spare) == 0 && len(m.onRungs(e.Group, below, len(ladder))) > 0 {
+		m.askFresh(now) // there is no way down without
+		return
+	}
 	why := fmt.Sprintf("%d", int(100*e.Loss+0.5)) + whyLossy
 	if m.demote(now, m.rank(proto.GroupVideo, l.inUse.rung)+1, why, pictures[:]...) {
 		m.makeRoom(now)
@@ -273,6 +278,13 @@ func (m *Mind) advanceApart(now time.Time) {
 	case due(now, m.media.apartAt):
 		m.media.apartAt = now.Add(apartFor)
 		v, c := m.rank(proto.GroupVideo, v.rung), m.rank(proto.GroupContent, c.rung)
+		lower := &m.lanes[proto.GroupVideo]
+		if c > v {
+			lower = &m.lanes[proto.GroupContent]
+		}
+		if due(now.Add(probeSoon), lower.probeAt) { // it is about to look at better rungs
+			return
+		}
 		floor := max(v, c)
 		if m.cfg.FreshWays { // a browser may have passed a rung over, and does not go back to it
 			floor = min(v, c) + 1

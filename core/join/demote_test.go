@@ -114,6 +114,45 @@ func TestTooMuchLossMovesAPagesPicturesTogether(t *testing.T) {
 	w.record("together-loss-page")
 }
 
+// A page whose fresh credentials were used up asks for others to leave a lossy path with.
+func TestLossMovesAPagesPicturesWithoutSpareCredentials(t *testing.T) {
+	w := ladderWorld(t, Config{FreshWays: true})
+	w.at(5000, PathSilent{w.m.lanes[proto.GroupAudio].inUse.id})
+	w.run(8000)
+	w.wantUsed(proto.GroupAudio, proto.UDP8801, proto.TCP8801)
+	if len(w.m.media.spare) != 0 {
+		t.Fatal("there are spare credentials")
+	}
+	for s := range 14 {
+		w.at(10_000+float64(s)*1000, PathLoss{Group: proto.GroupVideo, Loss: 0.4})
+	}
+	w.run(30_000)
+	for _, g := range pictures {
+		if got := w.m.lanes[g].inUse.rung; got != proto.TCP8801 {
+			t.Errorf("%v is on %s\n%s", g, got, w.lines())
+		}
+	}
+	w.record("together-loss-unspared")
+}
+
+// Pictures on different rungs go down together only if the one below does not look up anyway.
+func TestPicturesThatAreAboutToLookUpStay(t *testing.T) {
+	w := ladderWorld(t, Config{FreshWays: true})
+	for s := range 6 {
+		w.at(10_000+float64(s)*1000, PathLoss{Group: proto.GroupVideo, Loss: 1})
+	}
+	w.run(20_000)
+	w.wantUsed(proto.GroupContent, proto.UDP8801, proto.TCP8801)
+	w.at(20_000, PathMoved{Attempt: w.m.lanes[proto.GroupContent].inUse.id, Rung: proto.UDP8801})
+	w.run(95_000)
+	for _, g := range pictures {
+		if got := w.m.lanes[g].inUse.rung; got != proto.UDP8801 {
+			t.Errorf("%v is on %s\n%s", g, got, w.lines())
+		}
+	}
+	w.record("together-looks-up")
+}
+
 // What is heard again stays only where the other has not gone yet.
 func TestPicturesThatAreHeardAgainStayTogether(t *testing.T) {
 	for _, heard := range []float64{10_030, 10_061} {

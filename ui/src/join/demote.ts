@@ -170,6 +170,13 @@ export function handlePathLoss(m: Mind, now: Nanos, e: EventOf<"path_loss">): vo
 	if (soon - l.poorAt < poorFor && (l.deadAt === undefined || soon - l.deadAt < deadFor)) {
 		return;
 	}
+	// There is no way down without fresh credentials.
+	const below = rank(m, e.group, inUse.rung) + 1;
+	const lower = onRungs(m, now, e.group, below, ladder(m, e.group).length);
+	if (m.cfg.fresh_ways && m.media.spare.length === 0 && lower.length > 0) {
+		askFresh(m, now);
+		return;
+	}
 	const why = say("lossy", { loss: Math.floor(100 * e.loss + 0.5) });
 	if (demote(m, now, rank(m, Group.Video, inUse.rung) + 1, why, pictures)) {
 		makeRoom(m, now);
@@ -276,7 +283,11 @@ export function advanceApart(m: Mind, now: Nanos): void {
 		m.media.apartAt = now + apartFor;
 	} else if (due(now, m.media.apartAt)) {
 		m.media.apartAt = now + apartFor;
-		const ranks = [rank(m, Group.Video, v.rung), rank(m, Group.Content, c.rung)];
+		const ranks = [rank(m, Group.Video, v.rung), rank(m, Group.Content, c.rung)] as const;
+		const lower = m.lanes[ranks[1] > ranks[0] ? Group.Content : Group.Video];
+		if (due(now + probeSoon, lower.probeAt)) {
+			return; // it is about to look at better rungs
+		}
 		// A browser may have passed a rung over, and does not go back to it.
 		const floor = m.cfg.fresh_ways ? Math.min(...ranks) + 1 : Math.max(...ranks);
 		demote(m, now, floor, say("together"), pictures);
