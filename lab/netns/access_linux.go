@@ -347,11 +347,13 @@ func (in *Internet) NewMachine(a *Access, ipv6 bool) (*Machine, error) {
 		return nil, err
 	}
 	m := &Machine{Namespace: n, in: in, ipv6: ipv6}
-	if !ipv6 {
-		// A link-local address that comes up a second later is a change of network, to a browser.
-		if err := n.set("net/ipv6/conf/default/disable_ipv6", "1"); err != nil {
-			return nil, err
-		}
+	// A link-local address that comes up a second later is a change of network to a browser, which drops what it loads.
+	key, value := "disable_ipv6", "1"
+	if ipv6 {
+		key, value = "accept_dad", "0"
+	}
+	if err := n.set("net/ipv6/conf/default/"+key, value); err != nil {
+		return nil, err
 	}
 	if ipv6 {
 		text := in.hosts
